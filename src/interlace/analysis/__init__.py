@@ -1,0 +1,46 @@
+"""What a run's record says: exact changes, splits, verdicts, self-checks, landmarks, advice. Pure, given a record.
+
+`summarise` is the way in; `summary` holds the objects it returns, `seeds` puts several runs together.
+"""
+
+from interlace.analysis.seeds import (
+    FigureAcrossSeeds,
+    ObjectiveChangeAcrossSeeds,
+    across_seeds,
+    figures_across_seeds,
+    result_json,
+)
+from interlace.analysis.summarise import summarise
+from interlace.analysis.summary import (
+    SCHEMA_VERSION,
+    Curve,
+    Landmarks,
+    ObjectiveChange,
+    RunSummary,
+    SelfCheck,
+    Split,
+    Stages,
+    StageSummary,
+    Verdict,
+)
+
+__all__ = [
+    # from a record to its summary
+    "summarise",
+    "across_seeds",
+    "figures_across_seeds",
+    "result_json",
+    # the summary's objects
+    "RunSummary",
+    "Stages",
+    "StageSummary",
+    "ObjectiveChange",
+    "Split",
+    "Landmarks",
+    "Curve",
+    "Verdict",
+    "SelfCheck",
+    "ObjectiveChangeAcrossSeeds",
+    "FigureAcrossSeeds",
+    "SCHEMA_VERSION",
+]

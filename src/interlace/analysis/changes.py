@@ -1,0 +1,105 @@
+"""Each objective at a stage's start and end, and its exact change, paired prompt by prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from interlace.analysis.summary import ObjectiveChange
+from interlace.analysis.trajectory import REWARD, SFT_LOSS, Snapshot, Trajectory
+from interlace.estimate import Figure, Unresolved
+from interlace.measurement import HeldOut
+from interlace.statistics import mean_interval, paired_change, paired_ratio_change, ratio_interval
+
+NATS_RESPONSE, NATS_TOKEN, REWARD_UNIT = "nats/response", "nats/token", "reward units"
+
+PerPrompt = Float[np.ndarray, "prompt"]
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A mean over prompts of `value`; with `share`, the sum of `value` over the sum of `share` (prompts as clusters).
+
+    `refuses` gives the reason why a held-out set does not have this objective, if so.
+    """
+
+    quantity: str
+    unit: str
+    value: Callable[[Snapshot], PerPrompt]
+    share: Callable[[HeldOut], PerPrompt] | None = None
+    refuses: Callable[[HeldOut], str | None] = lambda held: None
+
+    def figure(self, snapshot: Snapshot) -> Figure:
+        """The objective at one snapshot."""
+        if self.share is None:
+            return mean_interval(self.value(snapshot), unit=self.unit)
+        return ratio_interval(self.value(snapshot), self.share(snapshot.held), unit=self.unit)
+
+    def change(self, before: Snapshot, after: Snapshot) -> Figure:
+        """The objective at `after` minus at `before`, the same prompts."""
+        pair = self.value(before), self.value(after)
+        if self.share is None:
+            return paired_change(*pair, unit=self.unit)
+        return paired_ratio_change(*pair, self.share(before.held), unit=self.unit)
+
+
+def _only(
+    chosen: Callable[[HeldOut], Bool[np.ndarray, "response"]], word: str
+) -> tuple[Callable[[Snapshot], PerPrompt], Callable[[HeldOut], PerPrompt], Callable[[HeldOut], str | None]]:
+    """Value, share and refusal of the mean loss over the `chosen` expert responses."""
+
+    def value(snapshot: Snapshot) -> PerPrompt:
+        return snapshot.held.per_prompt(np.where(chosen(snapshot.held), snapshot.response_loss, 0.0))
+
+    def share(held: HeldOut) -> PerPrompt:
+        return held.per_prompt(chosen(held).astype(np.float64))
+
+    def refuses(held: HeldOut) -> str | None:
+        return not_binary(held) or (None if chosen(held).any() else f"no expert response is {word}")
+
+    return value, share, refuses
+
+
+def not_binary(held: HeldOut) -> str | None:
+    """Why A11 does not divide this held-out set into right and wrong responses, if so."""
+    if np.isnan(held.reward).any():
+        return f"task {held.task} has no reward"
+    return None if held.reward_is_binary else "right and wrong need a binary reward (A11); this one has other values"
+
+
+OBJECTIVES: Mapping[str, Objective] = {
+    "sft_loss": Objective(SFT_LOSS, NATS_RESPONSE, lambda snapshot: snapshot.loss),
+    "sft_loss_per_token": Objective(
+        SFT_LOSS,
+        NATS_TOKEN,
+        lambda snapshot: snapshot.loss,
+        lambda held: held.per_prompt(held.num_tokens.astype(np.float64)),
+    ),
+    "sft_loss_right": Objective(SFT_LOSS, NATS_RESPONSE, *_only(lambda held: held.is_right, "right")),
+    "sft_loss_wrong": Objective(SFT_LOSS, NATS_RESPONSE, *_only(lambda held: ~held.is_right, "wrong")),
+    "reward": Objective(REWARD, REWARD_UNIT, lambda snapshot: snapshot.reward),
+}
+
+
+def objective_changes(trajectory: Trajectory) -> tuple[ObjectiveChange, ...]:
+    """Every objective over a stage, for one task and one kind of weights; what is missing is said in its place."""
+    return tuple(_change(trajectory, name, objective) for name, objective in OBJECTIVES.items())
+
+
+def _change(trajectory: Trajectory, name: str, objective: Objective) -> ObjectiveChange:
+    refusal = objective.refuses(trajectory.held) or trajectory.gap(objective.quantity)
+    if refusal is not None:
+        missing = Unresolved(refusal)
+        return ObjectiveChange(trajectory.task, name, trajectory.weights, missing, missing, missing)
+    part = trajectory.measured(objective.quantity)
+    return ObjectiveChange(
+        task=trajectory.task,
+        objective=name,
+        weights=trajectory.weights,
+        before=objective.figure(part.start),
+        after=objective.figure(part.end),
+        change=objective.change(part.start, part.end),
+    )

@@ -1,0 +1,95 @@
+"""What a stage did, in sentences that a post-training engineer understands. Only resolved figures make claims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from interlace.analysis.summary import StageSummary
+from interlace.analysis.words import STAGE_WORDS, signed, value
+from interlace.estimate import Estimate, Figure
+from interlace.measurement import AVERAGED, RAW
+
+_MEANING: Mapping[tuple[str, str, int], str] = {
+    ("rl", "wrong", 1): "unlearning that the reward asks for",
+    ("rl", "wrong", -1): "imitated better",
+    ("rl", "right", 1): "damage",
+    ("rl", "right", -1): "no damage",
+    ("sft", "wrong", 1): "unlearnt",
+    ("sft", "wrong", -1): "imitated better",
+    ("sft", "right", 1): "damage",
+    ("sft", "right", -1): "learnt",
+}
+"""What a resolved contribution means, by kind of stage, side of the expert's responses and sign."""
+
+
+def stage_sentence(stage: StageSummary) -> str:
+    """What the stage did to reward and SFT loss, on which expert responses, and what it passed on the way."""
+    parts = [_lead(stage) + _effects(stage), _sides(stage), _way(stage), _average(stage)]
+    return " ".join(part for part in parts if part)
+
+
+def _lead(stage: StageSummary) -> str:
+    kind = STAGE_WORDS.get(stage.kind, stage.kind)
+    subject = f"Placebo {kind} (rewards permuted: a control)" if stage.placebo else kind
+    if stage.steps_done < stage.steps_planned:
+        return f"So far ({stage.steps_done} of {stage.steps_planned} steps) {subject} "
+    return f"{subject} "
+
+
+def _effects(stage: StageSummary) -> str:
+    reward, loss = stage.reward, stage.sft_loss
+    if not (isinstance(reward.change, Estimate) or isinstance(loss.change, Estimate)):
+        return f"has nothing resolved: SFT loss {loss.change}; reward {reward.change}."
+    moved = _moved("reward", reward.before, reward.after, reward.change)
+    return f"{moved} and {_moved('SFT loss', loss.before, loss.after, loss.change)}."
+
+
+def _moved(name: str, before: Figure, after: Figure, change: Figure) -> str:
+    if not isinstance(change, Estimate):
+        return f"left {name} unmeasured ({change.reason})"
+    if change.sign == 0:
+        return f"did not move {name} beyond its interval ({signed(change)})"
+    verb = "raised" if change.sign > 0 else "lowered"
+    return f"{verb} {name} from {value(before)} to {value(after)} ({signed(change)})"
+
+
+def _sides(stage: StageSummary) -> str:
+    """A11 in words, where the change it divides is resolved."""
+    split = stage.split.get(RAW)
+    if split is None or stage.sft_loss.change.sign == 0 or not isinstance(split.right, Estimate):
+        return ""
+    if isinstance(split.wrong, Estimate) and split.wrong.lower == split.wrong.upper == 0.0:
+        return "All of that is on right expert responses: the expert has no wrong ones."
+    wrong, right = _side(stage.kind, "wrong", split.wrong), _side(stage.kind, "right", split.right)
+    return f"Of that, {wrong} on the expert's wrong responses and {right} on its right ones."
+
+
+def _side(kind: str, side: str, figure: Figure) -> str:
+    meaning = _MEANING.get((kind, side, figure.sign), "not told from 0")
+    return f"{signed(figure, unit=False)} ({meaning})"
+
+
+def _way(stage: StageSummary) -> str:
+    """Parity and the least SFT loss of an RL stage."""
+    if stage.kind != "rl" or RAW not in stage.landmarks:
+        return ""
+    marks = stage.landmarks[RAW]
+    sentences = []
+    if isinstance(marks.parity_step, int) and isinstance(stage.expert_reward, Estimate):
+        passed = f"passed the expert's {value(stage.expert_reward)} by step {marks.parity_step}"
+        stood = f"stood above the expert's {value(stage.expert_reward)} from the start"
+        sentences.append(f"Reward {passed if marks.parity_step else stood}")
+    if isinstance(marks.least_sft_loss_step, int) and stage.sft_loss.change.sign != 0:
+        sentences.append(f"SFT loss was least at step {marks.least_sft_loss_step} ({value(marks.least_sft_loss)})")
+    return "; ".join(sentences) + "." if sentences else ""
+
+
+def _average(stage: StageSummary) -> str:
+    """Where the averaged weights ended, if they were kept."""
+    loss, reward = stage.objective("sft_loss", AVERAGED), stage.objective("reward", AVERAGED)
+    if not (isinstance(loss.change, Estimate) and isinstance(reward.change, Estimate)):
+        return ""
+    return (
+        f"Averaged weights ended at reward {value(reward.after)} ({signed(reward.change, unit=False)}) and SFT loss "
+        f"{value(loss.after)} ({signed(loss.change, unit=False)})."
+    )

@@ -1,0 +1,135 @@
+"""A stage as each held-out prompt saw it: the scores of one task under one kind of weights, in order of step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from interlace.measurement import AVERAGED, LINE, RAW, HeldOut, Point, PromptScores
+from interlace.store import RunRecord
+
+SFT_LOSS, REWARD, KL = "sft_loss", "reward", "kl"
+
+_IS_MEASURED: Mapping[str, Callable[[PromptScores], bool]] = {
+    SFT_LOSS: lambda scores: scores.expert_logprobs is not None,
+    REWARD: lambda scores: scores.reward_values is not None and scores.reward_probabilities is not None,
+    KL: lambda scores: scores.kl is not None,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """One point of a trajectory. Its arrays need their quantity to have been measured there (`Trajectory.measured`)."""
+
+    held: HeldOut
+    step: int
+    position: float | None
+    scores: PromptScores
+
+    @property
+    def response_loss(self) -> Float[np.ndarray, "response"]:
+        """-log pi of each expert response, nats."""
+        assert self.scores.expert_logprobs is not None
+        return -self.scores.expert_logprobs
+
+    @property
+    def loss(self) -> Float[np.ndarray, "prompt"]:
+        """SFT loss of each prompt, nats/response."""
+        return self.held.per_prompt(self.response_loss)
+
+    @property
+    def reward(self) -> Float[np.ndarray, "prompt"]:
+        """R_x, reward units."""
+        return self.scores.mean_reward()
+
+    @property
+    def reward_variance(self) -> Float[np.ndarray, "prompt"]:
+        """Within-prompt variance of the reward, reward units squared."""
+        return self.scores.reward_variance()
+
+    @property
+    def kl(self) -> Float[np.ndarray, "prompt"]:
+        """KL(policy to the stage's start), nats/response."""
+        assert self.scores.kl is not None
+        return self.scores.kl
+
+    def has(self, quantity: str) -> bool:
+        """Whether `quantity` was measured here."""
+        return _IS_MEASURED[quantity](self.scores)
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """The snapshots of a stage: its start first, then every measured step (on a line: every position)."""
+
+    task: str
+    weights: str
+    held: HeldOut
+    snapshots: tuple[Snapshot, ...]
+
+    @property
+    def start(self) -> Snapshot:
+        """The stage's start, or the first point there is (`gap` says whether it is the start)."""
+        return self.snapshots[0]
+
+    @property
+    def end(self) -> Snapshot:
+        """The last point measured."""
+        return self.snapshots[-1]
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The step of each snapshot."""
+        return tuple(snapshot.step for snapshot in self.snapshots)
+
+    @property
+    def expert_reward(self) -> Float[np.ndarray, "prompt"]:
+        """The expert's expected reward for each prompt; NaN where the task has no reward."""
+        return self.held.per_prompt(self.held.reward)
+
+    @property
+    def reward_range(self) -> float:
+        """w: the range of all rewards seen at the start, at the end and of the expert; never below any one prompt's."""
+        seen: list[Float[np.ndarray, "reward"]] = [self.held.reward]
+        for scores in (self.start.scores, self.end.scores):
+            assert scores.reward_values is not None and scores.reward_probabilities is not None
+            seen.append(scores.reward_values[scores.reward_probabilities > 0.0])
+        return float(np.ptp(np.concatenate(seen)))
+
+    def measured(self, *quantities: str) -> Trajectory:
+        """The same trajectory, only the snapshots where all `quantities` were measured."""
+        kept = tuple(snapshot for snapshot in self.snapshots if all(map(snapshot.has, quantities)))
+        return Trajectory(self.task, self.weights, self.held, kept)
+
+    def gap(self, *quantities: str) -> str | None:
+        """Why no change of `quantities` over the stage can be had: what is missing. None if nothing is."""
+        kept = self.measured(*quantities).snapshots
+        name = " and ".join(quantity.replace("_", " ").replace("sft", "SFT") for quantity in quantities)
+        if REWARD in quantities and not np.isfinite(self.held.reward).all():
+            return f"task {self.task} has no reward"
+        if not kept:
+            return f"{name} was not measured for {self.weights} weights"
+        if self.weights != LINE and kept[0].step != 0:
+            return f"{name} was not measured at the stage's start"
+        return f"{name} was measured at the stage's start only" if len(kept) == 1 else None
+
+
+def read_trajectory(record: RunRecord, stage: str, task: str, weights: str) -> Trajectory:
+    """Load what was measured. A point without scores is left out; averaged weights start where the raw ones do."""
+    held = record.heldout[task]
+    points = record.points(stage, task, weights)
+    if weights == AVERAGED and points and points[0].step != 0:
+        points = [point for point in record.points(stage, task, RAW) if point.step == 0] + points
+    loaded = [snapshot for point in points if (snapshot := _snapshot(record, held, point)) is not None]
+    return Trajectory(task, weights, held, tuple(loaded))
+
+
+def _snapshot(record: RunRecord, held: HeldOut, point: Point) -> Snapshot | None:
+    try:
+        scores = record.scores(point)
+    except KeyError:
+        return None
+    return Snapshot(held, point.step, point.position, scores)

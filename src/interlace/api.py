@@ -1,0 +1,115 @@
+"""The verbs in Python: what `import interlace` offers and what the command line calls.
+
+What trains imports torch and TRL (6 s), so it is imported where it is called: reading a run back stays quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from interlace.analysis import RunSummary
+from interlace.analysis import summarise as summarise_record
+from interlace.errors import MissingFileError
+from interlace.observer import Observer
+from interlace.recipe import Recipe, apply_profile, load_recipe
+from interlace.store import read_run
+from interlace.store.run_store import MANIFEST
+
+REPORT = "report.html"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a recipe's runs left: a folder and a summary a seed, and one report of all of them."""
+
+    folders: tuple[Path, ...]
+    summaries: tuple[RunSummary, ...]
+    report: Path
+
+
+def run(
+    recipe: str | Path | Recipe,
+    out: str | Path | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    seeds: Sequence[int] | None = None,
+    profile: str | None = None,
+    observer: Observer | None = None,
+    fresh: bool = False,
+) -> RunSummary | list[RunSummary]:
+    """Train and measure a recipe; called again with the same arguments it continues a killed run.
+
+    Args:
+        recipe: a shipped name, the path of a YAML file, or a `Recipe`.
+        out: the run folder; by default ``runs/RECIPE``. Several seeds get a folder each below it.
+        overrides: ``KEY=VALUE`` as of ``--set``, such as ``stages.rl.max_steps=50``.
+        seeds: in place of the recipe's.
+        profile: ``tiny`` for a run that only shows that everything works.
+        observer: told of progress.
+        fresh: begin a new folder beside one that is there.
+
+    Returns:
+        The summary of the run; a list of them, in order of seeds, if there are several.
+    """
+    resolved = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
+    outcome = execute(adapted(resolved, seeds, profile), Path(out) if out else None, observer, fresh)
+    return outcome.summaries[0] if len(outcome.summaries) == 1 else list(outcome.summaries)
+
+
+def adapted(recipe: Recipe, seeds: Sequence[int] | None, profile: str | None) -> Recipe:
+    """`recipe` with other seeds and under a profile, where they are given."""
+    if seeds is not None:
+        recipe = Recipe.model_validate(recipe.model_dump() | {"seeds": tuple(seeds)}).with_source(recipe.source)
+    return recipe if profile is None else apply_profile(recipe, profile)
+
+
+def execute(recipe: Recipe, out: Path | None, observer: Observer | None, fresh: bool) -> Outcome:
+    """Run every seed of `recipe`, then summarise the runs and write their report."""
+    from interlace.pipeline import run_recipe
+
+    return report_on(run_recipe(recipe, out, observer, fresh))
+
+
+def report_on(folders: Sequence[Path], out: Path | None = None) -> Outcome:
+    """Summarise runs and write one report of them; see `write_report` for where."""
+    from interlace.report import write_report as write  # plotly takes half a second
+
+    records = [read_run(folder) for folder in folders]
+    summaries = [summarise_record(record) for record in records]
+    around = folders[0] if len(folders) == 1 else folders[0].parent
+    path = out or around / REPORT
+    write(list(zip(records, summaries, strict=True)), path)
+    return Outcome(tuple(folders), tuple(summaries), path)
+
+
+def summarise(run: str | Path) -> RunSummary:
+    """What the run in a folder did, stage by stage. Raises RunFolderError if the folder is no run folder."""
+    return summarise_record(read_run(Path(run)))
+
+
+def write_report(*runs: str | Path, out: str | Path | None = None) -> Path:
+    """One self-contained HTML page about one run, or about several side by side; its path.
+
+    A folder of run folders, one a seed, stands for all of them. By default the page is written into the run's folder,
+    for several runs into the folder around the first.
+    """
+    folders = [folder for run in runs for folder in run_folders_in(run)]
+    return report_on(folders, Path(out) if out else None).report
+
+
+def run_folders_in(path: str | Path) -> list[Path]:
+    """`path` if it is a run folder, else the run folders directly in it (one a seed), in order of name.
+
+    Raises MissingFileError if there is neither.
+    """
+    folder = Path(path)
+    if (folder / MANIFEST).exists():
+        return [folder]
+    inside = sorted(item.parent for item in folder.glob(f"*/{MANIFEST}"))
+    if not inside:
+        raise MissingFileError(
+            f"RUN must be a run folder (`interlace run` makes them) or a folder of run folders. Got {folder}. Check it."
+        )
+    return inside

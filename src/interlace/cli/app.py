@@ -1,0 +1,70 @@
+"""The program `interlace`: its verbs, and how a failure ends it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from interlace import __version__
+from interlace.cli import output
+from interlace.cli.doctor import doctor
+from interlace.cli.list import list_registered
+from interlace.cli.report import report
+from interlace.cli.run import run
+from interlace.errors import InterlaceError, Interrupted
+
+app = typer.Typer(
+    name="interlace",
+    help="Measures and predicts how SFT and RL undo each other while a language model is post-trained.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="rich",
+)
+app.command()(run)
+app.command()(report)
+app.command("list")(list_registered)
+app.command()(doctor)
+
+
+def _print_version(asked: bool) -> bool:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Print the traceback of a failure.")] = False,
+) -> None:
+    """What stands before the verb; `--debug` is read where failures end (`main`)."""
+
+
+def main() -> None:
+    """Run the command line. Every failure ends with one sentence on stderr and its exit code."""
+    try:
+        app()
+    except Interrupted as stop:
+        output.complain(str(stop), label="Stopped")
+        sys.exit(stop.exit_code)
+    except InterlaceError as error:
+        _fail(str(error), error.exit_code)
+    except Exception as error:  # noqa: BLE001 -- the last resort: nothing reaches a user as a bare traceback
+        again = shlex.join(["interlace", "--debug", *(item for item in sys.argv[1:] if item != "--debug")])
+        _fail(f"interlace failed: {type(error).__name__}: {error}. For the traceback: {again}", 1)
+
+
+def _fail(sentence: str, exit_code: int) -> None:
+    if "--debug" in sys.argv:
+        traceback.print_exc()
+    output.complain(sentence)
+    sys.exit(exit_code)

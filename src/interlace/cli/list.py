@@ -1,0 +1,106 @@
+"""`interlace list KIND`: everything registered, generated from the registries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from interlace.cli.output import JsonOption, print_json, stdout
+from interlace.errors import RecipeError, unknown_name
+
+Item = dict[str, str]
+"""`name`, `sentence`, `source`, `cost`."""
+
+
+def list_registered(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="tasks, rewards, probes, stages, recipes or laws.")],
+    json: JsonOption = False,
+) -> None:
+    """List what is registered: tasks, rewards, probes, stages, recipes or laws."""
+    if kind not in KINDS:
+        raise RecipeError(unknown_name("KIND", kind, KINDS))
+    items = list(KINDS[kind]())
+    if json:
+        from interlace.analysis.summary import SCHEMA_VERSION
+
+        print_json({"schema_version": SCHEMA_VERSION, "kind": kind, "items": items})
+        return
+    stdout().print(_table(items))
+
+
+def _table(items: Iterable[Item]) -> Table:
+    """Name, sentence with its source under it, cost."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in ("name", "what it is", "cost"):
+        table.add_column(column, overflow="fold", no_wrap=column == "name")
+    for item in items:
+        table.add_row(
+            Text(item["name"]), Text(item["sentence"]) + Text(f"\n{item['source']}", "dim"), Text(item["cost"])
+        )
+    return table
+
+
+def _item(name: str, registered: Any) -> Item:
+    return {"name": name, **{key: getattr(registered, key) for key in ("sentence", "source", "cost")}}
+
+
+def _tasks() -> Iterable[Item]:
+    from interlace.tasks import TASKS
+
+    return (_item(name, kind) for name, kind in TASKS.items())
+
+
+def _rewards() -> Iterable[Item]:
+    from interlace.rewards import REWARDS
+
+    return (_item(name, reward) for name, reward in REWARDS.items())
+
+
+def _probes() -> Iterable[Item]:
+    from interlace.probes import PROBES
+
+    return (_item(name, probe) for name, probe in PROBES.items())
+
+
+def _stages() -> Iterable[Item]:
+    from interlace.stages import STAGES
+
+    return (_item(name, stage) for name, stage in STAGES.items())
+
+
+def _recipes() -> Iterable[Item]:
+    from interlace.recipe.loading import shipped_recipes
+    from interlace.recipe.source import parse_document
+
+    for name, file in shipped_recipes().items():
+        tree = parse_document(file.read_text(encoding="utf-8"), file.name).tree
+        bodies = [body for stage in tree["stages"] for body in stage.values()]
+        steps = sum(body["max_steps"] for body in bodies)
+        yield {
+            "name": name,
+            "sentence": tree["description"],
+            "source": f"interlace/recipes/{file.name}",
+            "cost": f"{len(bodies)} stages, {steps} optimizer steps",
+        }
+
+
+def _laws() -> Iterable[Item]:
+    from interlace.theory.laws import LAWS
+
+    for label, law in LAWS.items():
+        yield {"name": label, "sentence": f"{law.name}. {law.statement}", "source": law.source, "cost": "closed form"}
+
+
+KINDS: dict[str, Callable[[], Iterable[Item]]] = {
+    "tasks": _tasks,
+    "rewards": _rewards,
+    "probes": _probes,
+    "stages": _stages,
+    "recipes": _recipes,
+    "laws": _laws,
+}
+"""What can be listed, and from which registry."""

@@ -1,0 +1,185 @@
+"""The dry run: what a recipe would do, how long it would take here and how much disk, before anything is trained.
+
+Everything is resolved and validated (tasks are built, rewards loaded, options checked); the resolved recipe is kept, so
+that the same command without --dry-run starts from it.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
+
+from interlace.errors import InterlaceError
+from interlace.ledger import estimated_flops
+from interlace.pipeline import EMBEDDED, run_folders, stage_folders
+from interlace.policies import configure_threads, source_of
+from interlace.policies.embedded import embedded_config
+from interlace.recipe import Recipe, StageConfig
+from interlace.stages import load_stage
+from interlace.store.checkpoints import write_text_atomically
+from interlace.store.run_store import RESOLVED, refuse_foreign
+from interlace.tasks import build_task
+from interlace.tasks.base import Task
+
+REACHED_SHARE_OF_PEAK = 0.3
+"""Of a large matrix product's speed, what a training step reaches (measured on the embedded and the 135M model)."""
+SAMPLED_TOKEN_COST = 9.0
+"""Forwards that sampling one token costs (measured)."""
+CHARACTERS_A_TOKEN = 4.0
+BYTES_A_PARAMETER = 12 + 4
+"""Weights and two moments of the optimizer in float32, and the average of the weights."""
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """What one stage would do; seconds are a rough estimate, None where the model is not on this machine."""
+
+    stage: str
+    kind: str
+    task: str
+    start_from: str
+    steps: int
+    seconds: float | None
+    disk_bytes: float | None
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """The plan of a recipe: its folders (one a seed), its stages, and what all seeds take together."""
+
+    recipe: str
+    folders: tuple[str, ...]
+    model: str
+    num_parameters: int | None
+    stages: tuple[StagePlan, ...]
+    seconds: float | None
+    disk_bytes: float | None
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields, in order."""
+        return asdict(self)
+
+
+def plan_recipe(recipe: Recipe, out: Path | None = None, fresh: bool = False) -> DryRun:
+    """Resolve and validate `recipe` here, keep `resolved.yaml` in each run folder, and say what it would take.
+
+    Raises what a run would raise about its recipe, data, wheel or folder. A hub model is not fetched.
+    """
+    configure_threads(recipe.threads)
+    folders = run_folders(recipe, out, fresh)
+    tasks = {name: build_task(name, config, recipe.seeds[0]) for name, config in recipe.tasks.items()}
+    for seed, folder in zip(recipe.seeds, folders, strict=True):
+        keep_resolved(recipe.for_seed(seed), folder)
+    parameters, notes = _parameters(recipe, tasks)
+    speed = REACHED_SHARE_OF_PEAK * matrix_flops_per_second()
+    plans = tuple(
+        _stage_plan(recipe, stage, config, tasks, parameters, speed) for stage, config in stage_folders(recipe)
+    )
+    seeds = len(recipe.seeds)
+    return DryRun(
+        recipe=recipe.name,
+        folders=tuple(str(folder) for folder in folders),
+        model=recipe.model,
+        num_parameters=parameters,
+        stages=plans,
+        seconds=None if parameters is None else seeds * sum(plan.seconds or 0.0 for plan in plans),
+        disk_bytes=None if parameters is None else seeds * sum(plan.disk_bytes or 0.0 for plan in plans),
+        notes=(*notes, *(_task_note(task) for task in tasks.values())),
+    )
+
+
+def keep_resolved(recipe: Recipe, folder: Path) -> None:
+    """Write `resolved.yaml`, unless the folder holds another recipe. Raises RunFolderError then."""
+    text = recipe.to_yaml()
+    refuse_foreign(folder, text)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text_atomically(folder / RESOLVED, text)
+
+
+def matrix_flops_per_second(size: int = 1024) -> float:
+    """Speed of a float32 matrix product here, the best of three. Cost: about a tenth of a second."""
+    matrix = torch.ones(size, size)
+    seconds = []
+    for _ in range(4):
+        began = time.perf_counter()
+        matrix @ matrix
+        seconds.append(time.perf_counter() - began)
+    return 2.0 * size**3 / min(seconds[1:])
+
+
+def _parameters(recipe: Recipe, tasks: dict[str, Task]) -> tuple[int | None, list[str]]:
+    """Parameters of the recipe's model, counted without its weights; None with a note if it is not on this machine."""
+    if recipe.model == EMBEDDED:
+        alphabet = "".join(task.alphabet for task in tasks.values())
+        return _count(embedded_config(len(set(alphabet)) + 3, recipe.model_options)), []
+    try:
+        source = source_of(recipe.model)
+        return _count(AutoConfig.from_pretrained(source, local_files_only=True, trust_remote_code=False)), []
+    except OSError as error:
+        if isinstance(error, InterlaceError):
+            raise
+        return None, [f"model {recipe.model} is not on this machine: time and disk are not estimated; a run fetches it"]
+
+
+def _count(config: PretrainedConfig) -> int:
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _stage_plan(
+    recipe: Recipe, stage: str, config: StageConfig, tasks: dict[str, Task], parameters: int | None, speed: float
+) -> StagePlan:
+    kind = load_stage(config.kind)
+    options = {**kind.default_options, **config.options}
+    steps = kind.planned_steps(tasks[config.task], options)
+    return StagePlan(
+        stage=stage,
+        kind=config.kind,
+        task=config.task,
+        start_from=config.start_from,
+        steps=steps,
+        seconds=None if parameters is None else _flops(recipe, config, options, tasks, parameters, steps) / speed,
+        disk_bytes=None if parameters is None else parameters * (3 * BYTES_A_PARAMETER),
+    )
+
+
+def _flops(
+    recipe: Recipe, config: StageConfig, options: dict[str, Any], tasks: dict[str, Task], parameters: int, steps: int
+) -> float:
+    """Training and measurement of one stage."""
+    task = tasks[config.task]
+    tokens, response = _mean_tokens(task, recipe.model)
+    rows = steps * int(options["per_device_train_batch_size"]) * int(options.get("gradient_accumulation_steps", 1))
+    sampled = rows * response * SAMPLED_TOKEN_COST if config.kind == "rl" else 0.0
+    training = estimated_flops(parameters, int(sampled), int(rows * tokens), int(rows * tokens))
+    looks = (steps // (config.measure_every or recipe.measure.every) + 2) * (2 if config.averaged_weights else 1)
+    prompts = min(recipe.measure.prompts or len(task.heldout), len(task.heldout))
+    looked = prompts * (2 * tokens + recipe.measure.completions * (2 * tokens + SAMPLED_TOKEN_COST * response))
+    return training + estimated_flops(parameters, 0, int(looks * looked), 0)
+
+
+def _mean_tokens(task: Task, model: str) -> tuple[float, float]:
+    """Tokens of prompt and response together, and of the response, in the mean: from their characters."""
+    a_token = 1.0 if model == EMBEDDED else CHARACTERS_A_TOKEN
+    few = task.train[:200]
+    prompt = float(np.mean([len(str(example.prompt)) for example in few])) / a_token
+    response = 1.0 + float(np.mean([len(item.text) for example in few for item in example.responses] or [0])) / a_token
+    return prompt + response, response
+
+
+def _task_note(task: Task) -> str:
+    known = "known" if task.expert_is_known else "not known: the data's own frequencies stand for it"
+    reward = "none" if task.expert_reward is None else f"{task.expert_reward:.3f}"
+    left_out = "".join(f"; {count} rows left out ({rule})" for rule, count in task.exclusions.items())
+    return (
+        f"task {task.name}: {len(task.train)} training and {len(task.heldout)} held-out prompts; "
+        f"expert reward {reward}; the expert's distribution is {known}{left_out}"
+    )

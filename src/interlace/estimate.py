@@ -1,0 +1,120 @@
+"""Estimate | Unresolved: the only way a figure travels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from interlace.encoding import decode_float, encode_float
+
+THIS_RUN = "this run"
+"""Scope of an interval over prompts: it speaks of the weights that were measured, not of the recipe."""
+THIS_RECIPE = "this recipe"
+"""Scope of an interval over seeds: it speaks of what the recipe does when it is run again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value with its interval, and how both were made.
+
+    `level` is the interval's nominal coverage in (0, 1); `n` counts the independent units behind it (prompts or
+    seeds); `method` names the estimator; `unit` the unit, e.g. ``nats/response``; `scope` what the interval speaks
+    of. A figure known without error has lower = value = upper and method "exact".
+
+    Raises ValueError if `level` is outside (0, 1), `n` negative, or the interval does not contain the value.
+    """
+
+    value: float
+    lower: float
+    upper: float
+    level: float
+    n: int
+    method: str
+    unit: str
+    scope: str = THIS_RUN
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.level < 1.0:
+            raise ValueError(f"level must lie in (0, 1). Got {self.level}.")
+        if self.n < 0:
+            raise ValueError(f"n must be a count. Got {self.n}.")
+        if self.lower > self.value or self.value > self.upper:
+            raise ValueError(
+                f"an interval must contain its value. Got {self.value} outside [{self.lower}, {self.upper}]."
+            )
+
+    @property
+    def sign(self) -> int:
+        """+1 or -1 if the interval excludes 0, else 0: the sign is not resolved."""
+        return int(self.lower > 0.0) - int(self.upper < 0.0)
+
+    def covers(self, value: float) -> bool:
+        """Whether `value` lies in the interval."""
+        return self.lower <= value <= self.upper
+
+    def __str__(self) -> str:
+        return f"{_short(self.value)} [{_short(self.lower)}, {_short(self.upper)}] {self.unit}".rstrip()
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of an estimate on the wire; non-finite numbers are strings."""
+        return {
+            "value": encode_float(self.value),
+            "lower": encode_float(self.lower),
+            "upper": encode_float(self.upper),
+            "level": self.level,
+            "n": self.n,
+            "method": self.method,
+            "unit": self.unit,
+            "scope": self.scope,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """A figure that could not be had, and why. Never printed as 0, never compared as a number."""
+
+    reason: str
+
+    @property
+    def sign(self) -> int:
+        """0: an unresolved figure has no sign."""
+        return 0
+
+    def __str__(self) -> str:
+        return f"not resolved: {self.reason}"
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"unresolved": reason}``."""
+        return {"unresolved": self.reason}
+
+
+Figure: TypeAlias = Estimate | Unresolved
+
+
+def exact(value: float, unit: str, n: int = 0, level: float = 0.95) -> Estimate:
+    """A figure known without sampling error: enumerated, or given."""
+    return Estimate(value, value, value, level, n, "exact", unit)
+
+
+def figure_from_json(data: dict[str, Any]) -> Figure:
+    """The inverse of `to_json` of either kind. Raises KeyError if a field is missing."""
+    if "unresolved" in data:
+        return Unresolved(data["unresolved"])
+    return Estimate(
+        value=decode_float(data["value"]),
+        lower=decode_float(data["lower"]),
+        upper=decode_float(data["upper"]),
+        level=float(data["level"]),
+        n=int(data["n"]),
+        method=data["method"],
+        unit=data["unit"],
+        scope=data.get("scope", THIS_RUN),
+    )
+
+
+def _short(value: float) -> str:
+    if not math.isfinite(value):
+        return str(encode_float(value))
+    digits = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1
+    return f"{value:.{digits}f}"

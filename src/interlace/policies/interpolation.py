@@ -1,0 +1,17 @@
+"""The straight line between two policies in weight space."""
+
+from __future__ import annotations
+
+import torch
+from transformers import PreTrainedModel
+
+from interlace.policies.policy import independent_copy
+
+
+@torch.no_grad()
+def interpolated(start: PreTrainedModel, end: PreTrainedModel, position: float) -> PreTrainedModel:
+    """A copy with weights (1 - position) * start + position * end; position 0 is the start, 1 the end."""
+    model = independent_copy(start).requires_grad_(False)
+    for parameter, first, last in zip(model.parameters(), start.parameters(), end.parameters(), strict=True):
+        parameter.copy_(first.float().lerp(last.float(), position))
+    return model

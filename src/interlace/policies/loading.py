@@ -1,0 +1,69 @@
+"""Loading what a user has, safely: safetensors only, no code from a checkpoint, at a dtype that is stated."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from interlace.errors import MissingFileError, ModelError, unknown_name
+from interlace.policies.gguf import SMOLLM2, dense_folder, smollm2_file
+from interlace.policies.policy import Policy
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
+
+
+def source_of(model: str) -> str:
+    """Where `model` is loaded from: a folder for a folder, a .gguf or the SmolLM2 wheel; a hub id as it stands.
+
+    Raises MissingFileError for a path that is not there.
+    """
+    if model == SMOLLM2:
+        return str(dense_folder(smollm2_file()))
+    if model.endswith(".gguf"):
+        return str(dense_folder(Path(model).expanduser()))
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return str(path)
+    if model.startswith((".", "/", "~")) or model.count("/") > 1:
+        raise MissingFileError(
+            f"model must be a folder, a .gguf file or a hub id. Got {model}, which does not exist. Check the path."
+        )
+    return model
+
+
+def load_policy(source: str, dtype: str = "float32", autocast: torch.dtype | None = None) -> Policy:
+    """The policy in `source` (a folder or hub id) with weights of `dtype`.
+
+    Raises ModelError if the model needs code of its own, has no safetensors, or has no end-of-sequence token.
+    """
+    if dtype not in DTYPES:
+        raise ModelError(unknown_name("dtype", dtype, DTYPES))
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(
+            source, dtype=DTYPES[dtype], trust_remote_code=False, use_safetensors=True
+        )
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"model must load from safetensors without code of its own. {source} did not: {_first_line(error)} "
+            "Give a folder that holds config.json, tokenizer and safetensors, or check the network for a hub id."
+        ) from error
+    if tokenizer.eos_token_id is None:
+        raise ModelError(f"tokenizer of {source} must have an end-of-sequence token. It has none. Set one and save it.")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "left"
+    return Policy(model, tokenizer, autocast)
+
+
+def adapter_base(folder: Path) -> str | None:
+    """The base model that a PEFT adapter folder names, None if `folder` is no adapter."""
+    config = folder / "adapter_config.json"
+    return str(json.loads(config.read_text())["base_model_name_or_path"]) if config.exists() else None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,70 @@
+"""Policy: a causal language model with its tokenizer, ready to be trained, scored and sampled."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def independent_copy(model: PreTrainedModel) -> PreTrainedModel:
+    """A deep copy whose forward is its own.
+
+    Trainers replace `model.forward` by closures over the model they train; a plain deep copy keeps them, and would
+    silently run the original's weights.
+    """
+    twin = copy.deepcopy(model)
+    for module in twin.modules():
+        module.__dict__.pop("forward", None)
+    return twin
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A model and its tokenizer. `autocast` is the dtype that forwards run in (None: the weights' own)."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    autocast: torch.dtype | None = None
+
+    @property
+    def pad_id(self) -> int:
+        """The token that fills batches; end-of-sequence where the tokenizer has no padding token."""
+        token = self.tokenizer.pad_token_id
+        return int(self.eos_id if token is None else token)
+
+    @property
+    def eos_id(self) -> int:
+        """The token that ends a response."""
+        return int(self.tokenizer.eos_token_id)
+
+    @property
+    def context_tokens(self) -> int:
+        """The longest sequence that the model takes, tokens."""
+        return int(getattr(self.model.config, "max_position_embeddings", 2**31))
+
+    def num_parameters(self) -> int:
+        """Parameters, tied ones once."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def with_model(self, model: PreTrainedModel) -> Policy:
+        """The same tokenizer and precision over other weights."""
+        return Policy(model, self.tokenizer, self.autocast)
+
+    @contextmanager
+    def observed(self) -> Iterator[PreTrainedModel]:
+        """The model for looking only: evaluation mode, no gradient, the recorded precision; every module's mode is
+        restored afterwards, so a measurement leaves no trace in training."""
+        training = [module for module in self.model.modules() if module.training]
+        self.model.eval()
+        device = self.model.device.type
+        try:
+            with torch.no_grad(), torch.autocast(device, dtype=self.autocast, enabled=self.autocast is not None):
+                yield self.model
+        finally:
+            for module in training:
+                module.training = True

@@ -1,0 +1,93 @@
+"""Completions sampled from a policy by its own random generator: the prompt is read once and shared by its group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformers import DynamicCache
+
+from interlace.policies.policy import Policy
+from interlace.policies.tokenization import EncodedResponse
+
+MAX_BATCH_SEQUENCES = 512
+
+
+def sample_completions(
+    policy: Policy, prompts: Sequence[Sequence[int]], group_size: int, max_tokens: int, rng: torch.Generator
+) -> list[list[EncodedResponse]]:
+    """`group_size` completions for every prompt, each at most `max_tokens` long, end-of-sequence included.
+
+    Drawn from the policy itself (temperature 1, no truncation of the distribution) with `rng` alone. A completion
+    without end-of-sequence was cut at `max_tokens`. Cost: one forward a prompt and one a sampled token.
+    """
+    groups: list[list[EncodedResponse]] = []
+    size = max(1, MAX_BATCH_SEQUENCES // group_size)
+    for start in range(0, len(prompts), size):
+        batch = prompts[start : start + size]
+        ids = _sample_batch(policy, batch, group_size, max_tokens, rng).tolist()
+        completions = [_until_eos(row, policy.eos_id) for row in ids]
+        for i, prompt in enumerate(batch):
+            group = completions[i * group_size : (i + 1) * group_size]
+            groups.append([EncodedResponse(tuple(prompt), tuple(row), len(row)) for row in group])
+    return groups
+
+
+def decode_completion(policy: Policy, completion: EncodedResponse) -> str:
+    """The completion's text, special tokens left out, as TRL hands it to a reward."""
+    return str(policy.tokenizer.decode(completion.response, skip_special_tokens=True))
+
+
+def _sample_batch(
+    policy: Policy, prompts: Sequence[Sequence[int]], group_size: int, max_tokens: int, rng: torch.Generator
+) -> Int[Tensor, "sequence token"]:
+    input_ids, attention = _left_padded_prompts(prompts, policy.pad_id, policy.model.device)
+    with policy.observed() as model:
+        cache = DynamicCache(config=model.config)
+        positions = (attention.cumsum(-1) - 1).clamp(min=0)
+        output = model(
+            input_ids=input_ids,
+            attention_mask=attention,
+            position_ids=positions,
+            past_key_values=cache,
+            logits_to_keep=1,
+        )
+        cache.batch_repeat_interleave(group_size)
+        attention = attention.repeat_interleave(group_size, dim=0)
+        tokens = _draw(output.logits[:, -1].repeat_interleave(group_size, dim=0), rng)
+        drawn, finished = [tokens], tokens == policy.eos_id
+        while len(drawn) < max_tokens and not bool(finished.all()):
+            attention = torch.cat([attention, torch.ones_like(attention[:, :1])], dim=1)
+            output = model(
+                input_ids=tokens[:, None],
+                attention_mask=attention,
+                position_ids=attention.sum(-1, keepdim=True) - 1,
+                past_key_values=cache,
+            )
+            tokens = torch.where(finished, policy.eos_id, _draw(output.logits[:, -1], rng))
+            finished = finished | (tokens == policy.eos_id)
+            drawn.append(tokens)
+    return torch.stack(drawn, dim=1)
+
+
+def _draw(logits: Float[Tensor, "sequence vocabulary"], rng: torch.Generator) -> Int[Tensor, "sequence"]:
+    probabilities = logits.float().softmax(-1)
+    return torch.multinomial(probabilities.to(rng.device), 1, generator=rng)[:, 0].to(logits.device)
+
+
+def _left_padded_prompts(
+    prompts: Sequence[Sequence[int]], pad_id: int, device: torch.device
+) -> tuple[Int[Tensor, "prompt column"], Int[Tensor, "prompt column"]]:
+    width = max(len(prompt) for prompt in prompts)
+    input_ids = torch.full((len(prompts), width), pad_id, dtype=torch.long)
+    attention = torch.zeros_like(input_ids)
+    for row, prompt in enumerate(prompts):
+        input_ids[row, width - len(prompt) :] = torch.tensor(list(prompt))
+        attention[row, width - len(prompt) :] = 1
+    return input_ids.to(device), attention.to(device)
+
+
+def _until_eos(ids: list[int], eos_id: int) -> list[int]:
+    return ids[: ids.index(eos_id) + 1] if eos_id in ids else ids

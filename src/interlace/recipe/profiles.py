@@ -1,0 +1,43 @@
+"""Profiles: what a recipe becomes when it is only to be tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from interlace.errors import RecipeError, unknown_name
+from interlace.recipe.model import Recipe, StageConfig
+
+TINY_STEPS, TINY_BATCH, TINY_PROMPTS, TINY_EVERY = 4, 8, 16, 2
+
+
+def apply_profile(recipe: Recipe, profile: str) -> Recipe:
+    """`recipe` under `profile`, renamed so that its run folder is its own. Raises RecipeError if it is unknown."""
+    if profile not in PROFILES:
+        raise RecipeError(unknown_name("--profile", profile, PROFILES))
+    changed = PROFILES[profile](recipe)
+    return changed.model_copy(update={"name": f"{recipe.name}-{profile}"})
+
+
+def tiny(recipe: Recipe) -> Recipe:
+    """At most 4 steps a stage, 8 examples a batch (a multiple of the group) and 16 prompts measured: does it run?"""
+    measure = recipe.measure.model_copy(
+        update={
+            "every": min(recipe.measure.every, TINY_EVERY),
+            "prompts": min(recipe.measure.prompts or TINY_PROMPTS, TINY_PROMPTS),
+        }
+    )
+    return recipe.model_copy(update={"measure": measure, "stages": tuple(map(_tiny_stage, recipe.stages))})
+
+
+def _tiny_stage(stage: StageConfig) -> StageConfig:
+    options: dict[str, Any] = dict(stage.options)
+    options["max_steps"] = min(stage.max_steps or TINY_STEPS, TINY_STEPS)
+    group = int(options.get("num_generations", 8)) if stage.kind == "rl" else 1
+    batch = max(group, TINY_BATCH // group * group)
+    options["per_device_train_batch_size"] = min(int(options.get("per_device_train_batch_size", batch)), batch)
+    return stage.model_copy(update={"options": options, "measure_every": None})
+
+
+PROFILES: dict[str, Callable[[Recipe], Recipe]] = {"tiny": tiny}
+"""Registered profiles; the docstring of each is what `--profile` says about it."""

@@ -1,0 +1,67 @@
+"""The options of a stage that TRL owns: checked against TRL's own configs, so that a TRL YAML can be pasted."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from interlace.recipe.messages import unknown_key
+from interlace.recipe.model import StageConfig
+from interlace.rewards.options import rule_of
+from interlace.stages import RESERVED, STAGES
+
+AUTOMATIC = {"bf16"}
+"""Options that may also be `auto`: whatever the machine gains by."""
+
+
+def option_problems(stage: StageConfig) -> Iterator[tuple[str, str]]:
+    """(option, sentence) for each option of `stage` that TRL would not take or that is not the user's to set."""
+    found = False
+    for option, value in stage.options.items():
+        sentence = _reserved(option, value) or _unknown(stage.kind, option) or _mistyped(stage.kind, option, value)
+        if sentence:
+            found = True
+            yield option, sentence
+    if not found and not stage.options.keys() & {"max_steps", "num_train_epochs"}:
+        yield "", f"stage {stage.name!r} must say max_steps or num_train_epochs. Got neither. Add max_steps."
+    if isinstance(stage.max_steps, int) and stage.max_steps < 1:
+        yield "max_steps", f"max_steps must be at least 1. Got {stage.max_steps}. Change it."
+
+
+@functools.cache
+def option_types(kind: str) -> dict[str, Any]:
+    """Name and type of every option that TRL takes for a stage of `kind`. Imports TRL."""
+    import trl
+
+    config = getattr(trl, STAGES[kind].config)
+    types = typing.get_type_hints(config)
+    return {item.name: types[item.name] for item in dataclasses.fields(config) if item.init}
+
+
+def _reserved(option: str, value: Any) -> str | None:
+    if option not in RESERVED:
+        return None
+    return f"{option} must be left to interlace: {RESERVED[option]}. Got {value!r}. Remove it."
+
+
+def _unknown(kind: str, option: str) -> str | None:
+    known = option_types(kind)
+    if option in known:
+        return None
+    ours = set(StageConfig.model_fields) - {"kind", "options"}
+    return unknown_key(option, (set(known) | ours) - set(RESERVED), f"a stage of kind {kind} ({STAGES[kind].config})")
+
+
+def _mistyped(kind: str, option: str, value: Any) -> str | None:
+    if option in AUTOMATIC and value == "auto":
+        return None
+    try:
+        TypeAdapter(option_types(kind)[option]).validate_python(value)
+    except ValidationError as error:
+        return f"{option} must {rule_of(error.errors()[0]['msg'])}. Got {value!r}."
+    return None

@@ -1,0 +1,92 @@
+"""The page: one template filled with views, and a policy under which nothing but this file's own scripts can run."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from interlace import __version__
+from interlace.encoding import dumps
+from interlace.report.views import Run, page_view
+
+
+def write_report(runs: Sequence[Run], path: Path) -> Path:
+    """Write one self-contained HTML page for the runs of one recipe, atomically. Returns `path`.
+
+    Figures are drawn as they come; none is computed here. The page needs no network and may not use it. At least one
+    run (an assert: a caller without runs has nothing to report).
+    """
+    text = render(runs)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.part")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, path)
+    return path
+
+
+def render(runs: Sequence[Run]) -> str:
+    """The page's HTML."""
+    assert runs, "a report needs at least one run"
+    plotly, script = get_plotlyjs(), _asset("charts.js")
+    template = _environment().get_template("page.html.j2")
+    return template.render(
+        page=page_view(runs),
+        policy=content_policy((plotly, script)),
+        version=__version__,
+        style=_asset("style.css"),
+        plotly=plotly,
+        script=script,
+    )
+
+
+def content_policy(scripts: Sequence[str]) -> str:
+    """Content-Security-Policy: exactly these scripts run (by hash), nothing is fetched, nothing is sent.
+
+    Styles stay inline because plotly writes them; images are plotly's own exports.
+    """
+    hashes = " ".join(f"'sha256-{_hash(script)}'" for script in scripts)
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def script_json(value: object) -> Markup:
+    """`value` as JSON that is safe between script tags: no character that HTML could read."""
+    escapes = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+    text = dumps(value)
+    for letter, escape in escapes.items():
+        text = text.replace(letter, escape)
+    return Markup(text)
+
+
+def _hash(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("interlace.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # Only the package's own files pass `trusted`; whatever comes from models or data is escaped.
+    environment.filters |= {"script_json": script_json, "trusted": Markup}
+    return environment
+
+
+@cache
+def _asset(name: str) -> str:
+    return resources.files("interlace.report").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,152 @@
+"""Tables of figures as plain rows of cells: the page's template only lays them out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from interlace.analysis.seeds import FigureAcrossSeeds, ObjectiveChangeAcrossSeeds
+from interlace.analysis.summary import Curve, Landmarks, ObjectiveChange, RunSummary, StageSummary
+from interlace.report.formatting import OBJECTIVES, Cell, Notes, number, objective_name, weights_name
+
+Change: TypeAlias = ObjectiveChange | ObjectiveChangeAcrossSeeds
+
+CHANGES = ("Stage", "Objective", "Weights", "Before", "After", "Change")
+SIGNED = ("right", "wrong", "tilt", "off_path")
+PARTS = {
+    "right": "change on right expert responses, nats/response",
+    "wrong": "change on wrong expert responses, nats/response",
+    "tilt": "change along the tilt towards reward, nats/response",
+    "off_path": "change off that path, nats/response",
+    "rl_time": "RL time of that tilt",
+    "reward_at_least_sft_loss": "reward where SFT loss was least",
+    "expert_reward": "the expert\u2019s reward",
+}
+"""Figures of a stage that are followed over seeds, in prose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: `columns` (titles), `rows` (each led by its heading cells), and the footnotes of its dashes.
+
+    The first `headings` cells of a row are text; the others are figures and stand on the right.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    headings: int
+    notes: tuple[str, ...] = ()
+
+
+def words(*texts: str) -> tuple[Cell, ...]:
+    """Text cells."""
+    return tuple(Cell(text) for text in texts)
+
+
+def stage_table(summary: RunSummary) -> Table:
+    """Every objective of every stage: before, after, change, with intervals; raw and averaged weights."""
+    notes = Notes()
+    rows = [row for stage in summary.stages for row in _change_rows(_stage_cell(stage), stage.objectives, notes)]
+    return Table("Every stage, before and after", CHANGES, tuple(rows), 3, tuple(notes.reasons))
+
+
+def seeds_table(changes: Sequence[ObjectiveChangeAcrossSeeds]) -> Table:
+    """Means over seeds with intervals over seeds: what the recipe does, not what one run did."""
+    notes = Notes()
+    stages = dict.fromkeys(change.stage for change in changes)
+    by_stage = {stage: [change for change in changes if change.stage == stage] for stage in stages}
+    rows = [row for stage, found in by_stage.items() for row in _change_rows(_lead(stage), found, notes)]
+    return Table("Before and after each stage, over seeds", CHANGES, tuple(rows), 3, tuple(notes.reasons))
+
+
+def _stage_cell(stage: StageSummary) -> Cell:
+    planned = f" of {stage.steps_planned:,}" if stage.steps_done != stage.steps_planned else ""
+    return Cell(stage.name, interval=f"{stage.steps_done:,}{planned} steps", tone="stage")
+
+
+def _lead(stage: str) -> Cell:
+    return Cell(stage, tone="stage")
+
+
+def _change_rows(stage: Cell, changes: Sequence[Change], notes: Notes) -> list[tuple[Cell, ...]]:
+    """One stage's rows; what the row above already says is left blank."""
+    ordered = _ordered(changes)
+    several = len({change.task for change in changes}) > 1
+    rows: list[tuple[Cell, ...]] = []
+    for before, change in zip([None, *ordered], ordered, strict=False):
+        repeats = before is not None and (before.task, before.objective) == (change.task, change.objective)
+        objective = Cell("") if repeats else _objective_cell(change, several)
+        heads = (stage if before is None else Cell(""), objective, Cell(weights_name(change.weights)))
+        rows.append((*heads, *notes.change(change.before, change.after, change.change)))
+    return rows
+
+
+def _ordered(changes: Sequence[Change]) -> list[Change]:
+    """By task, then objective in the order of `OBJECTIVES`, then raw before averaged."""
+    tasks = list(dict.fromkeys(change.task for change in changes))
+    order = [*OBJECTIVES, *dict.fromkeys(change.objective for change in changes)]
+    return sorted(changes, key=lambda c: (tasks.index(c.task), order.index(c.objective), c.weights != "raw"))
+
+
+def _objective_cell(change: Change, several: bool) -> Cell:
+    """The objective with its unit, and with its task where a run has several."""
+    unit = OBJECTIVES.get(change.objective, ("", ""))[1]
+    parts = (unit if unit != "reward" else "", f"on {change.task}" if several else "")
+    return Cell(objective_name(change.objective), interval=", ".join(filter(None, parts)))
+
+
+def landmark_table(summary: RunSummary) -> Table:
+    """Where each stage passed the expert's reward and where its SFT loss was least."""
+    notes = Notes()
+    rows = [
+        (*words(stage.name, weights_name(weights)), *_landmark_cells(stage, landmarks, notes))
+        for stage in summary.stages
+        for weights, landmarks in stage.landmarks.items()
+    ]
+    columns = ("Stage", "Weights", "Expert\u2019s reward", "Passed at step", "Above it, resolved, from step",
+               "Least SFT loss", "at step", "Reward there")  # fmt: skip
+    return Table("Landmarks", columns, tuple(rows), 2, tuple(notes.reasons))
+
+
+def _landmark_cells(stage: StageSummary, landmarks: Landmarks, notes: Notes) -> tuple[Cell, ...]:
+    return (
+        notes.figure(stage.expert_reward),
+        notes.step(landmarks.parity_crossing),
+        notes.step(landmarks.parity_step),
+        notes.figure(landmarks.least_sft_loss),
+        notes.step(landmarks.least_sft_loss_step),
+        notes.figure(landmarks.reward_at_least_sft_loss),
+    )
+
+
+def parts_table(rows: Sequence[FigureAcrossSeeds]) -> Table:
+    """Parts of the splits and landmarks, over seeds."""
+    notes = Notes()
+    cells = [
+        (
+            Cell("") if before and before.stage == row.stage else _lead(row.stage),
+            *words(PARTS.get(row.name, row.name), weights_name(row.weights)),
+            notes.figure(row.figure, signed=row.name in SIGNED),
+        )
+        for before, row in zip([None, *rows], rows, strict=False)
+    ]
+    return Table("Parts of the change, across seeds", ("Stage", "Figure", "Weights", "Mean"), tuple(cells), 3)
+
+
+def points_table(summary: RunSummary) -> Table:
+    """Every measured point of every curve: the numbers behind the figures."""
+    notes = Notes()
+    rows = [row for stage in summary.stages for curve in stage.curves for row in _point_rows(stage, curve, notes)]
+    columns = ("Stage", "Task", "Weights", "Step or position", "SFT loss", "Reward", "KL to the stage\u2019s start")
+    return Table("Every measured point", columns, tuple(rows), 3, tuple(notes.reasons))
+
+
+def _point_rows(stage: StageSummary, curve: Curve, notes: Notes) -> list[tuple[Cell, ...]]:
+    heads = words(stage.name, curve.task, weights_name(curve.weights))
+    places = [Cell(number(at, 2 if curve.positions else 0)) for at in curve.abscissa]
+    return [
+        (*heads, place, notes.figure(loss), notes.figure(reward), notes.figure(kl))
+        for place, loss, reward, kl in zip(places, curve.sft_loss, curve.reward, curve.kl, strict=True)
+    ]

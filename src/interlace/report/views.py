@@ -1,0 +1,173 @@
+"""What the templates lay out: one view a run, one over all runs, one page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from interlace.analysis.seeds import across_seeds, figures_across_seeds
+from interlace.analysis.summary import PASSED, RunSummary
+from interlace.estimate import THIS_RECIPE, THIS_RUN
+from interlace.report.headline import Card, Headline, cards, run_headline, seeds_headline
+from interlace.report.plots import Chart, curves_charts, plane_charts, seeds_charts, split_charts
+from interlace.report.provenance import Reconciliation, flags, ledger_table, manifest_rows, recipe_text, reconciliations
+from interlace.report.samples import StageSamples, stage_samples
+from interlace.report.tables import Table, landmark_table, parts_table, points_table, seeds_table, stage_table
+from interlace.report.verdicts import CheckView, VerdictView, check_views, verdict_views
+from interlace.store import RunRecord
+
+Run: TypeAlias = tuple[RunRecord, RunSummary]
+
+READING = (
+    f"Scope \u201c{THIS_RUN}\u201d: the interval is over held-out prompts. It says how well these weights were "
+    "measured, not what another seed would have done.",
+    f"Scope \u201c{THIS_RECIPE}\u201d: the interval is over seeds. It needs several runs of one recipe.",
+    "Changes are differences paired prompt by prompt, so their intervals are narrower than the two ends suggest.",
+    "A dash is a figure that could not be had; the footnote says why. It is never a 0.",
+    "Hold the pointer over a figure for its level, the number of units behind it and its estimator.",
+    "HOLDS: measured as the law says. CONTRADICTS: its conditions were met and it failed. "
+    "NOT RESOLVED: the intervals cannot tell. OUTSIDE ITS CONDITIONS: the law does not speak of this run.",
+)
+
+SCOPE_SEEDS = (
+    "Scope: this recipe. Intervals here speak of what the recipe does when it is run again with another seed; "
+    "further down, each run\u2019s own intervals speak of that run alone."
+)
+SCOPE_RUNS = (
+    "These runs are not seeds of one recipe, so nothing is averaged over them. Each is shown by itself further down."
+)
+
+
+SECTIONS = {
+    "stages": "Stages",
+    "next": "What to do next",
+    "curves": "Curves",
+    "plane": "Plane",
+    "splits": "Where from",
+    "table": "Table",
+    "verdicts": "Verdicts",
+    "samples": "Samples",
+    "recipe": "Recipe",
+}
+"""A run's sections in order: the end of an identifier, the entry in the contents."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One run. `key` leads the identifiers of its sections."""
+
+    key: str
+    title: str
+    headline: Headline
+    cards: tuple[Card, ...]
+    flags: tuple[tuple[str, str], ...]
+    advice: tuple[str, ...]
+    curves: list[Chart]
+    planes: list[Chart]
+    splits: list[Chart]
+    points: Table
+    stages: Table
+    landmarks: Table
+    verdicts: dict[str, tuple[VerdictView, ...]]
+    checks: tuple[CheckView, ...]
+    faults: bool
+    samples: tuple[StageSamples, ...]
+    reconciliations: tuple[Reconciliation, ...]
+    ledger: Table
+    recipe_text: str
+    manifest: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TogetherView:
+    """Several runs in one plane; with tables over seeds where they are seeds of one recipe."""
+
+    title: str
+    scope: str
+    headline: Headline
+    charts: list[Chart]
+    tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything on the page."""
+
+    recipe: str
+    subtitle: str
+    headline: Headline
+    contents: tuple[tuple[str, str], ...]
+    together: TogetherView | None
+    runs: tuple[RunView, ...]
+    reading: tuple[str, ...]
+    folders: str
+
+
+def page_view(runs: Sequence[Run]) -> Page:
+    """The page of one or several runs."""
+    summaries = [summary for _, summary in runs]
+    views = tuple(_run_view(f"run{i}", *run) for i, run in enumerate(runs))
+    together = _together(summaries) if len(runs) > 1 else None
+    return Page(
+        recipe=", ".join(dict.fromkeys(summary.recipe for summary in summaries)),
+        subtitle=_subtitle(summaries),
+        headline=together.headline if together else views[0].headline,
+        contents=_contents_of_many(views) if together else _contents(views[0]),
+        together=together,
+        runs=views,
+        reading=READING,
+        folders=", ".join(str(record.folder) for record, _ in runs),
+    )
+
+
+def _subtitle(summaries: Sequence[RunSummary]) -> str:
+    seeds = ", ".join(str(summary.seed) for summary in summaries)
+    return f"seeds {seeds}" if len(summaries) > 1 else f"seed {seeds}"
+
+
+def _together(summaries: Sequence[RunSummary]) -> TogetherView:
+    across = across_seeds(summaries)
+    charts = seeds_charts(summaries, across)
+    if not across:
+        headline = Headline(f"{len(summaries)} runs, side by side", ())
+        return TogetherView("All runs together", SCOPE_RUNS, headline, charts, ())
+    tables = (seeds_table(across), parts_table(figures_across_seeds(summaries)))
+    filled = tuple(table for table in tables if table.rows)
+    return TogetherView("All seeds together", SCOPE_SEEDS, seeds_headline(summaries, across), charts, filled)
+
+
+def _contents_of_many(views: Sequence[RunView]) -> tuple[tuple[str, str], ...]:
+    runs = tuple((view.key, view.title) for view in views)
+    return (("together", "All together"), *runs, ("reading", "Reading intervals"))
+
+
+def _contents(view: RunView) -> tuple[tuple[str, str], ...]:
+    empty = {"next": not view.advice, "samples": not view.samples}
+    shown = tuple((f"{view.key}-{name}", title) for name, title in SECTIONS.items() if not empty.get(name))
+    return (*shown, ("reading", "Reading intervals"))
+
+
+def _run_view(key: str, record: RunRecord, summary: RunSummary) -> RunView:
+    return RunView(
+        key=key,
+        title=f"{summary.recipe}, seed {summary.seed}",
+        headline=run_headline(summary),
+        cards=cards(summary),
+        flags=flags(record),
+        advice=summary.advice,
+        curves=curves_charts(summary),
+        planes=plane_charts(summary),
+        splits=split_charts(summary),
+        points=points_table(summary),
+        stages=stage_table(summary),
+        landmarks=landmark_table(summary),
+        verdicts=verdict_views(summary),
+        checks=check_views(summary),
+        faults=any(check.verdict != PASSED for stage in summary.stages for check in stage.self_checks),
+        samples=stage_samples(record),
+        reconciliations=reconciliations(record),
+        ledger=ledger_table(record),
+        recipe_text=recipe_text(record),
+        manifest=manifest_rows(record),
+    )

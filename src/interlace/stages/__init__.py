@@ -1,0 +1,51 @@
+"""Stages: one stage config -> one TRL trainer with the callback. A new one is a file and a line in STAGES.
+
+The registry is light: TRL takes seconds to import, so a stage's own file is loaded when it is run.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from interlace.stages.reserved import RESERVED
+
+if TYPE_CHECKING:
+    from interlace.stages.base import Stage
+
+__all__ = ["RESERVED", "STAGES", "StageKind", "load_stage"]
+
+
+@dataclass(frozen=True, slots=True)
+class StageKind:
+    """A registered kind of stage: its sentence, the TRL config whose options it takes, and where its code is."""
+
+    name: str
+    sentence: str
+    config: str
+    implementation: str
+    source: str = "TRL"
+    cost: str = "training"
+
+
+STAGES: dict[str, StageKind] = {
+    "sft": StageKind(
+        name="sft",
+        sentence="supervised fine-tuning on the task's expert responses, by TRL's SFTTrainer",
+        config="SFTConfig",
+        implementation="interlace.stages.sft:SftStage",
+    ),
+    "rl": StageKind(
+        name="rl",
+        sentence="reinforcement learning on the task's reward (GRPO), by TRL's GRPOTrainer",
+        config="GRPOConfig",
+        implementation="interlace.stages.rl:RlStage",
+    ),
+}
+
+
+def load_stage(kind: str) -> Stage:
+    """The stage of a registered kind, its code imported."""
+    module, name = STAGES[kind].implementation.split(":")
+    return cast("Stage", getattr(importlib.import_module(module), name)())

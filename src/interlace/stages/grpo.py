@@ -1,0 +1,84 @@
+"""GRPO trainers at TRL's seams: one that counts what it samples, one whose rewards carry no information (C9)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from trl import GRPOConfig, GRPOTrainer
+
+from interlace.errors import RecipeError
+
+
+class CountingGRPOTrainer(GRPOTrainer):
+    """TRL's GRPO, counting sampled tokens into `counters`."""
+
+    counters: dict[str, float]
+
+    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
+        completion_ids, logprobs = super()._generate_single_turn(*args, **kwargs)
+        self.counters["tokens_sampled"] = self.counters.get("tokens_sampled", 0.0) + float(
+            sum(map(len, completion_ids))
+        )
+        return completion_ids, logprobs
+
+
+class PlaceboGRPOTrainer(CountingGRPOTrainer):
+    """GRPO whose final rewards are permuted within each group, one permutation for all reward functions (C9).
+
+    Given the completions the advantages then have mean exactly 0, so the expected gradient is 0; what the policy still
+    does is noise and reward-free drift. `strict` refuses every setting under which that argument fails; `as_configured`
+    takes the user's; `mirrored` is strict with every advantage's sign turned, the partner of the strict run of the
+    same seed. Rewards are logged as permuted. A permutation depends on the seed and the optimizer step alone.
+    """
+
+    def configure_placebo(self, mode: str, seed: int) -> None:
+        """Set the mode. Raises RecipeError where a strict mode's expected gradient would not be 0."""
+        self.placebo_mode, self.placebo_seed = mode, seed
+        if mode != "as_configured":
+            refuse_leaks(self.args)
+
+    def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Float[Tensor, "completion function"]:
+        rewards = super()._calculate_rewards(*args, **kwargs)
+        rng = np.random.default_rng([self.placebo_seed, self.state.global_step, self._step])
+        return permuted_within_groups(rewards, self.num_generations, rng)
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        if self.placebo_mode == "mirrored":
+            output["advantages"] = -output["advantages"]
+        return output
+
+
+def permuted_within_groups(
+    rewards: Float[Tensor, "completion function"], group_size: int, rng: np.random.Generator
+) -> Float[Tensor, "completion function"]:
+    """Every group's rows in a random order of their own; the columns of a row stay together."""
+    groups = len(rewards) // group_size
+    order = np.stack([rng.permutation(group_size) for _ in range(groups)]) + np.arange(groups)[:, None] * group_size
+    return rewards[torch.from_numpy(order.ravel()).to(rewards.device)]
+
+
+def refuse_leaks(arguments: GRPOConfig) -> None:
+    """Raise RecipeError for the first setting under which a placebo's expected gradient would not be 0."""
+    leaks = {
+        "num_iterations": (arguments.num_iterations != 1, "must be 1: the ratio leaves 1 after the first inner step"),
+        "steps_per_generation": (
+            (arguments.steps_per_generation or 1) > arguments.gradient_accumulation_steps,
+            "must not exceed gradient_accumulation_steps: rollouts go stale",
+        ),
+        "beta": (arguments.beta != 0.0, "must be 0: the KL term has a gradient of its own"),
+        "use_vllm": (arguments.use_vllm, "must be off: another engine's ratio is not 1"),
+        "mask_truncated_completions": (
+            arguments.mask_truncated_completions,
+            "must be off: a mask that depends on the completion breaks the zero mean",
+        ),
+    }
+    for name, (broken, rule) in leaks.items():
+        if broken:
+            raise RecipeError(
+                f"placebo: strict needs `{name}`, which {rule}. Change it, or use placebo: as_configured."
+            )

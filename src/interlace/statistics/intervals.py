@@ -1,0 +1,168 @@
+"""Intervals from what each prompt, or each seed, contributed.
+
+Prompts are the independent units: whatever was sampled within a prompt is averaged before it comes here, so an interval
+covers both the choice of prompts and the sampling within them. All take one value a prompt and return an `Estimate`, or
+`Unresolved` with the reason: too few units, or values that are not finite (counted, never dropped).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from scipy import special
+
+from interlace.estimate import THIS_RECIPE, THIS_RUN, Estimate, Figure, Unresolved
+
+LEVEL = 0.95
+"""The level of every interval unless said otherwise."""
+
+
+def influence_interval(
+    value: float,
+    influence: Float[np.ndarray, "prompt"],
+    *,
+    unit: str,
+    method: str = "influence function over prompts",
+    level: float = LEVEL,
+    scope: str = THIS_RUN,
+    units: str = "prompts",
+) -> Figure:
+    """Delta method: `value` with a Student t interval, from each prompt's influence on it.
+
+    `influence`: the derivative of the figure by each prompt's weight, times the number of prompts, so that the figure's
+    error is about the mean of `influence` (for a mean: value of the prompt minus the mean). Its own mean is taken off.
+    Where influence does not vary there is no visible error; the interval then has no width and `method` says why.
+    """
+    refusal = _refusal(influence, units)
+    if refusal is not None:
+        return refusal
+    if not math.isfinite(value):
+        return Unresolved(f"the figure itself is {value}")
+    count = influence.size
+    half = float(special.stdtrit(count - 1, 0.5 + level / 2)) * float(influence.std(ddof=1)) / math.sqrt(count)
+    note = f"; no variation between {units}" if half == 0.0 else ""
+    return Estimate(value, value - half, value + half, level, count, method + note, unit, scope)
+
+
+def mean_interval(
+    values: Float[np.ndarray, "prompt"],
+    *,
+    unit: str,
+    weights: Float[np.ndarray, "prompt"] | None = None,
+    method: str = "Student t over prompts",
+    level: float = LEVEL,
+) -> Figure:
+    """The mean over prompts, with a Student t interval.
+
+    `weights`: what each prompt counts for (default: all the same), positive sum. Coverage is close to `level` from
+    about 30 prompts on unless a few prompts carry nearly all of the variation.
+    """
+    refusal = _refusal(values, "prompts")
+    if refusal is not None:
+        return refusal
+    relative = np.ones_like(values) if weights is None else weights / weights.mean()
+    value = float((relative * values).mean())
+    return influence_interval(value, relative * (values - value), unit=unit, method=method, level=level)
+
+
+def paired_change(
+    before: Float[np.ndarray, "prompt"],
+    after: Float[np.ndarray, "prompt"],
+    *,
+    unit: str,
+    weights: Float[np.ndarray, "prompt"] | None = None,
+    level: float = LEVEL,
+) -> Figure:
+    """Mean of `after` - `before` over the same prompts: positive means a rise."""
+    with np.errstate(invalid="ignore"):  # inf - inf: counted as not finite
+        change = after - before
+    return mean_interval(change, unit=unit, weights=weights, method="paired Student t over prompts", level=level)
+
+
+def ratio_interval(
+    numerator: Float[np.ndarray, "prompt"],
+    denominator: Float[np.ndarray, "prompt"],
+    *,
+    unit: str,
+    level: float = LEVEL,
+) -> Figure:
+    """Sum of `numerator` over sum of `denominator` (nats over tokens), linearised, prompts as clusters."""
+    refusal = _refusal(numerator, "prompts") or _refusal(denominator, "prompts") or _no_total(denominator)
+    if refusal is not None:
+        return refusal
+    value, influence = _ratio(numerator, denominator)
+    return influence_interval(value, influence, unit=unit, method="linearised ratio over prompts", level=level)
+
+
+def paired_ratio_change(
+    before: Float[np.ndarray, "prompt"],
+    after: Float[np.ndarray, "prompt"],
+    denominator: Float[np.ndarray, "prompt"],
+    *,
+    unit: str,
+    level: float = LEVEL,
+) -> Figure:
+    """Change of a ratio whose denominator stays (the same expert tokens): sum of `after` - `before` over its sum."""
+    with np.errstate(invalid="ignore"):
+        change = after - before
+    refusal = _refusal(change, "prompts") or _refusal(denominator, "prompts") or _no_total(denominator)
+    if refusal is not None:
+        return refusal
+    value, influence = _ratio(change, denominator)
+    return influence_interval(value, influence, unit=unit, method="paired linearised ratio over prompts", level=level)
+
+
+def rate_interval(successes: int, trials: int, *, unit: str = "fraction", level: float = LEVEL) -> Figure:
+    """Wilson interval of a rate: `successes` among `trials` independent units; right at 0 and at 1 too.
+
+    >>> print(rate_interval(0, 10))
+    0.000 [0.000, 0.278] fraction
+    """
+    if not 0 <= successes <= trials:
+        raise ValueError(f"successes must lie in [0, trials]. Got {successes} of {trials}.")
+    if trials == 0:
+        return Unresolved("no trials")
+    rate = successes / trials
+    z_squared = float(special.ndtri(0.5 + level / 2)) ** 2
+    centre = (rate + z_squared / (2 * trials)) / (1 + z_squared / trials)
+    spread = rate * (1 - rate) / trials + z_squared / (4 * trials**2)
+    half = math.sqrt(z_squared * spread) / (1 + z_squared / trials)
+    lower, upper = min(rate, max(0.0, centre - half)), max(rate, min(1.0, centre + half))
+    return Estimate(rate, lower, upper, level, trials, "Wilson", unit)
+
+
+def seed_interval(values: Sequence[float], *, unit: str, level: float = LEVEL) -> Figure:
+    """The mean over seeds, with a Student t interval that speaks of the recipe, not of one run."""
+    array = np.asarray(values, dtype=np.float64)
+    refusal = _refusal(array, "seeds")
+    if refusal is not None:
+        return refusal
+    mean = float(array.mean())
+    return influence_interval(
+        mean, array - mean, unit=unit, method="Student t over seeds", level=level, scope=THIS_RECIPE, units="seeds"
+    )
+
+
+def _ratio(
+    numerator: Float[np.ndarray, "prompt"], denominator: Float[np.ndarray, "prompt"]
+) -> tuple[float, Float[np.ndarray, "prompt"]]:
+    value = float(numerator.sum() / denominator.sum())
+    return value, (numerator - value * denominator) / denominator.mean()
+
+
+def _refusal(values: Float[np.ndarray, "unit"], units: str) -> Unresolved | None:
+    bad = int(values.size - np.isfinite(values).sum())
+    if bad:
+        return Unresolved(
+            f"{bad} of {values.size} {units} {'has a value that is' if bad == 1 else 'have values that are'} not finite"
+        )
+    if values.size < 2:
+        return Unresolved(f"an interval needs at least 2 {units}, got {values.size}")
+    return None
+
+
+def _no_total(denominator: Float[np.ndarray, "prompt"]) -> Unresolved | None:
+    return None if denominator.sum() > 0.0 else Unresolved("the denominator adds up to 0")

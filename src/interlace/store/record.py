@@ -1,0 +1,138 @@
+"""RunRecord: a whole run as plain data, read back from its folder whatever a kill left there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from interlace.measurement import LINE, HeldOut, Measurement, Point, PromptScores
+from interlace.store.events import read_events
+from interlace.store.run_store import EVENTS, RESOLVED, SAMPLES, read_manifest
+from interlace.store.scores import read_heldout, read_scores
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What one stage planned, did and measured. `stage` is its folder name; figures of steps that a resume took
+    again are the later ones."""
+
+    stage: str
+    name: str
+    kind: str
+    task: str
+    steps_planned: int
+    steps_done: int
+    finished: bool
+    options: dict[str, Any] = field(default_factory=dict)
+    ledger: dict[str, Any] = field(default_factory=dict)
+    measurements: tuple[Measurement, ...] = ()
+    reconciliation: dict[str, Any] | None = None
+    samples: tuple[dict[str, Any], ...] = ()
+    flags: tuple[str, ...] = ()
+    training: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """Everything a run left, read once."""
+
+    folder: Path
+    recipe: str
+    seed: int
+    manifest: dict[str, Any]
+    resolved: dict[str, Any]
+    stages: tuple[StageRecord, ...]
+    heldout: dict[str, HeldOut]
+
+    def scores(self, point: Point) -> PromptScores:
+        """What each prompt contributed at `point`. Raises KeyError if nothing was measured there."""
+        return read_scores(self.folder / SAMPLES, point)
+
+    def points(self, stage: str, task: str, weights: str) -> list[Point]:
+        """Where `task` was measured in `stage`, in order of step (on the straight line: of position)."""
+        found = {
+            item.point
+            for record in self.stages
+            if record.stage == stage
+            for item in record.measurements
+            if item.point.task == task and item.point.weights == weights
+        }
+        return sorted(found, key=lambda point: (point.position or 0.0) if weights == LINE else point.step)
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Read a run folder. Raises RunFolderError if it is none, or damaged beyond a torn last line."""
+    manifest = read_manifest(folder)
+    events = read_events(folder / EVENTS)
+    heldout = [read_heldout(path) for path in sorted((folder / SAMPLES).glob("heldout-*.parquet"))]
+    return RunRecord(
+        folder=folder,
+        recipe=manifest["recipe"],
+        seed=int(manifest["seed"]),
+        manifest=manifest,
+        resolved=dict(YAML(typ="safe").load(folder / RESOLVED)),
+        stages=tuple(_stage(stage, list(_of_stage(events, stage))) for stage in _stage_names(events)),
+        heldout={item.task: item for item in heldout},
+    )
+
+
+def _stage_names(events: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(event["stage"] for event in events if event["kind"] == "stage_started"))
+
+
+def _of_stage(events: list[dict[str, Any]], stage: str) -> Iterator[dict[str, Any]]:
+    """The stage's events, without those that a later resume went back behind."""
+    last_start = max(
+        i for i, event in enumerate(events) if event["kind"] == "stage_started" and event["stage"] == stage
+    )
+    resumed = [
+        (i, event["resumed_from"])
+        for i, event in enumerate(events)
+        if event["kind"] == "stage_started" and event["stage"] == stage
+    ]
+    for i, event in enumerate(events):
+        if event.get("stage") != stage or (event["kind"] == "stage_started" and i != last_start):
+            continue
+        if not any(i < start and event.get("step", -1) > step for start, step in resumed):
+            yield event
+
+
+def _stage(stage: str, events: list[dict[str, Any]]) -> StageRecord:
+    by_kind: dict[str, list[dict[str, Any]]] = {}
+    for event in events:
+        by_kind.setdefault(event["kind"], []).append(event)
+    started = by_kind["stage_started"][-1]
+    finished = by_kind.get("stage_finished", [])
+    measurements = {
+        (item.point, item.quantity): item for item in map(Measurement.from_json, by_kind.get("measurement", []))
+    }
+    reached = max((item.point.step for item in measurements.values()), default=0)
+    return StageRecord(
+        stage=stage,
+        name=started["name"],
+        kind=started["stage_kind"],
+        task=started["task"],
+        steps_planned=int(started["steps_planned"]),
+        steps_done=int(finished[-1]["steps_done"]) if finished else reached,
+        finished=bool(finished),
+        options=started["options"],
+        ledger=finished[-1]["ledger"] if finished else {},
+        measurements=tuple(sorted(measurements.values(), key=lambda item: item.point.step)),
+        reconciliation=_bare(by_kind["reconciliation"][-1]) if "reconciliation" in by_kind else None,
+        samples=tuple(_latest_samples(by_kind.get("sample", []))),
+        flags=tuple(dict.fromkeys(event["text"] for event in by_kind.get("flag", []))),
+        training=tuple(_bare(event) for event in by_kind.get("training", [])),
+    )
+
+
+def _latest_samples(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    latest = {(event["step"], event["task"], event["index"]): _bare(event) for event in events}
+    return [latest[key] for key in sorted(latest)]
+
+
+def _bare(event: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in event.items() if key not in ("kind", "stage")}

@@ -1,0 +1,108 @@
+"""RunStore: the one writer of a run folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from interlace.encoding import dumps
+from interlace.errors import RunFolderError
+from interlace.measurement import HeldOut, Measurement, Point, PromptScores
+from interlace.store.checkpoints import write_text_atomically
+from interlace.store.events import EventLog
+from interlace.store.scores import write_heldout, write_scores
+
+SAMPLES, STAGES, EVENTS, MANIFEST = "samples", "stages", "events.jsonl", "manifest.json"
+RECIPE, RESOLVED = "recipe.yaml", "resolved.yaml"
+
+
+class RunStore:
+    """Appends to a run folder. Open one with `claim`; close it to let go of the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._log = EventLog(folder / EVENTS)
+
+    @classmethod
+    def claim(cls, folder: Path, resolved: str, source: str, manifest: dict[str, Any]) -> RunStore:
+        """Take `folder` for one run of one recipe: made if new, continued if it holds the same recipe.
+
+        `resolved` and `source` are the recipe's texts; `manifest` what identifies the run (seed, versions, data).
+        Raises RunFolderError if the folder holds something else, or another process writes to it.
+        """
+        refuse_foreign(folder, resolved)
+        folder.mkdir(parents=True, exist_ok=True)
+        store = cls(folder)
+        if not (folder / MANIFEST).exists():
+            write_text_atomically(folder / RECIPE, source)
+            write_text_atomically(folder / RESOLVED, resolved)
+            write_text_atomically(folder / MANIFEST, dumps(manifest, indent=1))
+        return store
+
+    def stage_folder(self, stage: str) -> Path:
+        """Where a stage keeps its checkpoints."""
+        return self.folder / STAGES / stage
+
+    def event(self, kind: str, **fields: Any) -> None:
+        """Append one event of `kind`."""
+        self._log.append({"kind": kind, **fields})
+
+    def measurement(self, measurement: Measurement) -> None:
+        """Append one figure."""
+        self.event("measurement", **measurement.to_json())
+
+    def heldout(self, heldout: HeldOut) -> None:
+        """Keep a task's held-out set."""
+        write_heldout(self.folder / SAMPLES, heldout)
+
+    def scores(self, point: Point, scores: PromptScores) -> None:
+        """Keep what each prompt contributed at `point`."""
+        write_scores(self.folder / SAMPLES, point, scores)
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self._log.close()
+
+
+def refuse_foreign(folder: Path, resolved: str) -> None:
+    """A folder is continued only if it holds this very recipe; any other content is refused, never overwritten.
+
+    Raises RunFolderError naming the first line that differs.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise RunFolderError(f"{folder} must be a folder. Got a file. Choose another --out.")
+    kept = folder / RESOLVED
+    if kept.exists():
+        difference = first_difference(kept.read_text(encoding="utf-8"), resolved)
+        if difference:
+            raise RunFolderError(
+                f"{folder} must hold a run of this recipe. It holds another: {difference}. "
+                "Choose another --out, or --fresh for a new folder beside it."
+            )
+    elif any(folder.iterdir()):
+        raise RunFolderError(f"{folder} must be empty or a run folder. It holds other files. Choose another --out.")
+
+
+def first_difference(kept: str, asked: str) -> str | None:
+    """The first line in which two resolved recipes differ, in words; None if they are the same."""
+    kept_lines, asked_lines = kept.splitlines(), asked.splitlines()
+    for old, new in zip(kept_lines, asked_lines, strict=False):
+        if old != new:
+            return f"there {old.strip()!r}, here {new.strip()!r}"
+    if len(kept_lines) != len(asked_lines):
+        longer, where = (kept_lines, "there") if len(kept_lines) > len(asked_lines) else (asked_lines, "here")
+        return f"{longer[min(len(kept_lines), len(asked_lines))].strip()!r} stands only {where}"
+    return None
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What identifies the run. Raises RunFolderError if `folder` is no run folder."""
+    path = folder / MANIFEST
+    if not path.exists():
+        raise RunFolderError(
+            f"{folder} must be a run folder. It has no {MANIFEST}. Give a folder that `interlace run` made."
+        )
+    return dict(json.loads(path.read_text(encoding="utf-8")))

@@ -1,0 +1,82 @@
+"""samples/*.parquet: the held-out set of each task, and what each prompt contributed at each measured point."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from interlace.measurement import HeldOut, Point, PromptScores
+
+
+def write_heldout(folder: Path, heldout: HeldOut) -> None:
+    """Keep a task's held-out set; one row a (prompt, expert response) pair."""
+    columns = {name: getattr(heldout, name) for name in ("prompt", "probability", "reward", "num_tokens")}
+    metadata = {
+        "num_prompts": str(heldout.num_prompts),
+        "expert_is_known": str(heldout.expert_is_known),
+        "task": heldout.task,
+    }
+    _write(pa.table(columns).replace_schema_metadata(metadata), folder / f"heldout-{heldout.task}.parquet")
+
+
+def read_heldout(path: Path) -> HeldOut:
+    """The inverse of `write_heldout`."""
+    table = pq.read_table(path)
+    metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    return HeldOut(
+        task=metadata["task"],
+        num_prompts=int(metadata["num_prompts"]),
+        expert_is_known=metadata["expert_is_known"] == "True",
+        **{name: table[name].to_numpy() for name in ("prompt", "probability", "reward", "num_tokens")},
+    )
+
+
+def scores_path(folder: Path, point: Point) -> Path:
+    """Where the contributions at `point` are kept."""
+    weights = point.weights if point.position is None else f"{point.weights}-{point.position:g}"
+    return folder / point.stage / f"{point.step:06d}-{weights}-{point.task}.parquet"
+
+
+def write_scores(folder: Path, point: Point, scores: PromptScores) -> None:
+    """Keep the contributions at `point`; arrays of unequal length share one row, so nothing is padded."""
+    columns: dict[str, Any] = {"reward_is_exact": [scores.reward_is_exact]}
+    for name in ("expert_logprobs", "reward_values", "reward_probabilities", "kl"):
+        values = getattr(scores, name)
+        if values is not None:
+            columns[name] = pa.array([values.ravel()], type=pa.list_(pa.float64()))
+    if scores.reward_values is not None:
+        columns["atoms"] = [scores.reward_values.shape[1]]
+    path = scores_path(folder, point)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(pa.table(columns), path)
+
+
+def read_scores(folder: Path, point: Point) -> PromptScores:
+    """The inverse of `write_scores`. Raises KeyError if nothing was measured at `point`."""
+    path = scores_path(folder, point)
+    if not path.exists():
+        raise KeyError(point)
+    row = pq.read_table(path)
+    held = set(row.column_names)
+
+    def array(name: str) -> np.ndarray | None:
+        return np.asarray(row[name][0].values.to_numpy(zero_copy_only=False)) if name in held else None
+
+    values, probabilities = array("reward_values"), array("reward_probabilities")
+    if values is not None and probabilities is not None:
+        atoms = row["atoms"][0].as_py()
+        values, probabilities = values.reshape(-1, atoms), probabilities.reshape(-1, atoms)
+    return PromptScores(array("expert_logprobs"), values, probabilities, row["reward_is_exact"][0].as_py(), array("kl"))
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    """Whole or not at all: written beside and moved into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    pq.write_table(table, partial)
+    os.replace(partial, path)

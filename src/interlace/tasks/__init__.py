@@ -1,0 +1,94 @@
+"""Tasks: what is trained on and measured on. The registered ones are built from a recipe by kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from interlace.errors import RecipeError, unknown_name
+from interlace.rewards.options import Options, parse_options
+from interlace.tasks.addition import AdditionOptions, build_addition
+from interlace.tasks.base import Example, ExpertResponse, Prompt, Task
+from interlace.tasks.files import FilesOptions, build_files
+from interlace.tasks.tables import FORMATS
+
+__all__ = [
+    # A task and its parts
+    "Task",
+    "Example",
+    "ExpertResponse",
+    "Prompt",
+    # From a recipe
+    "TASKS",
+    "TaskKind",
+    "build_task",
+    "task_options",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskKind:
+    """A registered kind of task: what it is, where it comes from, what it costs, its options and its builder."""
+
+    name: str
+    sentence: str
+    source: str
+    cost: str
+    options: type[Options]
+    build: Callable[..., Task]
+
+
+TASKS: dict[str, TaskKind] = {
+    "addition": TaskKind(
+        name="addition",
+        sentence="Sums of numbers, answered by an expert who errs in a known way: its reward and entropy are known.",
+        source="made here",
+        cost="a second",
+        options=AdditionOptions,
+        build=build_addition,
+    ),
+    "files": TaskKind(
+        name="files",
+        sentence="Rows of a JSONL, JSON, Parquet, CSV or TSV file, with columns, template and label words of your own.",
+        source="your files",
+        cost="reads the files",
+        options=FilesOptions,
+        build=build_files,
+    ),
+}
+
+
+def task_options(name: str, config: str | Mapping[str, Any]) -> tuple[TaskKind, Options]:
+    """The kind and the validated options that `config` asks for, nothing read or built yet.
+
+    `config` is a mapping of `kind` and options; or the name of a kind; or the path of a file, which is short for
+    ``{"kind": "files", "path": path}``.
+
+    Raises RecipeError for an unknown kind or option, or a value out of range.
+    """
+    options = _expanded(config) if isinstance(config, str) else dict(config)
+    kind = options.pop("kind", None)
+    if not isinstance(kind, str):
+        raise RecipeError(f"task {name!r} must have a kind. Got {config!r}. Add kind: {' | '.join(TASKS)}.")
+    if kind not in TASKS:
+        raise RecipeError(unknown_name(f"the kind of task {name!r}", kind, TASKS))
+    return TASKS[kind], parse_options(TASKS[kind].options, options, f"task {name!r}")
+
+
+def build_task(name: str, config: str | Mapping[str, Any], seed: int) -> Task:
+    """The task `name` as `config` describes it (see `task_options`); `seed` draws its splits and its expert's errors.
+
+    Raises RecipeError as `task_options` does, and what the kind's own builder raises about its data.
+
+    >>> task = build_task("sums", {"kind": "addition", "digits": 1, "heldout": 50}, seed=0)
+    >>> len(task.train), len(task.heldout), task.alphabet
+    (50, 50, '+0123456789=')
+    """
+    kind, options = task_options(name, config)
+    return kind.build(name, options, seed)
+
+
+def _expanded(short: str) -> dict[str, Any]:
+    is_path = short not in TASKS and (short.lower().endswith(tuple(FORMATS)) or "/" in short)
+    return {"kind": "files", "path": short} if is_path else {"kind": short}

@@ -1,0 +1,195 @@
+"""Task: prompts, the expert's responses to them, and a reward. What a stage trains on and a probe measures on."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from interlace.errors import DataError
+from interlace.rewards.base import Reward, RewardFunction, checked
+from interlace.tasks.example import Example, ExpertResponse, Prompt, completion_for, for_trainer, prompt_key
+from interlace.tasks.records import records_of
+from interlace.tasks.rows import Row, build_examples, row_of, split_rows
+
+__all__ = ["Example", "ExpertResponse", "Prompt", "RewardFunction", "Task"]
+
+IN_HELDOUT = "prompt is held out"
+"""The name under which rows are counted that were dropped because rows of their own are measured on."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Prompts, the expert's responses to them, and a reward; either of the last two may be missing.
+
+    `train` and `heldout` share no prompt, and neither is empty. `expert_is_known`: the held-out examples hold the
+    expert's true distribution, not frequencies in a data set. `fresh_draws`: the training examples do too, so that
+    every SFT row draws its response anew. `max_response_tokens`: the longest response, end-of-sequence included, where
+    the task knows it. `exclusions`: rows of data that were left out, by rule. A plain function as `reward` becomes a
+    checked `Reward`.
+
+    Raises DataError if a split is empty, or both hold the same prompt.
+    """
+
+    name: str
+    train: tuple[Example, ...]
+    heldout: tuple[Example, ...]
+    reward: RewardFunction | None = None
+    expert_is_known: bool = False
+    fresh_draws: bool = False
+    max_response_tokens: int | None = None
+    exclusions: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.reward is not None:
+            object.__setattr__(self, "reward", checked(self.reward))
+        if not self.train or not self.heldout:
+            raise DataError(self._empty_split())
+        shared = {prompt_key(e.prompt) for e in self.train} & {prompt_key(e.prompt) for e in self.heldout}
+        if shared:
+            raise DataError(f"task {self.name!r}: splits must share no prompt. Got {min(shared)}. Drop it from one.")
+
+    @classmethod
+    def from_rows(
+        cls,
+        rows: Iterable[Mapping[str, Any]],
+        reward: RewardFunction | None = None,
+        *,
+        name: str = "rows",
+        heldout: int | Sequence[Mapping[str, Any]] | None = None,
+        seed: int = 0,
+        max_response_tokens: int | None = None,
+    ) -> Task:
+        """A task from rows of `prompt`, `completion` (the expert's; may be missing from all) and any other columns.
+
+        Rows of one prompt become one example, whose expert has the frequencies of their completions.
+
+        Args:
+            rows: `prompt` is text or chat messages, `completion` text or one assistant message, as TRL has them.
+            reward: in TRL's signature; receives the other columns.
+            name: the task's name in records and errors.
+            heldout: how many prompts to hold out (None: a fifth of them, at most 512), or rows to measure on, whose
+                prompts are then left out of `rows` and counted in `exclusions`.
+            seed: draws the split.
+            max_response_tokens: the longest response in tokens, end-of-sequence included, if you know it.
+
+        Raises:
+            DataError: an unreadable row, an empty split, or a reward that breaks its contract.
+
+        >>> rows = [{"prompt": f"{n}+1=", "completion": f"{n + 1}"} for n in range(10)]
+        >>> len(Task.from_rows(rows, heldout=3).train)
+        7
+        """
+        scorer = None if reward is None else checked(reward)
+        own = None if heldout is None or isinstance(heldout, int) else _rows_of(heldout, "heldout", scorer)
+        count = heldout if isinstance(heldout, int) else None
+        if count is not None and count < 1:
+            raise DataError(f"heldout must be at least 1 prompt. Got {count}. Leave it out to hold out a fifth.")
+        split = split_rows(_rows_of(rows, "rows", scorer), seed, own_heldout=own, heldout=count)
+        return cls(
+            name=name,
+            train=build_examples(split.train, scorer),
+            heldout=build_examples(split.heldout, scorer),
+            reward=scorer,
+            max_response_tokens=max_response_tokens,
+            exclusions={} if own is None else {IN_HELDOUT: split.num_dropped},
+        )
+
+    @property
+    def expert_reward(self) -> float | None:
+        """R_D, reward units: the expert's mean reward over the held-out prompts; None if it was not scored on all."""
+        rewards = [reward for example in self.heldout if (reward := example.expert_reward) is not None]
+        return math.fsum(rewards) / len(rewards) if len(rewards) == len(self.heldout) else None
+
+    @property
+    def expert_entropy(self) -> float | None:
+        """H, nats/response, over the held-out prompts: the least SFT loss there is. None if the expert is not known."""
+        if not self.expert_is_known:
+            return None
+        return math.fsum(example.expert_entropy for example in self.heldout) / len(self.heldout)
+
+    @property
+    def alphabet(self) -> str:
+        """Every character of the prompts and responses, sorted: what a tokenizer of characters must know."""
+        texts = (text for example in (*self.train, *self.heldout) for text in example.texts)
+        return "".join(sorted(set().union(*texts)))
+
+    def sft_rows(self, rng: np.random.Generator, count: int | None = None) -> list[dict[str, Any]]:
+        """Rows of `prompt` and `completion` for TRL's SFTTrainer, from the training split.
+
+        Args:
+            rng: draws the responses if `fresh_draws`, and the order if `count` is given.
+            count: how many rows, in shuffled passes over the data; None: each row once, in the order of the data.
+
+        Raises:
+            DataError: the task has no expert responses.
+        """
+        if not any(example.responses for example in self.train):
+            raise DataError(f"task {self.name!r} must have expert responses for SFT. Got none. Give it completions.")
+        pool = self.train if self.fresh_draws else self._rows_as_found()
+        order = np.arange(len(pool)) if count is None else _shuffled_passes(len(pool), count, rng)
+        draws = rng.random(len(order))
+        return [_sft_row(pool[index], draw) for index, draw in zip(order.tolist(), draws.tolist(), strict=True)]
+
+    def rl_rows(self) -> list[dict[str, Any]]:
+        """Rows of `prompt` and the reward's columns for TRL's GRPOTrainer: each training prompt once.
+
+        Raises DataError if the task has no reward.
+        """
+        if self.reward is None:
+            raise DataError(f"task {self.name!r} must have a reward for RL. Got none. Give it one, say exact_match.")
+        return [{"prompt": for_trainer(example.prompt), **example.columns} for example in self.train]
+
+    def fingerprint(self) -> dict[str, str]:
+        """SHA-256 of each split's content: prompts, expert responses and their rewards, columns, in their order."""
+        return {"train": _sha256(self.train), "heldout": _sha256(self.heldout)}
+
+    def _rows_as_found(self) -> list[Example]:
+        """Each row of data by itself, recovered from the frequencies of its prompt's responses."""
+        return [
+            replace(example, responses=(replace(response, probability=1.0),), num_rows=1)
+            for example in self.train
+            for response in example.responses
+            for _ in range(round(response.probability * example.num_rows))
+        ]
+
+    def _empty_split(self) -> str:
+        left_out = "".join(f", {count} rows left out ({rule})" for rule, count in self.exclusions.items() if count)
+        found = f"{len(self.train)} prompts to train on, {len(self.heldout)} held out{left_out}"
+        return f"task {self.name!r} must have prompts in both splits. Got {found}. Hold out fewer, or give more rows."
+
+
+def _rows_of(rows: Iterable[Mapping[str, Any]], source: str, reward: Reward | None) -> list[Row]:
+    records = records_of(rows, source)
+    has_expert = any("completion" in record.values for record in records)
+    if records and not has_expert and reward is None:
+        there = ", ".join(records[0].values)
+        raise DataError(f"{source} must have completions, or come with a reward. Got columns {there}. Add either.")
+    return [row_of(record, has_expert) for record in records]
+
+
+def _shuffled_passes(size: int, count: int, rng: np.random.Generator) -> Int[np.ndarray, "count"]:
+    """`count` indices below `size`: each once in random order, then again, so that none is ahead by more than one."""
+    passes = [rng.permutation(size) for _ in range(-(-count // size))]
+    return np.concatenate([np.empty(0, dtype=np.int64), *passes])[:count]
+
+
+def _sft_row(example: Example, draw: float) -> dict[str, Any]:
+    """A row with the expert's response at `draw`, uniform in [0, 1), on the cumulative distribution."""
+    cumulative = itertools.accumulate(response.probability for response in example.responses)
+    position = min(sum(draw >= edge for edge in cumulative), len(example.responses) - 1)
+    text = example.responses[position].text
+    return {"prompt": for_trainer(example.prompt), "completion": completion_for(example.prompt, text)}
+
+
+def _sha256(examples: Sequence[Example]) -> str:
+    digest = hashlib.sha256()
+    for example in examples:
+        digest.update(f"{example.canonical()}\n".encode())
+    return digest.hexdigest()

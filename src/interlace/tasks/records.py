@@ -1,0 +1,51 @@
+"""Records: rows of data as they were found, each with the place to name when something is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from interlace.errors import DataError, unknown_name
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row: `place` is where it stands (``cola.tsv:12``, ``rows[3]``), `values` its columns by name.
+
+    `index` is its position among the rows of its source, counted from 0 before any is left out.
+    """
+
+    place: str
+    values: Mapping[str, Any]
+    index: int = 0
+
+
+def records_of(rows: Iterable[Mapping[str, Any]], source: str) -> list[Record]:
+    """`rows` of a Python sequence named `source`, completed. Raises DataError if one is not a mapping."""
+    records = []
+    for index, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise DataError(f"{source}[{index}] must be a mapping of column to value. Got {row!r}. Use dicts.")
+        records.append(Record(f"{source}[{index}]", row))
+    return complete(records)
+
+
+def complete(records: Sequence[Record]) -> list[Record]:
+    """All records of a source, numbered, each with every column in one order (None where it had none).
+
+    Trainers and rewards read the names of the columns off the first row.
+    """
+    names = dict.fromkeys(name for record in records for name in record.values)
+    return [
+        Record(record.place, {name: record.values.get(name) for name in names}, index)
+        for index, record in enumerate(records)
+    ]
+
+
+def require_columns(records: Sequence[Record], wanted: Iterable[str], source: str) -> None:
+    """Raises DataError, with the columns there are and the nearest, if `records` lack one of the `wanted`."""
+    there = records[0].values if records else {}
+    for name in wanted:
+        if name not in there:
+            raise DataError(unknown_name(f"a column of {source}", name, there))

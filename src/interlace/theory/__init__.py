@@ -1,0 +1,5 @@
+"""The laws as pure functions: NumPy and SciPy only, no files, no randomness.
+
+`finite` states problems, `distributional` is A, `paths` is C7 and D1 to D8, `frontier` is D9 to D14, `laws` is the
+registry by label, from which docs/laws.md is made.
+"""

@@ -1,0 +1,190 @@
+"""Finite problems, and the functionals of a policy on them: everything enumerated, nothing sampled.
+
+Conventions of the whole theory: a policy is an array ``[prompt, response]`` whose rows sum to 1; functionals take
+``(problem, policy)`` and divergences ``(problem, p, q)``; averages over prompts use `FiniteProblem.prompts`;
+0 log 0 = 0; an infinite answer is `math.inf`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import special
+
+from interlace.errors import DataError
+
+ROW_TOLERANCE = 1e-9
+"""How far a row of probabilities may be from summing to 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class FiniteProblem:
+    """Prompts with finitely many responses each: what the exact laws are stated on.
+
+    `prompts` are weights that sum to 1; rows of `reference` (the policy at the start of RL) and `expert` (p_D) sum to
+    1; `reward` is r(prompt, response). A response slot that a prompt lacks has probability 0 in both; its reward must
+    only be finite. Arrays are copied as float64 and cannot be written to.
+
+    Laws A1, A3, A4 and A5 see a problem only through its laws of reward, so response slots may also be lumped by
+    reward (`reward_problem`); functionals that read probabilities of responses (`sft_loss`, `kl`) then mean nothing.
+
+    Raises DataError if a shape, a sign, a sum or a number is not as said.
+    """
+
+    prompts: Float[np.ndarray, "prompt"]
+    reference: Float[np.ndarray, "prompt response"]
+    expert: Float[np.ndarray, "prompt response"]
+    reward: Float[np.ndarray, "prompt response"]
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            values = np.array(getattr(self, field.name), dtype=np.float64)
+            values.setflags(write=False)
+            object.__setattr__(self, field.name, values)
+        _check_shapes(self)
+        for name in ("prompts", "reference", "expert"):
+            _check_distribution(name, getattr(self, name))
+        if not np.isfinite(self.reward).all():
+            raise DataError("reward must be finite everywhere. Got NaN or infinity. Put 0 into slots a prompt lacks.")
+
+    @property
+    def support(self) -> Bool[np.ndarray, "prompt response"]:
+        """The responses that the reference can give: the RL path never leaves them."""
+        return self.reference > 0.0
+
+    @property
+    def expert_reward(self) -> float:
+        """R_D, the expert's mean reward."""
+        return expected_reward(self, self.expert)
+
+
+def reward_problem(
+    values: Float[np.ndarray, "prompt atom"],
+    probabilities: Float[np.ndarray, "prompt atom"],
+    expert_reward: Float[np.ndarray, "prompt"],
+    prompts: Float[np.ndarray, "prompt"] | None = None,
+) -> FiniteProblem:
+    """The problem lumped by reward: all that A1, A3, A4 and A5 need, from laws of reward alone.
+
+    Slots are the atoms of the reference's law of reward, and one more for the expert's mean reward (those laws see the
+    expert through it only). `prompts` defaults to equal weights.
+    """
+    num_prompts, num_atoms = values.shape
+    expert = np.zeros((num_prompts, num_atoms + 1))
+    expert[:, -1] = 1.0
+    return FiniteProblem(
+        prompts=np.full(num_prompts, 1.0 / num_prompts) if prompts is None else prompts,
+        reference=np.pad(probabilities, ((0, 0), (0, 1))),
+        expert=expert,
+        reward=np.column_stack([values, expert_reward]),
+    )
+
+
+def over_prompts(problem: FiniteProblem, values: Float[np.ndarray, "*batch prompt"]) -> Float[np.ndarray, "*batch"]:
+    """E_x of `values`; prompts of weight 0 do not count, whatever their value."""
+    return np.asarray(np.where(problem.prompts > 0.0, values, 0.0) @ problem.prompts)
+
+
+def prompt_reward(problem: FiniteProblem, policy: Float[np.ndarray, "prompt response"]) -> Float[np.ndarray, "prompt"]:
+    """R_x: the expected reward within each prompt, reward units."""
+    return (policy * problem.reward).sum(axis=-1)
+
+
+def expected_reward(problem: FiniteProblem, policy: Float[np.ndarray, "prompt response"]) -> float:
+    """R(policy) = E_x R_x, reward units."""
+    return float(over_prompts(problem, prompt_reward(problem, policy)))
+
+
+def reward_variance(problem: FiniteProblem, policy: Float[np.ndarray, "prompt response"]) -> float:
+    """V(policy): the reward's variance WITHIN prompts, averaged over them (never the pooled one)."""
+    return _central_moment(problem, policy, order=2)
+
+
+def third_central_moment(problem: FiniteProblem, policy: Float[np.ndarray, "prompt response"]) -> float:
+    """E_x k3: the reward's third central moment within prompts, averaged over them."""
+    return _central_moment(problem, policy, order=3)
+
+
+def sft_loss(problem: FiniteProblem, policy: Float[np.ndarray, "prompt response"]) -> float:
+    """L(policy) = E_x E_{y ~ expert}[-log policy(y | x)], nats per response; inf where the policy misses the expert."""
+    return float(over_prompts(problem, -special.xlogy(problem.expert, policy).sum(axis=-1)))
+
+
+def entropy(problem: FiniteProblem, policy: Float[np.ndarray, "prompt response"]) -> float:
+    """E_x H(policy(. | x)), nats per response. The expert's entropy is the least SFT loss there is."""
+    return float(over_prompts(problem, special.entr(policy).sum(axis=-1)))
+
+
+def kl(
+    problem: FiniteProblem, p: Float[np.ndarray, "prompt response"], q: Float[np.ndarray, "prompt response"]
+) -> float:
+    """E_x KL(p(. | x) to q(. | x)), nats."""
+    # x log(x/y) - x + y: each term is >= 0, so that close policies lose no digits.
+    return max(0.0, float(over_prompts(problem, special.kl_div(p, q).sum(axis=-1))))
+
+
+def chi_square(
+    problem: FiniteProblem, p: Float[np.ndarray, "prompt response"], q: Float[np.ndarray, "prompt response"]
+) -> float:
+    """X2(p, q) = E_x[sum p^2/q - 1]; inf where q misses p."""
+    gap = np.square(p - q)
+    ratio = np.divide(gap, q, out=np.where(gap > 0.0, np.inf, 0.0), where=q > 0.0)
+    return float(over_prompts(problem, ratio.sum(axis=-1)))
+
+
+def total_variation(
+    problem: FiniteProblem, p: Float[np.ndarray, "prompt response"], q: Float[np.ndarray, "prompt response"]
+) -> float:
+    """E_x TV(p(. | x), q(. | x)), in [0, 1]."""
+    return float(over_prompts(problem, 0.5 * np.abs(p - q).sum(axis=-1)))
+
+
+def top_reward(problem: FiniteProblem) -> Float[np.ndarray, "prompt"]:
+    """top(x): the greatest reward within each prompt that the reference can earn."""
+    return np.where(problem.support, problem.reward, -np.inf).max(axis=-1)
+
+
+def reward_range(problem: FiniteProblem, *policies: Float[np.ndarray, "prompt response"]) -> float:
+    """w: the widest range of reward within one prompt, over the joint support of `policies` (default: the reference).
+
+    >>> half = np.full((2, 2), 0.5)
+    >>> problem = FiniteProblem(np.array([0.5, 0.5]), half, half, np.array([[0.0, 1.0], [2.0, 5.0]]))
+    >>> reward_range(problem)
+    3.0
+    """
+    support = np.any([policy > 0.0 for policy in policies or (problem.reference,)], axis=0)
+    highest = np.where(support, problem.reward, -np.inf).max(axis=-1)
+    lowest = np.where(support, problem.reward, np.inf).min(axis=-1)
+    return float((highest - lowest).max())
+
+
+def _central_moment(problem: FiniteProblem, policy: Float[np.ndarray, "prompt response"], order: int) -> float:
+    deviation = problem.reward - prompt_reward(problem, policy)[:, None]
+    return float(over_prompts(problem, (policy * deviation**order).sum(axis=-1)))
+
+
+def _check_shapes(problem: FiniteProblem) -> None:
+    if problem.prompts.ndim != 1 or problem.prompts.size == 0:
+        raise DataError(f"prompts must be a list of weights. Got shape {problem.prompts.shape}. Give one a prompt.")
+    rows = problem.prompts.size
+    for name in ("reference", "expert", "reward"):
+        shape = getattr(problem, name).shape
+        if len(shape) != 2 or shape[0] != rows or shape[1] == 0:
+            raise DataError(f"{name} must have one row a prompt ({rows}). Got shape {shape}. Give a table.")
+        if shape != problem.reference.shape:
+            raise DataError(
+                f"{name} must have the reference's shape {problem.reference.shape}. Got {shape}. "
+                "Pad slots that a prompt lacks with probability 0."
+            )
+
+
+def _check_distribution(name: str, values: np.ndarray) -> None:
+    if not (np.isfinite(values).all() and (values >= 0.0).all()):
+        raise DataError(f"{name} must hold probabilities. Got a negative or non-finite number. Check its entries.")
+    off = np.abs(values.sum(axis=-1) - 1.0)
+    if off.max() > ROW_TOLERANCE:
+        where = f" in row {int(off.argmax())}" if values.ndim > 1 else ""
+        total = float(np.atleast_1d(values.sum(axis=-1))[int(off.argmax())])
+        raise DataError(f"{name} must sum to 1{where}. Got {total!r}. Divide by the sum.")

@@ -1,0 +1,71 @@
+"""docs/laws.md: the registry of laws as a page, with the symbols it uses."""
+# ruff: noqa: RUF001 -- mathematical signs
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from interlace.theory.laws import LAWS, Law
+
+SYMBOLS = (
+    ("x ~ ρ", "prompts", "prompts and their weights"),
+    ("p_D, H", "expert, entropy", "the expert's responses to a prompt (SFT data); their entropy, nats per response"),
+    ("π, π_ref", "policy, reference", "a policy; the policy at the start of the RL stage"),
+    ("L(π)", "sft_loss", "E_x E_{y ~ p_D}[−log π(y given x)], nats per response; L(π) − H = KL(p_D, π)"),
+    ("R(π), R_D", "expected_reward, expert_reward", "mean reward, reward units; R(π) − R_D is the parity gap"),
+    ("V(π), k₃", "reward_variance, third_central_moment", "central moments of the reward WITHIN prompts"),
+    ("KL, TV", "kl, total_variation", "E_x of the divergence between two policies; KL in nats"),
+    (
+        "τ",
+        "rl_time",
+        "1/β at the optimum of R − β KL(π, π_ref); step size × steps of natural policy gradient without KL",
+    ),
+    ("π_τ, Z_τ", "tilted_policy, log_partition", "the RL path π_ref exp(τ r)/Z_τ and its normaliser"),
+    ("top(x)", "top_reward", "the greatest reward on the reference's support, prompt by prompt"),
+    ("s", "sft_time", "time of the natural-gradient flow on the SFT loss"),
+)
+"""Symbol, name in code, meaning with unit."""
+
+INTRODUCTION = """\
+# Laws
+
+What interlace knows about SFT and RL undoing each other, by label. Code, messages and reports quote these labels. This
+page is generated: `python -m interlace.theory.laws > docs/laws.md`.
+
+A **law** can fail on a real run: then a verdict says HOLDS, CONTRADICTS, NOT RESOLVED or OUTSIDE ITS CONDITIONS. A
+**self-check** holds for any policy: if it fails, an estimator is at fault.
+
+RL strictly raises SFT loss under four conditions together: the reward is fixed and bounded; the policy is on the RL
+path; the reward is not flat (it varies on the reference's support for some prompt; that it varies on the expert's
+support is A2's business alone); and, for the whole change, R(π_ref) ≥ R_D or τ > τ†, for the slope, R(π_τ) > R_D.
+"""
+
+
+def markdown() -> str:
+    """The whole page."""
+    return "\n".join([INTRODUCTION, *_symbols(), "", *(_section(law) for law in LAWS.values())])
+
+
+def _symbols() -> list[str]:
+    rows = [f"| {symbol} | `{name.replace(', ', '`, `')}` | {meaning} |" for symbol, name, meaning in SYMBOLS]
+    return ["## Symbols", "", "| symbol | name in code | meaning |", "|---|---|---|", *rows]
+
+
+def _section(law: Law) -> str:
+    functions = (law.function, *law.also) if law.function is not None else law.also
+    lines = [
+        f"## {law.label}: {law.name}",
+        "",
+        law.statement,
+        "",
+        f"- Conditions: {'; '.join(map(str, law.conditions)) or 'none'}.",
+        f"- Kind: {law.kind}. Unit: {law.unit}. Source: {law.source}.",
+        f"- Computed by: {', '.join(map(_name, functions))}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return f"`{function.__module__}.{function.__qualname__}`"

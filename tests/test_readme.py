@@ -1,0 +1,76 @@
+"""The README is true: its Python runs, its recipe resolves, its commands exist, its tree is the tree."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from interlace.cli.app import app
+from interlace.recipe import load_recipe
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def fences(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+
+
+def test_there_are_fences() -> None:
+    assert len(fences("python")) >= 3
+    assert len(fences("yaml")) == 1
+
+
+@pytest.mark.parametrize("code", [code for code in fences("python") if "interlace.run(" not in code])
+def test_python_runs(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    assert capsys.readouterr().out
+
+
+def test_python_that_trains_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (code,) = [code for code in fences("python") if "interlace.run(" in code]
+    monkeypatch.chdir(tmp_path)
+    quick = code.replace('run("quickstart"', 'run("quickstart", profile="tiny"')
+    assert quick != code
+    exec(compile(quick, "README.md", "exec"), {"__name__": "readme"})
+    assert "nats/response" in capsys.readouterr().out
+    assert (tmp_path / "runs/first/report.html").exists()
+
+
+def test_recipe_resolves(tmp_path: Path) -> None:
+    path = tmp_path / "readme.yaml"
+    path.write_text(fences("yaml")[0])
+    assert [stage.name for stage in load_recipe(path).stages] == ["sft", "rl", "sft-2"]
+
+
+def commands() -> list[list[str]]:
+    lines = [line.removeprefix(".venv/bin/") for fence in fences("bash") for line in fence.splitlines()]
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("interlace ")]
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_commands_and_options_exist(words: list[str]) -> None:
+    verb = typer.main.get_command(app).commands[words[0]]  # type: ignore[attr-defined]
+    known = {option for parameter in verb.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= known
+
+
+@pytest.mark.parametrize("target", re.findall(r"\bmake (\w+)", "\n".join(fences("bash"))))
+def test_make_targets_exist(target: str) -> None:
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+
+
+def test_tree_is_the_tree() -> None:
+    block = README[README.index("src/interlace/\n") :].partition("```")[0]
+    shown = set(re.findall(r"^  ([\w.]+)/?\s", block, flags=re.MULTILINE))
+    package = ROOT / "src" / "interlace"
+    there = {
+        item.name for item in package.iterdir() if not item.name.startswith(("_", ".")) and item.name != "py.typed"
+    }
+    assert shown == there
