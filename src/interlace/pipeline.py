@@ -12,8 +12,9 @@ import torch
 from interlace.callback import CouplingCallback, StopRequest
 from interlace.environment import quiet_libraries, run_manifest
 from interlace.errors import Interrupted, RecipeError, RunFolderError, TrainingError
+from interlace.estimate import Estimate, Figure
 from interlace.ledger import Ledger, estimated_flops
-from interlace.measurement import LINE
+from interlace.measurement import LINE, RAW
 from interlace.observer import Observer
 from interlace.policies import Policy, configure_threads, load_policy, make_embedded, source_of
 from interlace.policies.averaging import AveragedWeights
@@ -292,9 +293,22 @@ class StageRun:
             self._save_averaged(callback.averaged, policy)
         if callback.num_thinned:
             self._flag(f"{callback.num_thinned} scheduled measurements were left out to keep within measure.overhead")
+        for target in instruments.targets:
+            self._say_if_constant(target, instruments.latest.get((target.task.name, RAW), {}).get("reward"))
         ledger = _ledger(callback, policy, trainer, planned)
         self.store.event("stage_finished", stage=self.stage, steps_done=planned, ledger=ledger.to_json())
         self.run.observer.stage_finished(self.stage)
+
+    def _say_if_constant(self, target: MeasuredTask, reward: Figure | None) -> None:
+        """Flag a reward that is not resolved above that of one and the same answer to every prompt."""
+        if target.best_constant is None or not isinstance(reward, Estimate):
+            return
+        response, earned = target.best_constant
+        if reward.lower <= earned:
+            self._flag(
+                f"reward on {target.task.name} ended at {reward}: not resolved above the {earned:.3f} that the answer "
+                f"{response!r} to every prompt earns. What answers depend on has not been learned"
+            )
 
     def _save_averaged(self, averaged: AveragedWeights, policy: Policy) -> None:
         folder = self.store.stage_folder(self.stage) / "averaged"

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache
 
+from interlace.policies.padding import left_padded, positions_of
 from interlace.policies.policy import Policy
 from interlace.policies.tokenization import EncodedResponse
 
@@ -43,14 +44,13 @@ def decode_completion(policy: Policy, completion: EncodedResponse) -> str:
 def _sample_batch(
     policy: Policy, prompts: Sequence[Sequence[int]], group_size: int, max_tokens: int, rng: torch.Generator
 ) -> Int[Tensor, "sequence token"]:
-    input_ids, attention = _left_padded_prompts(prompts, policy.pad_id, policy.model.device)
+    input_ids, attention = left_padded(prompts, policy.pad_id, policy.model.device)
     with policy.observed() as model:
         cache = DynamicCache(config=model.config)
-        positions = (attention.cumsum(-1) - 1).clamp(min=0)
         output = model(
             input_ids=input_ids,
             attention_mask=attention,
-            position_ids=positions,
+            position_ids=positions_of(attention),
             past_key_values=cache,
             logits_to_keep=1,
         )
@@ -75,18 +75,6 @@ def _sample_batch(
 def _draw(logits: Float[Tensor, "sequence vocabulary"], rng: torch.Generator) -> Int[Tensor, "sequence"]:
     probabilities = logits.float().softmax(-1)
     return torch.multinomial(probabilities.to(rng.device), 1, generator=rng)[:, 0].to(logits.device)
-
-
-def _left_padded_prompts(
-    prompts: Sequence[Sequence[int]], pad_id: int, device: torch.device
-) -> tuple[Int[Tensor, "prompt column"], Int[Tensor, "prompt column"]]:
-    width = max(len(prompt) for prompt in prompts)
-    input_ids = torch.full((len(prompts), width), pad_id, dtype=torch.long)
-    attention = torch.zeros_like(input_ids)
-    for row, prompt in enumerate(prompts):
-        input_ids[row, width - len(prompt) :] = torch.tensor(list(prompt))
-        attention[row, width - len(prompt) :] = 1
-    return input_ids.to(device), attention.to(device)
 
 
 def _until_eos(ids: list[int], eos_id: int) -> list[int]:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from interlace.policies import EncodedResponse, Policy, token_distributions
 from interlace.probes.base import Price, Reading
 from interlace.probes.context import ProbeContext
+from interlace.statistics.divergence import response_kl
 from interlace.statistics.intervals import mean_interval
 
 
@@ -43,7 +44,6 @@ def visited_kl(
     """Sum over a completion's prefixes of KL(policy(. | prefix) to reference(. | prefix)), nats."""
     found = np.zeros(len(completions))
     walks = zip(token_distributions(policy, completions), token_distributions(reference, completions), strict=True)
-    for (rows, _, mask, ours), (_, _, _, theirs) in walks:
-        kl = (ours.exp() * (ours - theirs)).sum(-1) * mask
-        found[rows] = kl.sum(-1).double().cpu().numpy()
+    for ours, theirs in walks:
+        found[ours.rows] = response_kl(ours.logprobs, theirs.logprobs, ours.mask).double().cpu().numpy()
     return found

@@ -22,7 +22,8 @@ NUM_SAMPLES_SHOWN = 6
 
 @dataclass
 class Instruments:
-    """Looks at policies and records. `seconds` adds up the wall time that looking took."""
+    """Looks at policies and records. `seconds` adds up the wall time that looking took; `latest` holds the figures of
+    the last look at each (task, weights)."""
 
     store: RunStore
     observer: Observer
@@ -30,7 +31,8 @@ class Instruments:
     probes: Sequence[Probe]
     completions_per_prompt: int
     seed: int
-    seconds: float = field(default=0.0)
+    seconds: float = 0.0
+    latest: dict[tuple[str, str], Mapping[str, Figure]] = field(default_factory=dict)
 
     def look(
         self, stage: str, step: int, policy: Policy, start: Policy, weights: str = RAW, position: float | None = None
@@ -64,6 +66,7 @@ class Instruments:
         self.store.scores(point, PromptScores(**scores))
         for quantity, figure in figures.items():
             self.store.measurement(Measurement(point, quantity, figure))
+        self.latest[point.task, point.weights] = figures
         self.observer.measured(point, figures)
 
     def _seed_at(self, point: Point) -> int:

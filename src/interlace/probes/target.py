@@ -68,6 +68,22 @@ class MeasuredTask:
         longest = max(len(response.response) for response in self.responses)
         return self.task.max_response_tokens or 2 * longest
 
+    @cached_property
+    def best_constant(self) -> tuple[str, float] | None:
+        """The response that earns most if it answers every prompt, and what it earns, reward units.
+
+        None where the rewarded responses cannot be listed. A policy at this reward has learned how often answers occur,
+        not what they depend on.
+        """
+        if self.rewarded is None:
+            return None
+        earned: dict[str, float] = {}
+        for example in self.examples:
+            for text, reward in example.rewarded or ():
+                earned[text] = earned.get(text, 0.0) + reward
+        best = max(earned, key=lambda text: earned[text], default=None)
+        return None if best is None else (best, earned[best] / len(self.examples))
+
     @property
     def expert_reward(self) -> Float[np.ndarray, "prompt"]:
         """R_D prompt by prompt, reward units."""
