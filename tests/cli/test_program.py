@@ -121,7 +121,7 @@ def test_an_interrupted_run_says_how_to_continue(
     monkeypatch.setattr(app, "app", failing(stop))
     called = call("run", "quickstart")
     assert called.code == code
-    assert called.error == f"Stopped: stopped by {signal}; run the same command again to continue"
+    assert called.error == f"Interrupted: stopped by {signal}; run the same command again to continue"
 
 
 def test_markup_in_a_message_is_not_read(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,18 +25,19 @@ Check = tuple[str, str]
 
 
 def bounded_reward_change(passage: Passage) -> Check:
-    """A9: the reward cannot have moved by more than w sqrt(KL/2)."""
+    """A9: the reward cannot have moved by more than w sqrt(KL/2), on the prompts that the KL was sampled on."""
     gap = passage.trajectory.gap(REWARD, KL)
     if gap is not None:
         return NOT_RESOLVED, f"The bound on the change of reward was not checked: {gap}."
     part = passage.trajectory.measured(REWARD, KL)
     divergence, width = part.end.kl, part.reward_range
-    change = part.end.reward - part.start.reward
+    before, after = (snapshot.reward[: len(divergence)] for snapshot in (part.start, part.end))
+    change = after - before
     # in squares: smooth at KL 0, where the square root is not
     slack = width**2 * float(divergence.mean()) / 2.0 - float(change.mean()) ** 2
     influence = width**2 * divergence / 2.0 - 2.0 * float(change.mean()) * change
     figure = influence_interval(slack, influence, unit="reward squared")
-    moved = signed(paired_change(part.start.reward, part.end.reward, unit=REWARD_UNIT))
+    moved = signed(paired_change(before, after, unit=REWARD_UNIT))
     distance = mean_interval(divergence, unit=NATS_RESPONSE)
     return _at_least_zero(figure, f"Reward moved by {moved} at a KL to the stage's start of {distance}")
 
@@ -50,7 +51,8 @@ def tilt_adds_up(passage: Passage) -> Check:
     parts = float(end.tilt.mean() + end.off_path.mean())
     if abs(parts - float(end.sft_change.mean())) > TOLERANCE:
         return AT_FAULT, f"Tilt and off-path part add up to {parts:.6f}, not to the change of SFT loss."
-    distance = passage.both.end.kl + end.log_partition - end.rl_time * end.reward
+    sampled = slice(len(passage.both.end.kl))
+    distance = passage.both.end.kl + end.log_partition[sampled] - end.rl_time * end.reward[sampled]
     figure = mean_interval(distance, unit=NATS_RESPONSE, method=METHOD)
     return _at_least_zero(figure, f"KL to the law's path, from KL to the start and from the rewards, is {figure}")
 

@@ -51,8 +51,8 @@ class Snapshot:
         return self.scores.reward_variance()
 
     @property
-    def kl(self) -> Float[np.ndarray, "prompt"]:
-        """KL(policy to the stage's start), nats/response."""
+    def kl(self) -> Float[np.ndarray, "sampled_prompt"]:
+        """KL(policy to the stage's start), nats/response, of the first prompts: those that it was sampled on."""
         assert self.scores.kl is not None
         return self.scores.kl
 

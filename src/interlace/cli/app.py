@@ -54,7 +54,7 @@ def main() -> None:
     try:
         app()
     except Interrupted as stop:
-        output.complain(str(stop), label="Stopped")
+        output.complain(str(stop), label="Interrupted")
         sys.exit(stop.exit_code)
     except InterlaceError as error:
         _fail(str(error), error.exit_code)
