@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from trl import SFTConfig, SFTTrainer
 
 from interlace.callback import CouplingCallback
 from interlace.errors import Interrupted, RunFolderError
-from interlace.estimate import Estimate
+from interlace.estimate import Estimate, Figure
 from interlace.measurement import AVERAGED, LINE, RAW, Point
 from interlace.observer import Observer
 from interlace.pipeline import run_recipe
@@ -104,6 +105,23 @@ def test_the_next_stage_starts_where_it_was_told(whole: Path) -> None:
     assert start.value == pytest.approx(end.value, abs=1e-5)
 
 
+def test_a_run_killed_after_its_last_checkpoint_only_measures_its_end(whole: Path, tmp_path: Path) -> None:
+    """The kill falls between the sealed checkpoint and the stage's last event."""
+
+    class Kill(Observer):
+        def measured(self, point: Point, figures: Mapping[str, Figure]) -> None:
+            if point.weights == LINE:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_recipe(recipe(), tmp_path, Kill())
+    run_recipe(recipe(), tmp_path)
+    once, twice = read_run(whole).stages, read_run(tmp_path).stages
+    assert figures(read_run(whole)) == figures(read_run(tmp_path))
+    for name in ("optimizer_steps", "tokens_sampled", "tokens_forward", "flops"):
+        assert once[1].ledger[name] == twice[1].ledger[name] > 0
+
+
 @pytest.mark.parametrize(("stage", "step"), [("01-sft", 3), ("02-rl", 3), ("02-rl", 1), ("03-sft-2", 4)])
 def test_a_killed_run_ends_as_if_nothing_had_happened(whole: Path, tmp_path: Path, stage: str, step: int) -> None:
     with pytest.raises(KeyboardInterrupt):
@@ -131,7 +149,7 @@ def test_a_damaged_last_checkpoint_is_not_started_from(tmp_path: Path) -> None:
         run_recipe(recipe(), tmp_path, StopAt("02-rl", 1))
     damaged = tmp_path / "stages" / "01-sft" / "checkpoint-4" / "model.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-1])
-    with pytest.raises(RunFolderError, match="must start from the last checkpoint of 01-sft"):
+    with pytest.raises(RunFolderError, match="must start from the last checkpoint of 'sft'"):
         run_recipe(recipe(), tmp_path)
 
 

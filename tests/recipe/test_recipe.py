@@ -107,7 +107,8 @@ def test_where_stages_start() -> None:
         "sft": (None, "raw"),
         "rl": ("sft", "raw"),
         "sft-2": ("rl", "raw"),
-        "rl-first": (None, "raw"),
+        "format": (None, "raw"),
+        "rl-first": ("format", "raw"),
         "sft-after-rl": ("rl-first", "raw"),
     }
     averaged = load_recipe("quickstart", ["stages.rl.start_from=averaged", "stages.sft-2.start_from=sft"])

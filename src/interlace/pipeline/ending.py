@@ -1,0 +1,98 @@
+"""What a stage leaves once its steps are done: the straight line, samples, averaged weights, flags, its ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transformers import Trainer
+
+from interlace.callback import CouplingCallback
+from interlace.estimate import Estimate, Figure
+from interlace.ledger import Ledger, estimated_flops
+from interlace.measurement import LINE, RAW
+from interlace.observer import Observer
+from interlace.policies.averaging import AveragedWeights
+from interlace.policies.interpolation import interpolated
+from interlace.probes import MeasuredTask
+from interlace.recipe import StageConfig
+from interlace.store import RunStore, seal_checkpoint
+
+LINE_POSITIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Where the straight line in weight space is measured, from an RL stage's start to its end."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The last acts of a stage of `steps` optimizer steps."""
+
+    store: RunStore
+    observer: Observer
+    stage: str
+    config: StageConfig
+    callback: CouplingCallback
+    trainer: Trainer
+    steps: int
+
+    def write(self) -> None:
+        """Measure and keep all of it; the stage is finished with the last line."""
+        if self.config.kind == "rl":
+            self._measure_line()
+        self.callback.instruments.show(self.stage, self.steps, self.callback.policy, self.callback.start)
+        if self.callback.averaged is not None:
+            self._save_averaged(self.callback.averaged)
+        for sentence in self._remarks():
+            self.store.event("flag", stage=self.stage, text=sentence)
+            self.observer.note(f"{self.stage}: {sentence}")
+        self.store.event("stage_finished", stage=self.stage, steps_done=self.steps, ledger=self._ledger().to_json())
+        self.observer.stage_finished(self.stage)
+
+    def _measure_line(self) -> None:
+        start, end = self.callback.start, self.callback.policy
+        for position in LINE_POSITIONS:
+            between = start.with_model(interpolated(start.model, end.model, position))
+            self.callback.instruments.look(self.stage, self.steps, between, start, LINE, position)
+
+    def _save_averaged(self, averaged: AveragedWeights) -> None:
+        folder = self.store.stage_folder(self.stage) / "averaged"
+        averaged.model.save_pretrained(folder)
+        self.callback.policy.tokenizer.save_pretrained(folder)
+        seal_checkpoint(folder)
+
+    def _remarks(self) -> list[str]:
+        instruments, thinned = self.callback.instruments, self.callback.num_thinned
+        remarks = [
+            constant_answer_remark(target, instruments.latest.get((target.task.name, RAW), {}).get("reward"))
+            for target in instruments.targets
+        ]
+        if thinned:
+            remarks.append(f"{thinned} scheduled measurements were left out to keep within measure.overhead")
+        return [remark for remark in remarks if remark is not None]
+
+    def _ledger(self) -> Ledger:
+        """What the stage spent, earlier processes included."""
+        spent, arguments = self.callback.spent(), self.trainer.args
+        tokens, sampled = int(self.trainer.state.num_input_tokens_seen), int(spent.get("tokens_sampled", 0.0))
+        batch = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
+        return Ledger(
+            optimizer_steps=self.steps,
+            tokens_sampled=sampled,
+            tokens_forward=tokens,
+            tokens_backward=tokens,
+            flops=estimated_flops(self.callback.policy.num_parameters(), sampled, tokens, tokens),
+            expert_examples=self.steps * batch if self.config.kind == "sft" else 0,
+            train_seconds=spent["train_seconds"],
+            measure_seconds=spent["measure_seconds"],
+        )
+
+
+def constant_answer_remark(target: MeasuredTask, reward: Figure | None) -> str | None:
+    """Said of a reward that is not resolved above that of one and the same answer to every prompt; else None."""
+    if target.best_constant is None or not isinstance(reward, Estimate):
+        return None
+    response, earned = target.best_constant
+    if reward.lower > earned:
+        return None
+    return (
+        f"reward on {target.task.name} ended at {reward}: not resolved above the {earned:.3f} that the answer "
+        f"{response!r} to every prompt earns. What answers depend on has not been learned"
+    )

@@ -1,0 +1,85 @@
+"""One seed of a recipe in its run folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from interlace.callback import StopRequest
+from interlace.environment import run_manifest
+from interlace.errors import RunFolderError
+from interlace.observer import Observer
+from interlace.pipeline.stage_run import StageRun, refuse_if_stopped
+from interlace.pipeline.weights import Weights
+from interlace.recipe import Recipe, StageConfig
+from interlace.store import RunStore, read_run
+from interlace.store.run_store import read_manifest
+from interlace.tasks import build_task
+from interlace.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class MachineSettings:
+    """What the recipe leaves to the machine: torch's threads, and what `bf16: auto` stands for."""
+
+    threads: int
+    bf16: bool
+
+
+@dataclass
+class SeedRun:
+    """All stages of one seed."""
+
+    recipe: Recipe
+    seed: int
+    folder: Path
+    observer: Observer
+    stop: StopRequest
+    machine: MachineSettings
+
+    def finish(self) -> None:
+        """Do every stage that is not done yet."""
+        tasks = {name: build_task(name, config, self.seed) for name, config in self.recipe.tasks.items()}
+        store = self._claim(tasks)
+        try:
+            self.observer.run_started(str(self.folder), self.seed)
+            done = {item.stage for item in read_run(self.folder).stages if item.finished}
+            weights = Weights(self.recipe, self.seed, store, tasks, self.machine.bf16)
+            for stage, config in stage_folders(self.recipe):
+                if stage not in done:
+                    StageRun(
+                        self.recipe, self.seed, store, self.observer, self.stop, tasks, weights, stage, config
+                    ).finish()
+                    refuse_if_stopped(self.stop, f"after {stage}", self.folder)
+        finally:
+            store.close()
+
+    def _claim(self, tasks: dict[str, Task]) -> RunStore:
+        """Take the run folder; what an earlier process decided of machine and data holds on."""
+        manifest = self._manifest(tasks)
+        store = RunStore.claim(self.folder, self.recipe.for_seed(self.seed).to_yaml(), self.recipe.source, manifest)
+        kept = read_manifest(self.folder)
+        self.machine = replace(self.machine, bf16=kept["bf16_auto"])
+        if kept["data"] != manifest["data"]:
+            store.close()
+            changed = [name for name in tasks if kept["data"].get(name) != manifest["data"][name]]
+            raise RunFolderError(
+                f"{self.folder} must be continued with the data that it was begun with. The data of "
+                f"{', '.join(changed)} have changed since. Restore them, or choose another --out."
+            )
+        return store
+
+    def _manifest(self, tasks: dict[str, Task]) -> dict[str, Any]:
+        return run_manifest(self.recipe.name, self.seed) | {
+            "dtype": self.recipe.dtype,
+            "threads": self.machine.threads,
+            "bf16_auto": self.machine.bf16,
+            "data": {name: task.fingerprint() for name, task in tasks.items()},
+            "exclusions": {name: dict(task.exclusions) for name, task in tasks.items()},
+        }
+
+
+def stage_folders(recipe: Recipe) -> list[tuple[str, StageConfig]]:
+    """The stages with their folder names: ``01-sft``, ``02-rl`` ..."""
+    return [(f"{number:02d}-{config.name}", config) for number, config in enumerate(recipe.stages, start=1)]

@@ -1,0 +1,78 @@
+"""Whose weights a stage begins with, and in which precision they are loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from interlace.errors import RecipeError, RunFolderError
+from interlace.policies import Policy, load_policy, make_embedded, source_of
+from interlace.recipe import Recipe, StageConfig
+from interlace.store import RunStore, newest_complete_checkpoint, seal_checkpoint, verify_checkpoint
+from interlace.tasks.base import Task
+
+EMBEDDED = "embedded"
+"""The recipe's word for the model that interlace makes itself."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Finds and loads the weights of one run. `bf16_auto` is what `bf16: auto` stands for on this machine."""
+
+    recipe: Recipe
+    seed: int
+    store: RunStore
+    tasks: dict[str, Task]
+    bf16_auto: bool
+
+    def load(self, source: str | Path, config: StageConfig) -> Policy:
+        """The policy in `source`, with forwards in the stage's precision."""
+        bf16 = config.options.get("bf16", False)
+        in_bf16 = self.bf16_auto if bf16 == "auto" else bf16
+        return load_policy(str(source), self.recipe.dtype, torch.bfloat16 if in_bf16 else None)
+
+    def start_of(self, config: StageConfig) -> str:
+        """The folder or hub id that a stage starts from, by its `start_from`."""
+        name, weights = self.recipe.start_of(config.name)
+        if name is None:
+            return self._initial()
+        folder = self.store.stage_folder(self._stage(name))
+        return str(folder / "averaged" if weights == "averaged" else self._last_checkpoint(name, config.name))
+
+    def optimizer_of(self, config: StageConfig) -> Path | None:
+        """The checkpoint whose optimizer state a stage takes over; None: it begins with a fresh one."""
+        if config.fresh_optimizer:
+            return None
+        source = Path(self.start_of(config))
+        if not (source / "optimizer.pt").exists():
+            raise RecipeError(
+                f"stage {config.name!r} with fresh_optimizer: false must start from a stage's raw weights. "
+                f"{source} holds no optimizer state. Set start_from: raw, or drop fresh_optimizer."
+            )
+        return source
+
+    def _initial(self) -> str:
+        """The recipe's own model; the embedded one is made in the run folder."""
+        if self.recipe.model != EMBEDDED:
+            return source_of(self.recipe.model)
+        folder = self.store.stage_folder("00-model")
+        if verify_checkpoint(folder) is not None:
+            alphabet = "".join(task.alphabet for task in self.tasks.values())
+            make_embedded(folder, alphabet, self.seed, self.recipe.model_options)
+            seal_checkpoint(folder)
+        return str(folder)
+
+    def _stage(self, name: str) -> str:
+        number = [config.name for config in self.recipe.stages].index(name) + 1
+        return f"{number:02d}-{name}"
+
+    def _last_checkpoint(self, name: str, wanted_by: str) -> Path:
+        checkpoint, skipped = newest_complete_checkpoint(self.store.stage_folder(self._stage(name)))
+        if checkpoint is None or skipped:
+            raise RunFolderError(
+                f"stage {wanted_by!r} must start from the last checkpoint of {name!r}. It is damaged: "
+                f"{'; '.join(skipped) or 'it is not there'}. Restore it, or start again with --fresh."
+            )
+        return checkpoint
