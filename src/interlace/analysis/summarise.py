@@ -11,10 +11,11 @@ from interlace.analysis.changes import objective_changes
 from interlace.analysis.curves import curves
 from interlace.analysis.landmarks import landmarks
 from interlace.analysis.passage import Passage, expert_reward
+from interlace.analysis.predicted import parity_curve
 from interlace.analysis.self_checks import stage_self_checks
 from interlace.analysis.sentences import stage_sentence
 from interlace.analysis.splits import split
-from interlace.analysis.summary import ObjectiveChange, RunSummary, Stages, StageSummary
+from interlace.analysis.summary import Curve, ObjectiveChange, RunSummary, Stages, StageSummary
 from interlace.analysis.trajectory import read_trajectory
 from interlace.analysis.verdicts import stage_verdicts
 from interlace.measurement import AVERAGED, LINE, RAW
@@ -63,11 +64,16 @@ def _stage(record: RunRecord, stage: StageRecord, rng: np.random.Generator) -> t
         flags=stage.flags,
         ledger=stage.ledger,
         sentence="",
-        curves=curves(record, stage),
+        curves=(*curves(record, stage), *_predicted(passages[RAW])),
         placebo=passages[RAW].placebo,
     )
     line = read_trajectory(record, stage.stage, stage.task, LINE)
     return replace(summary, sentence=stage_sentence(summary)), stage_advice(summary, passages, line)
+
+
+def _predicted(passage: Passage) -> tuple[Curve, ...]:
+    curve = parity_curve(passage)
+    return () if curve is None else (curve,)
 
 
 def _passages(record: RunRecord, stage: StageRecord, rng: np.random.Generator) -> dict[str, Passage]:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from interlace.encoding import jsonable
 from interlace.errors import unknown_name
 from interlace.estimate import Figure, Unresolved
-from interlace.measurement import LINE, RAW
+from interlace.measurement import RAW
 
 SCHEMA_VERSION = 1
 
@@ -119,12 +119,17 @@ class Landmarks:
         return _fields(self, *names)
 
 
+PREDICTED = "predicted"
+"""Weights' name of a curve that a law predicts: no policy stood there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Curve:
     """One task's figures along a stage, for one kind of weights; entry i belongs to ``steps[i]``.
 
-    For `weights` LINE, ``positions[i]`` in [0, 1] is the place on the straight line from the stage's start to its end
-    (`positions` is empty otherwise). `kl`: KL(policy to the stage's start), nats/response.
+    For `weights` LINE, ``positions[i]`` in [0, 1] is the place on the straight line from the stage's start to its end;
+    for PREDICTED it is the RL time (`positions` is empty otherwise). `kl`: KL(policy to the stage's start),
+    nats/response.
     """
 
     task: str
@@ -137,8 +142,8 @@ class Curve:
 
     @property
     def abscissa(self) -> tuple[float, ...]:
-        """What the curve runs over: positions on a line, else steps."""
-        return self.positions if self.weights == LINE else tuple(map(float, self.steps))
+        """What the curve runs over: positions on a line, RL time where it is predicted, else steps."""
+        return self.positions or tuple(map(float, self.steps))
 
     def __len__(self) -> int:
         return len(self.steps)

@@ -10,8 +10,6 @@ from interlace.estimate import Estimate, Figure
 from interlace.measurement import AVERAGED, LINE, RAW
 
 RL = "rl"
-PREDICTED = "predicted"
-"""Weights' name of a curve that a law predicts (C7); drawn if the summary carries one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from interlace.analysis.summary import Curve, RunSummary
+from interlace.analysis.summary import PREDICTED, Curve, RunSummary
 from interlace.estimate import Estimate
 from interlace.measurement import AVERAGED, LINE, RAW
-from interlace.report.formatting import Number, number, shorten, value_text, weights_name
+from interlace.report.formatting import Number, shorten, value_text, weights_name
 from interlace.report.plots.base import (
     NORMAL,
     TITLE_SHIFT,
@@ -24,7 +24,7 @@ from interlace.report.plots.base import (
     tips,
     value_of,
 )
-from interlace.report.plots.pipeline import PREDICTED, RL, Placed, curve_of, extent, place, since_rl, tasks, title_of
+from interlace.report.plots.pipeline import RL, Placed, curve_of, extent, place, since_rl, tasks, title_of
 
 STROKES = {
     RAW: ("@rl", "solid", "circle"),
@@ -38,7 +38,7 @@ KEYS = {
     RAW: Key("RL, the run\u2019s own weights", "rl"),
     AVERAGED: Key("RL, averaged weights", "averaged"),
     LINE: Key("straight line from start to end", "line", "dotted"),
-    PREDICTED: Key("predicted from rewards alone (C7)", "muted", "dashed"),
+    PREDICTED: Key("predicted by the parity law (A4)", "muted", "dashed"),
 }
 
 
@@ -121,7 +121,7 @@ def _traces(item: Placed, kind: str, curve: Curve) -> list[Spec]:
     faint = item.stage.kind != RL
     x, y = [value_of(figure) for figure in curve.reward], [value_of(figure) for figure in curve.sft_loss]
     marker = {"color": colour, "size": 5 if faint or kind != RAW else 6, "symbol": symbol}
-    path = line(x, y, colour, dash=dash, width=1.4 if faint else 2.4, mode="lines+markers", marker=marker,
+    path = line(x, y, colour, dash=dash, width=1.4 if faint else 2.4, mode="lines" if kind == PREDICTED else "lines+markers", marker=marker,
                 hovertext=_hover(item, kind, curve), opacity=0.75 if faint else 1.0)  # fmt: skip
     return [path, *_ends(item, kind, curve, colour)]
 
@@ -137,7 +137,8 @@ def _ends(item: Placed, kind: str, curve: Curve, colour: str) -> list[Spec]:
 
 def _hover(item: Placed, kind: str, curve: Curve) -> list[str]:
     name = plot_text(shorten(item.stage.name))
-    where = [f"position {number(at, 2)}" if kind == LINE else f"step {at:,.0f}" for at in curve.abscissa]
+    words = {LINE: "position {:.2f}", PREDICTED: "RL time {:.3g}"}.get(kind, "step {:,.0f}")
+    where = [words.format(at) for at in curve.abscissa]
     rows = zip(where, curve.reward, curve.sft_loss, strict=True)
     head = f"{name}, {weights_name(kind)}"
     return [tips(f"{head}, {at}", (("reward", reward), ("SFT loss", loss))) for at, reward, loss in rows]
