@@ -20,6 +20,7 @@ from interlace.ledger import estimated_flops
 from interlace.pipeline import EMBEDDED, run_folders, stage_folders
 from interlace.policies import configure_threads, source_of
 from interlace.policies.embedded import embedded_config
+from interlace.probes.context import MAX_PROMPTS_FOR_DIVERGENCE
 from interlace.recipe import Recipe, StageConfig
 from interlace.stages import load_stage
 from interlace.store.checkpoints import write_text_atomically
@@ -27,13 +28,13 @@ from interlace.store.run_store import RESOLVED, refuse_foreign
 from interlace.tasks import build_task
 from interlace.tasks.base import Task
 
-REACHED_SHARE_OF_PEAK = 0.3
-"""Of a large matrix product's speed, what a training step reaches (measured on the embedded and the 135M model)."""
+REACHED_IN_TRAINING, REACHED_IN_LOOKING = 0.25, 0.5
+"""Of a matrix product's speed, what training steps and looks reach (measured on the embedded and the 135M model)."""
 SAMPLED_TOKEN_COST = 9.0
 """Forwards that sampling one token costs (measured)."""
 CHARACTERS_A_TOKEN = 4.0
-BYTES_A_PARAMETER = 12 + 4
-"""Weights and two moments of the optimizer in float32, and the average of the weights."""
+CHECKPOINT_BYTES, AVERAGE_BYTES = 12, 4
+"""Bytes a parameter: weights and two moments of the optimizer in float32; the average of the weights."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def plan_recipe(recipe: Recipe, out: Path | None = None, fresh: bool = False) ->
     for seed, folder in zip(recipe.seeds, folders, strict=True):
         keep_resolved(recipe.for_seed(seed), folder)
     parameters, notes = _parameters(recipe, tasks)
-    speed = REACHED_SHARE_OF_PEAK * matrix_flops_per_second()
+    speed = matrix_flops_per_second()
     plans = tuple(
         _stage_plan(recipe, stage, config, tasks, parameters, speed) for stage, config in stage_folders(recipe)
     )
@@ -103,15 +104,21 @@ def keep_resolved(recipe: Recipe, folder: Path) -> None:
     write_text_atomically(folder / RESOLVED, text)
 
 
-def matrix_flops_per_second(size: int = 1024) -> float:
-    """Speed of a float32 matrix product here, the best of three. Cost: about a tenth of a second."""
+def matrix_flops_per_second(size: int = 512, repeats: int = 12) -> float:
+    """Speed of float32 matrix products here: one thread's best of `repeats`, times the threads.
+
+    One thread, because several on a busy machine wait for each other and would say how busy it is.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     matrix = torch.ones(size, size)
     seconds = []
-    for _ in range(4):
+    for _ in range(repeats):
         began = time.perf_counter()
         matrix @ matrix
         seconds.append(time.perf_counter() - began)
-    return 2.0 * size**3 / min(seconds[1:])
+    torch.set_num_threads(threads)
+    return threads * 2.0 * size**3 / min(seconds)
 
 
 def _parameters(recipe: Recipe, tasks: dict[str, Task]) -> tuple[int | None, list[str]]:
@@ -146,24 +153,37 @@ def _stage_plan(
         task=config.task,
         start_from=config.start_from,
         steps=steps,
-        seconds=None if parameters is None else _flops(recipe, config, options, tasks, parameters, steps) / speed,
-        disk_bytes=None if parameters is None else parameters * (3 * BYTES_A_PARAMETER),
+        seconds=None if parameters is None else _work(recipe, config, options, tasks, parameters, steps) / speed,
+        disk_bytes=None if parameters is None else _kept_bytes(config, parameters),
     )
 
 
-def _flops(
+def _kept_bytes(config: StageConfig, parameters: int) -> float:
+    """What a finished stage keeps: its last checkpoint, with the average twice (to resume and to start from)."""
+    return float(parameters * (CHECKPOINT_BYTES + (2 * AVERAGE_BYTES if config.averaged_weights else 0)))
+
+
+def _work(
     recipe: Recipe, config: StageConfig, options: dict[str, Any], tasks: dict[str, Task], parameters: int, steps: int
 ) -> float:
-    """Training and measurement of one stage."""
+    """FLOPs of one stage's training and looks, each over the share of the machine's speed that it reaches."""
     task = tasks[config.task]
     tokens, response = _mean_tokens(task, recipe.model)
     rows = steps * int(options["per_device_train_batch_size"]) * int(options.get("gradient_accumulation_steps", 1))
     sampled = rows * response * SAMPLED_TOKEN_COST if config.kind == "rl" else 0.0
     training = estimated_flops(parameters, int(sampled), int(rows * tokens), int(rows * tokens))
     looks = (steps // (config.measure_every or recipe.measure.every) + 2) * (2 if config.averaged_weights else 1)
+    looked = looks * _looked_flops(recipe, task, parameters, tokens, response)
+    return training / REACHED_IN_TRAINING + looked / REACHED_IN_LOOKING
+
+
+def _looked_flops(recipe: Recipe, task: Task, parameters: int, tokens: float, response: float) -> float:
+    """One look: the expert's responses scored, completions sampled and walked by two policies."""
     prompts = min(recipe.measure.prompts or len(task.heldout), len(task.heldout))
-    looked = prompts * (2 * tokens + recipe.measure.completions * (2 * tokens + SAMPLED_TOKEN_COST * response))
-    return training + estimated_flops(parameters, 0, int(looks * looked), 0)
+    is_enumerated = task.heldout[0].rewarded is not None
+    completions = min(prompts, MAX_PROMPTS_FOR_DIVERGENCE) if is_enumerated else prompts * recipe.measure.completions
+    walked = completions * (2 * tokens + SAMPLED_TOKEN_COST * response)
+    return estimated_flops(parameters, 0, int(prompts * (tokens + response) + walked), 0)
 
 
 def _mean_tokens(task: Task, model: str) -> tuple[float, float]:

@@ -35,10 +35,11 @@ def plan_table(plan: DryRun) -> Table:
 
 def _totals(plan: DryRun) -> str:
     seeds = f"{len(plan.folders)} seeds" if len(plan.folders) > 1 else "one seed"
-    parameters = "unknown" if plan.num_parameters is None else f"{plan.num_parameters:,}"
+    if plan.num_parameters is None:
+        return f"model {plan.model}; {seeds}"
     return (
-        f"model {plan.model}, {parameters} parameters; {seeds}: about {duration(plan.seconds)} "
-        f"(right within a factor of two), {size(plan.disk_bytes)} of disk"
+        f"model {plan.model}, {plan.num_parameters:,} parameters; {seeds}: about {duration(plan.seconds)} here "
+        f"(roughly: within a factor of two or three), {size(plan.disk_bytes)} of disk"
     )
 
 

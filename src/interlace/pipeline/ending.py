@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 
 from transformers import Trainer
@@ -16,6 +17,7 @@ from interlace.policies.interpolation import interpolated
 from interlace.probes import MeasuredTask
 from interlace.recipe import StageConfig
 from interlace.store import RunStore, seal_checkpoint
+from interlace.store.checkpoints import checkpoint_step
 
 LINE_POSITIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Where the straight line in weight space is measured, from an RL stage's start to its end."""
@@ -40,6 +42,7 @@ class Ending:
         self.callback.instruments.show(self.stage, self.steps, self.callback.policy, self.callback.start)
         if self.callback.averaged is not None:
             self._save_averaged(self.callback.averaged)
+        self._drop_earlier_checkpoints()
         for sentence in self._remarks():
             self.store.event("flag", stage=self.stage, text=sentence)
             self.observer.note(f"{self.stage}: {sentence}")
@@ -57,6 +60,14 @@ class Ending:
         averaged.model.save_pretrained(folder)
         self.callback.policy.tokenizer.save_pretrained(folder)
         seal_checkpoint(folder)
+
+    def _drop_earlier_checkpoints(self) -> None:
+        """A finished stage keeps its last checkpoint, unless the recipe says how many (TRL's save_total_limit)."""
+        if "save_total_limit" in self.config.options:
+            return
+        for folder in self.store.stage_folder(self.stage).glob("checkpoint-*"):
+            if checkpoint_step(folder) < self.steps:
+                shutil.rmtree(folder)
 
     def _remarks(self) -> list[str]:
         instruments, thinned = self.callback.instruments, self.callback.num_thinned

@@ -121,7 +121,8 @@ def _traces(item: Placed, kind: str, curve: Curve) -> list[Spec]:
     faint = item.stage.kind != RL
     x, y = [value_of(figure) for figure in curve.reward], [value_of(figure) for figure in curve.sft_loss]
     marker = {"color": colour, "size": 5 if faint or kind != RAW else 6, "symbol": symbol}
-    path = line(x, y, colour, dash=dash, width=1.4 if faint else 2.4, mode="lines" if kind == PREDICTED else "lines+markers", marker=marker,
+    mode = "lines" if kind == PREDICTED else "lines+markers"
+    path = line(x, y, colour, dash=dash, width=1.4 if faint else 2.4, mode=mode, marker=marker,
                 hovertext=_hover(item, kind, curve), opacity=0.75 if faint else 1.0)  # fmt: skip
     return [path, *_ends(item, kind, curve, colour)]
 
