@@ -10,11 +10,11 @@ from transformers import Trainer
 from interlace.callback import CouplingCallback
 from interlace.estimate import Estimate, Figure
 from interlace.ledger import Ledger, estimated_flops
-from interlace.measurement import LINE, RAW
+from interlace.measurement import RAW
 from interlace.observer import Observer
 from interlace.policies.averaging import AveragedWeights
 from interlace.policies.interpolation import interpolated
-from interlace.probes import MeasuredTask
+from interlace.probes import PRESETS, PROBES, MeasuredTask
 from interlace.recipe import StageConfig
 from interlace.store import RunStore, seal_checkpoint
 from interlace.store.checkpoints import checkpoint_step
@@ -50,10 +50,12 @@ class Ending:
         self.observer.stage_finished(self.stage)
 
     def _measure_line(self) -> None:
+        """What both objectives cost between start and end; nothing was trained there, so a light preset says enough."""
         start, end = self.callback.start, self.callback.policy
+        probes = [PROBES[name] for name in PRESETS["light"]]
         for position in LINE_POSITIONS:
             between = start.with_model(interpolated(start.model, end.model, position))
-            self.callback.instruments.look(self.stage, self.steps, between, start, LINE, position)
+            self.callback.instruments.look_on_line(self.stage, self.steps, between, start, position, probes)
 
     def _save_averaged(self, averaged: AveragedWeights) -> None:
         folder = self.store.stage_folder(self.stage) / "averaged"

@@ -13,7 +13,7 @@ from interlace.errors import DataError
 from interlace.policies import EncodedResponse, Policy, decode_completion, response_logprobs, sample_completions
 from interlace.probes.target import MeasuredTask
 
-MAX_PROMPTS_FOR_DIVERGENCE = 256
+MAX_PROMPTS_FOR_DIVERGENCE = 64
 """Divergence is exact over the vocabulary at each prefix, so few completions resolve it."""
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from interlace.estimate import Figure
-from interlace.measurement import RAW, Measurement, Point, PromptScores
+from interlace.measurement import LINE, RAW, Measurement, Point, PromptScores
 from interlace.observer import Observer
 from interlace.policies import Policy, decode_completion
 from interlace.probes.base import Probe
@@ -34,16 +34,17 @@ class Instruments:
     seconds: float = 0.0
     latest: dict[tuple[str, str], Mapping[str, Figure]] = field(default_factory=dict)
 
-    def look(
-        self, stage: str, step: int, policy: Policy, start: Policy, weights: str = RAW, position: float | None = None
-    ) -> None:
-        """Measure every task under `policy` and record it at this point of the run."""
-        began = time.perf_counter()
+    def look(self, stage: str, step: int, policy: Policy, start: Policy, weights: str = RAW) -> None:
+        """Measure every task under `policy` with every probe, and record it at this step of the stage."""
         for target in self.targets:
-            point = Point(stage, step, target.task.name, weights, position)
-            context = ProbeContext(policy, start, target, self.completions_per_prompt, self._seed_at(point))
-            self._record(point, context)
-        self.seconds += time.perf_counter() - began
+            self._look(Point(stage, step, target.task.name, weights), policy, start, target, self.probes)
+
+    def look_on_line(
+        self, stage: str, step: int, policy: Policy, start: Policy, position: float, probes: Sequence[Probe]
+    ) -> None:
+        """Measure every task at a place on the straight line from the stage's start to its end, with `probes` alone."""
+        for target in self.targets:
+            self._look(Point(stage, step, target.task.name, LINE, position), policy, start, target, probes)
 
     def show(self, stage: str, step: int, policy: Policy, start: Policy) -> None:
         """Record one sampled completion for each of a few held-out prompts, the same ones all through the run."""
@@ -55,10 +56,12 @@ class Instruments:
                 self.store.event("sample", stage=stage, step=step, task=target.task.name, index=index, **sample)
         self.seconds += time.perf_counter() - began
 
-    def _record(self, point: Point, context: ProbeContext) -> None:
+    def _look(self, point: Point, policy: Policy, start: Policy, target: MeasuredTask, probes: Sequence[Probe]) -> None:
+        began = time.perf_counter()
+        context = ProbeContext(policy, start, target, self.completions_per_prompt, self._seed_at(point))
         figures: dict[str, Figure] = {}
         scores: dict[str, Any] = {}
-        for probe in self.probes:
+        for probe in probes:
             if probe.applies(context):
                 reading = probe.measure(context)
                 figures |= reading.figures
@@ -68,6 +71,7 @@ class Instruments:
             self.store.measurement(Measurement(point, quantity, figure))
         self.latest[point.task, point.weights] = figures
         self.observer.measured(point, figures)
+        self.seconds += time.perf_counter() - began
 
     def _seed_at(self, point: Point) -> int:
         """A seed of its own for every point, the same whenever the run is repeated."""
