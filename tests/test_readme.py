@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 import typer.main
 
+import interlace
+from interlace.api import run
 from interlace.cli.app import app
 from interlace.recipe import load_recipe
 
@@ -31,16 +34,18 @@ def test_python_runs(code: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("code", "folder"),
+    list(zip([code for code in fences("python") if "interlace.run(" in code], ["first", "products-tiny"], strict=True)),
+)
 def test_python_that_trains_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    code: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (code,) = [code for code in fences("python") if "interlace.run(" in code]
     monkeypatch.chdir(tmp_path)
-    quick = code.replace('run("quickstart"', 'run("quickstart", profile="tiny"')
-    assert quick != code
-    exec(compile(quick, "README.md", "exec"), {"__name__": "readme"})
-    assert "nats/response" in capsys.readouterr().out
-    assert (tmp_path / "runs/first/report.html").exists()
+    monkeypatch.setattr(interlace, "run", functools.partial(run, profile="tiny"), raising=False)
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    assert "[" in capsys.readouterr().out
+    assert (tmp_path / "runs" / folder / "report.html").exists()
 
 
 def test_recipe_resolves(tmp_path: Path) -> None:

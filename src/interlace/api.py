@@ -5,24 +5,26 @@ What trains imports torch and TRL (6 s), so it is imported where it is called: r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from interlace.analysis import RunSummary
 from interlace.analysis import summarise as summarise_record
-from interlace.errors import MissingFileError
+from interlace.errors import DataError, MissingFileError, RecipeError
 from interlace.observer import Observer
-from interlace.recipe import Recipe, apply_profile, load_recipe
+from interlace.recipe import Recipe, RecipeLike, load_recipe
 from interlace.store import read_run
 from interlace.store.run_store import MANIFEST
+from interlace.tasks import Task
 
 REPORT = "report.html"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a recipe's runs left: a folder and a summary a seed, and one report of all of them."""
+    """What runs left: a folder and a summary each, and one report of all of them."""
 
     folders: tuple[Path, ...]
     summaries: tuple[RunSummary, ...]
@@ -30,9 +32,10 @@ class Outcome:
 
 
 def run(
-    recipe: str | Path | Recipe,
+    recipe: RecipeLike,
     out: str | Path | None = None,
     *,
+    tasks: Mapping[str, Task] | None = None,
     overrides: Sequence[str] = (),
     seeds: Sequence[int] | None = None,
     profile: str | None = None,
@@ -42,8 +45,9 @@ def run(
     """Train and measure a recipe; called again with the same arguments it continues a killed run.
 
     Args:
-        recipe: a shipped name, the path of a YAML file, or a `Recipe`.
+        recipe: a shipped name, the path of a YAML file, what such a file holds, or a `Recipe`.
         out: the run folder; by default ``runs/RECIPE``. Several seeds get a folder each below it.
+        tasks: tasks made in Python, by the names that the stages know them by; they need not stand in the recipe.
         overrides: ``KEY=VALUE`` as of ``--set``, such as ``stages.rl.max_steps=50``.
         seeds: in place of the recipe's.
         profile: ``tiny`` for a run that only shows that everything works.
@@ -53,35 +57,50 @@ def run(
     Returns:
         The summary of the run; a list of them, in order of seeds, if there are several.
     """
-    resolved = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
-    outcome = execute(adapted(resolved, seeds, profile), Path(out) if out else None, observer, fresh)
+    given = _named(tasks or {})
+    resolved = load_recipe(recipe, overrides, seeds=seeds, profile=profile, given=given)
+    outcome = execute(resolved, Path(out) if out else None, observer, fresh, given)
     return outcome.summaries[0] if len(outcome.summaries) == 1 else list(outcome.summaries)
 
 
-def adapted(recipe: Recipe, seeds: Sequence[int] | None, profile: str | None) -> Recipe:
-    """`recipe` with other seeds and under a profile, where they are given."""
-    if seeds is not None:
-        recipe = Recipe.model_validate(recipe.model_dump() | {"seeds": tuple(seeds)}).with_source(recipe.source)
-    return recipe if profile is None else apply_profile(recipe, profile)
-
-
-def execute(recipe: Recipe, out: Path | None, observer: Observer | None, fresh: bool) -> Outcome:
-    """Run every seed of `recipe`, then summarise the runs and write their report."""
+def execute(
+    recipe: Recipe,
+    out: Path | None,
+    observer: Observer | None,
+    fresh: bool,
+    tasks: Mapping[str, Task] | None = None,
+) -> Outcome:
+    """Run every seed of `recipe`, with `tasks` in place of its own, then summarise the runs and write their report."""
     from interlace.pipeline import run_recipe
 
-    return report_on(run_recipe(recipe, out, observer, fresh))
+    return report_on(run_recipe(recipe, out, observer, fresh, tasks=tasks))
+
+
+def _named(tasks: Mapping[str, Any]) -> dict[str, Task]:
+    """Each task under the name that the recipe has for it, in its records too."""
+    for name, task in tasks.items():
+        if not isinstance(task, Task):
+            found = f"{type(task).__name__} for {name!r}"
+            raise RecipeError(f"tasks must hold interlace.Task. Got {found}. Make one with Task.from_rows.")
+    return {name: replace(task, name=name) for name, task in tasks.items()}
 
 
 def report_on(folders: Sequence[Path], out: Path | None = None) -> Outcome:
-    """Summarise runs and write one report of them; see `write_report` for where."""
+    """Summarise the runs in which anything is measured and write one report of them; see `write_report` for where.
+
+    Raises DataError if nothing is measured in any.
+    """
     from interlace.report import write_report as write  # plotly takes half a second
 
-    records = [read_run(folder) for folder in folders]
+    records = [record for record in map(read_run, folders) if any(stage.measurements for stage in record.stages)]
+    if not records:
+        named = ", ".join(map(str, folders))
+        raise DataError(f"RUN must hold measurements. Got {named}, where none is made yet. Wait for the first.")
     summaries = [summarise_record(record) for record in records]
     around = folders[0] if len(folders) == 1 else folders[0].parent
     path = out or around / REPORT
     write(list(zip(records, summaries, strict=True)), path)
-    return Outcome(tuple(folders), tuple(summaries), path)
+    return Outcome(tuple(record.folder for record in records), tuple(summaries), path)
 
 
 def summarise(run: str | Path) -> RunSummary:

@@ -58,7 +58,7 @@ class StopRequest:
 class Clock:
     """Wall seconds of training and of looking since the stage's start, earlier processes included."""
 
-    began: float = 0.0
+    began: float | None = None
     looked_before: float = 0.0
     trained_earlier: float = 0.0
     looked_earlier: float = 0.0
@@ -72,8 +72,8 @@ class Clock:
         return looked - self.looked_before
 
     def training(self, looked: float) -> float:
-        """Seconds of training in this process."""
-        return time.perf_counter() - self.began - self.looking(looked)
+        """Seconds of training in this process; none if it only measured a stage's end."""
+        return 0.0 if self.began is None else time.perf_counter() - self.began - self.looking(looked)
 
     def totals(self, looked: float) -> dict[str, float]:
         """Both, earlier processes included."""

@@ -13,16 +13,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, TrainingArguments
 
 from interlace.errors import InterlaceError
 from interlace.ledger import estimated_flops
-from interlace.pipeline import EMBEDDED, run_folders, stage_folders
+from interlace.pipeline import EMBEDDED, base_folder, run_folders, stage_folders
+from interlace.pipeline.requests import refuse_what_cannot_run, stage_request
 from interlace.policies import configure_threads, source_of
 from interlace.policies.embedded import embedded_config
 from interlace.probes.context import MAX_PROMPTS_FOR_DIVERGENCE
 from interlace.recipe import Recipe, StageConfig
 from interlace.stages import load_stage
+from interlace.stages.base import StageRequest
 from interlace.store.checkpoints import write_text_atomically
 from interlace.store.run_store import RESOLVED, refuse_foreign
 from interlace.tasks import build_task
@@ -74,15 +76,18 @@ def plan_recipe(recipe: Recipe, out: Path | None = None, fresh: bool = False) ->
     Raises what a run would raise about its recipe, data, wheel or folder. A hub model is not fetched.
     """
     configure_threads(recipe.threads)
-    folders = run_folders(recipe, out, fresh)
+    folders = run_folders(recipe, base_folder(recipe, out, fresh))
     tasks = {name: build_task(name, config, recipe.seeds[0]) for name, config in recipe.tasks.items()}
+    refuse_what_cannot_run(recipe, tasks, folders[0], recipe.seeds[0])
     for seed, folder in zip(recipe.seeds, folders, strict=True):
         keep_resolved(recipe.for_seed(seed), folder)
     parameters, notes = _parameters(recipe, tasks)
     speed = matrix_flops_per_second()
-    plans = tuple(
-        _stage_plan(recipe, stage, config, tasks, parameters, speed) for stage, config in stage_folders(recipe)
-    )
+    requests = [
+        (stage_request(stage, config, tasks[config.task], folders[0], recipe.seeds[0], False), config)
+        for stage, config in stage_folders(recipe)
+    ]
+    plans = tuple(_stage_plan(recipe, request, config, parameters, speed) for request, config in requests)
     seeds = len(recipe.seeds)
     return DryRun(
         recipe=recipe.name,
@@ -142,18 +147,16 @@ def _count(config: PretrainedConfig) -> int:
 
 
 def _stage_plan(
-    recipe: Recipe, stage: str, config: StageConfig, tasks: dict[str, Task], parameters: int | None, speed: float
+    recipe: Recipe, request: StageRequest, config: StageConfig, parameters: int | None, speed: float
 ) -> StagePlan:
-    kind = load_stage(config.kind)
-    options = {**kind.default_options, **config.options}
-    steps = kind.planned_steps(tasks[config.task], options)
+    arguments = load_stage(config.kind).configure(request)
     return StagePlan(
-        stage=stage,
+        stage=request.stage,
         kind=config.kind,
         task=config.task,
         start_from=config.start_from,
-        steps=steps,
-        seconds=None if parameters is None else _work(recipe, config, options, tasks, parameters, steps) / speed,
+        steps=arguments.max_steps,
+        seconds=None if parameters is None else _work(recipe, request, config, arguments, parameters) / speed,
         disk_bytes=None if parameters is None else _kept_bytes(config, parameters),
     )
 
@@ -164,15 +167,16 @@ def _kept_bytes(config: StageConfig, parameters: int) -> float:
 
 
 def _work(
-    recipe: Recipe, config: StageConfig, options: dict[str, Any], tasks: dict[str, Task], parameters: int, steps: int
+    recipe: Recipe, request: StageRequest, config: StageConfig, arguments: TrainingArguments, parameters: int
 ) -> float:
     """FLOPs of one stage's training and looks, each over the share of the machine's speed that it reaches."""
-    task = tasks[config.task]
+    task = request.task
     tokens, response = _mean_tokens(task, recipe.model)
-    rows = steps * int(options["per_device_train_batch_size"]) * int(options.get("gradient_accumulation_steps", 1))
+    rows = arguments.max_steps * arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
     sampled = rows * response * SAMPLED_TOKEN_COST if config.kind == "rl" else 0.0
     training = estimated_flops(parameters, int(sampled), int(rows * tokens), int(rows * tokens))
-    looks = (steps // (config.measure_every or recipe.measure.every) + 2) * (2 if config.averaged_weights else 1)
+    every = config.measure_every or recipe.measure.every
+    looks = (arguments.max_steps // every + 2) * (2 if config.averaged_weights else 1)
     looked = looks * _looked_flops(recipe, task, parameters, tokens, response)
     return training / REACHED_IN_TRAINING + looked / REACHED_IN_LOOKING
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from interlace.encoding import decode_float, encode_float
+from interlace.wording import decimals_between, number
 
 THIS_RUN = "this run"
 """Scope of an interval over prompts: it speaks of the weights that were measured, not of the recipe."""
@@ -54,7 +54,7 @@ class Estimate:
         return self.lower <= value <= self.upper
 
     def __str__(self) -> str:
-        return f"{_short(self.value)} [{_short(self.lower)}, {_short(self.upper)}] {self.unit}".rstrip()
+        return figure_text(self)
 
     def to_json(self) -> dict[str, Any]:
         """The shape of an estimate on the wire; non-finite numbers are strings."""
@@ -113,8 +113,31 @@ def figure_from_json(data: dict[str, Any]) -> Figure:
     )
 
 
-def _short(value: float) -> str:
-    if not math.isfinite(value):
-        return str(encode_float(value))
-    digits = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1
-    return f"{value:.{digits}f}"
+def decimals(figure: Estimate) -> int:
+    """Decimals worth printing, by the interval's width."""
+    return decimals_between(figure.lower, figure.upper)
+
+
+def value_text(figure: Estimate, signed: bool = False, digits: int | None = None) -> str:
+    """The value alone, with `digits` decimals instead of its own."""
+    return number(figure.value, decimals(figure) if digits is None else digits, signed)
+
+
+def interval_text(figure: Estimate, signed: bool = False, digits: int | None = None) -> str:
+    """The interval in brackets; empty for an exact figure."""
+    if figure.lower == figure.upper:
+        return ""
+    digits = decimals(figure) if digits is None else digits
+    return f"[{number(figure.lower, digits, signed)}, {number(figure.upper, digits, signed)}]"
+
+
+def figure_text(figure: Figure, signed: bool = False, unit: bool = True) -> str:
+    """Value, interval and unit in one line, as every sentence and table prints them; an unresolved one says why.
+
+    >>> figure_text(Estimate(-0.3184, -0.3655, -0.2713, 0.95, 9, "t", "nats/response"), signed=True)
+    '−0.32 [−0.37, −0.27] nats/response'
+    """
+    if isinstance(figure, Unresolved):
+        return str(figure)
+    parts = (value_text(figure, signed), interval_text(figure, signed), figure.unit if unit else "")
+    return " ".join(part for part in parts if part)

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from interlace.analysis import across_seeds, figures_across_seeds, result_json, summarise
+from interlace.analysis import across_seeds, figures_across_seeds, result_json, seed_groups, summarise
 from interlace.encoding import dumps
 from interlace.estimate import THIS_RECIPE, Unresolved
 from interlace.measurement import AVERAGED, LINE, RAW
@@ -55,7 +55,8 @@ def test_the_wire_has_the_documented_names(summaries):
     assert set(run["stages"][0]["split"]) == {RAW, AVERAGED}
     names = {"law", "verdict", "prediction", "measurement", "conditions", "sentence"}
     assert set(run["stages"][0]["verdicts"][0]) >= names
-    assert set(wire["across_seeds"][0]) == {"stage", "task", "objective", "weights", "before", "after", "change"}
+    row = {"recipe", "stage", "task", "objective", "weights", "before", "after", "change"}
+    assert set(wire["across_seeds"][0]) == row
 
 
 def test_objectives_come_raw_and_averaged(summaries):
@@ -109,14 +110,26 @@ def test_seeds_speak_of_the_recipe(summaries):
 def test_a_seed_without_the_figure_is_not_left_out(summaries):
     record = run_of(2)
     holed = dataclasses.replace(record, kept={p: s for p, s in record.kept.items() if p.stage != "02-sft"})
-    found = {(c.stage, c.objective): c for c in across_seeds([*summaries[:2], summarise(holed)])}
+    together = [*summaries[:2], summarise(holed)]
+    found = {(c.stage, c.objective): c for c in across_seeds(together)}
     assert "1 of 3 seeds have no figure" in found["sft", "reward"].change.reason
+    figures = {(f.stage, f.weights, f.name): f.figure for f in figures_across_seeds(together)}
+    assert "1 of 3 seeds have no figure" in figures["sft", RAW, "right"].reason
 
 
 def test_one_run_and_other_recipes_are_not_seeds(summaries):
     assert across_seeds(summaries[:1]) == []
     assert across_seeds([summaries[0], dataclasses.replace(summaries[1], recipe="other")]) == []
     assert across_seeds([summaries[0], summaries[0]]) == []
+
+
+def test_each_recipe_has_its_own_averages(summaries):
+    controls = [dataclasses.replace(summary, recipe="controls") for summary in summaries[:2]]
+    alone = dataclasses.replace(summaries[0], recipe="alone")
+    mixed = [summaries[0], controls[0], summaries[1], alone, controls[1], summaries[2]]
+    assert [[run.recipe for run in group] for group in seed_groups(mixed)] == [["made-up"] * 3, ["controls"] * 2]
+    assert across_seeds(mixed) == [*across_seeds(summaries), *across_seeds(controls)]
+    assert [row["recipe"] for row in result_json(mixed)["across_seeds"]][:1] == ["made-up"]
 
 
 def test_points_without_scores_are_left_out():

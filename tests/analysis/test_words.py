@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
 
 from interlace.analysis import summarise
+from interlace.estimate import figure_text
 from interlace.theory.tilt import tilted_policy
 from tests.analysis.worlds import Stage, binary_problem, make_record, softmax_gradient_run, tilted_run
 
@@ -24,11 +26,11 @@ def mixed(problem, start, shares):
 def test_a_rise_is_put_on_right_and_wrong_responses(problem):
     summary = summarise(make_record(problem, Stage(tilted_run(problem, np.linspace(0.0, 7.0, 15)))))
     sentence = summary.stages["rl"].sentence
-    assert sentence.startswith("RL raised reward from 0.289 to 0.997 (+0.709 [")
+    assert sentence.startswith("RL raised reward from 0.29 to 1.00 (+0.71 [")
     assert "and raised SFT loss from" in sentence
     assert "(unlearning that the reward asks for) on the expert's wrong responses" in sentence
     assert "(no damage) on its right ones" in sentence
-    assert "Reward passed the expert's 0.694" in sentence and "SFT loss was least at step" in sentence
+    assert "Reward passed the expert's 0.694 by step" in sentence and "SFT loss was least at step" in sentence
 
 
 def test_the_advice_prices_the_steps_after_the_least_loss_and_names_the_data(problem):
@@ -53,7 +55,7 @@ def test_sft_after_rl_that_takes_the_reward_back_is_named(problem):
     sft = mixed(problem, rl[20], [0.0, 0.5, 0.9])
     summary = summarise(make_record(problem, Stage(rl), Stage(sft, kind="sft", name="sft-2")))
     undone = summary.advice[-1]
-    assert undone.startswith("sft-2 took back reward (-")
+    assert undone.startswith("sft-2 took back reward (\u2212")
     assert "by step 10 reward was" in undone and "mix RL into it" in undone
     assert "SFT lowered reward" in summary.stages["sft-2"].sentence
 
@@ -65,7 +67,46 @@ def test_other_weights_are_advised_where_they_beat_the_raw_ones_at_equal_reward(
     summary = summarise(make_record(problem, Stage(raw, averaged={20: path[30]}, line=line)))
     ship, interpolate = summary.advice[-2:]
     assert ship.startswith("Ship the averaged weights of rl: reward") and "more when they passed that reward" in ship
-    assert interpolate.startswith("Interpolate the weights of rl, 0.")
+    assert interpolate.startswith("Ship the weights at 0.") and "of the straight line from start to end" in interpolate
+
+
+def test_a_stage_that_cost_sft_loss_from_its_start_on_is_priced(problem):
+    """A start above parity: no earlier step is better for SFT loss, so a nat has a price, and others may be cheaper."""
+    start = tilted_policy(problem, 2.5)
+    above = dataclasses.replace(problem, reference=start)
+    raw = softmax_gradient_run(above, 3.0, 20)
+    path = tilted_run(above, np.linspace(0.0, 2.0, 5))
+    line = {i / 4: policy for i, policy in enumerate(path.values())}
+    summary = summarise(make_record(above, Stage(raw, averaged={20: path[20]}, line=line)))
+    price, stage = summary.advice[0], summary.stages["rl"]
+    assert stage.least_sft_loss_step == 0 and "before it starts" not in price
+    assert price.startswith("Every measured step of rl had a higher SFT loss than its start. All of it bought reward +")
+    per_nat = stage.reward.change.value / stage.sft_loss.change.value
+    assert f": {per_nat:.2f}" in price and "reward units/nat" in price
+    assert "Cheaper: the averaged weights, +" in price and "of the straight line from start to end, +" in price
+
+
+def test_a_stage_that_cost_sft_loss_and_won_nothing_has_no_price(problem):
+    """RL that goes down in reward, away from the expert on every side."""
+    start = problem.expert
+    raw = tilted_run(dataclasses.replace(problem, reference=start), [0.0, -1.0, -2.0])
+    (price, *_) = summarise(make_record(problem, Stage(raw))).advice
+    assert "shows no gain of reward for it (\u2212" in price and price.endswith(": go back to its start.")
+
+
+def test_the_remark_leaves_out_what_a_card_shows(problem):
+    run = tilted_run(problem, np.linspace(0.0, 7.0, 15))
+    stage = summarise(make_record(problem, Stage(run, averaged={140: run[100]}))).stages["rl"]
+    assert stage.sentence.endswith(stage.remark) and "raised reward from" not in stage.remark
+    assert stage.remark.startswith("Of the rise of SFT loss, +")
+    assert "Reward passed the expert's" in stage.remark and "Averaged weights ended at" in stage.remark
+
+
+def test_sentences_print_figures_as_tables_do(problem):
+    stage = summarise(make_record(problem, Stage(tilted_run(problem, np.linspace(0.0, 7.0, 15))))).stages["rl"]
+    texts = [stage.sentence, *(item.sentence for item in (*stage.verdicts, *stage.self_checks))]
+    assert figure_text(stage.sft_loss.change, signed=True) in stage.sentence
+    assert not [text for text in texts if re.search(r"(^|[ (\[])-\d", text)]
 
 
 def test_no_other_weights_are_advised_on_one_and_the_same_path(problem):

@@ -141,7 +141,10 @@ def make_record(
 
 def _points(folder: str, stage: Stage) -> dict[Point, np.ndarray]:
     raw = {Point(folder, step, TASK, RAW): policy for step, policy in stage.policies.items()}
-    averaged = {Point(folder, step, TASK, AVERAGED): policy for step, policy in stage.averaged.items()}
+    starts = (
+        {0: stage.policies[0]} if stage.averaged and 0 in stage.policies else {}
+    )  # an average begins where its stage does
+    averaged = {Point(folder, step, TASK, AVERAGED): policy for step, policy in (starts | dict(stage.averaged)).items()}
     end = max(stage.policies)
     line = {Point(folder, end, TASK, LINE, position): policy for position, policy in stage.line.items()}
     return raw | averaged | line

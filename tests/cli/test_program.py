@@ -70,6 +70,8 @@ def test_version_is_the_installed_one() -> None:
         "unknown recipe": (("run", "quickstrat"), 2),
         "missing file": (("run", "no/such.yaml"), 3),
         "bad seeds": (("run", "quickstart", "--seeds", "0;1"), 2),
+        "seed twice": (("run", "quickstart", "--seeds", "0,0"), 2),
+        "seed below 0": (("run", "quickstart", "--seeds=-1"), 2),
         "bad override": (("run", "quickstart", "--set", "measure.every=0"), 2),
         "unknown profile": (("run", "quickstart", "--profile", "huge"), 2),
         "no run": (("report", "no/such/run"), 3),
@@ -88,6 +90,7 @@ def test_messages_say_what_to_do(call: Call) -> None:
     assert call("run", "quickstart", "--seeds", "0;1").error == (
         "Error: --seeds must be whole numbers with commas, such as 0,1,2. Got '0;1'."
     )
+    assert "--seeds: seeds must differ. Got [0, 0]." in call("run", "quickstart", "--seeds", "0,0").error
     assert "--profile must be one of tiny. Got 'huge'." in call("run", "quickstart", "--profile", "huge").error
     assert "RUN must be a run folder" in call("report", "no/such/run").error
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from interlace.recipe import load_recipe
+from interlace.store import RunStore
 from tests.cli.conftest import Call
 
 WrittenRecipe = Callable[..., Path]
@@ -60,6 +61,17 @@ def test_report_of_a_run(call: Call, workplace: Path) -> None:
     assert (workplace / "page.html").read_text().lstrip().lower().startswith("<!doctype html>")
 
 
+def test_a_run_with_nothing_measured_has_no_report_yet(call: Call, workplace: Path) -> None:
+    RunStore.claim(workplace / "begun", load_recipe("quickstart").to_yaml(), "", {"recipe": "r", "seed": 0}).close()
+    called = call("report", "begun")
+    assert called.code == 3
+    assert called.error == "Error: RUN must hold measurements. Got begun, where none is made yet. Wait for the first."
+    assert not (workplace / "begun" / "report.html").exists()
+    beside = call("report", "begun", "runs/quickstart-tiny", "--out", "both.html", "--json")
+    assert "begun: nothing is measured yet" in beside.err
+    assert len(json.loads(beside.out)["runs"]) == 1
+
+
 def test_a_folder_of_another_recipe_is_refused(call: Call) -> None:
     called = call(*TINY, "--set", "stages.rl.learning_rate=1e-4")
     assert called.code == 3
@@ -70,7 +82,7 @@ def test_dry_run_trains_nothing_and_keeps_the_resolved_recipe(call: Call, workpl
     called = call("run", "quickstart", "--seeds", "3,4", "--dry-run", "--out", "runs/planned")
     assert called.code == 0
     assert "02-rl" in called.out
-    assert "300" in called.out
+    assert str(load_recipe("quickstart").stage("rl").max_steps) in called.out
     for seed in (3, 4):
         folder = workplace / f"runs/planned/seed-{seed}"
         assert [item.name for item in folder.iterdir()] == ["resolved.yaml"]
@@ -79,7 +91,9 @@ def test_dry_run_trains_nothing_and_keeps_the_resolved_recipe(call: Call, workpl
 
 def test_dry_run_json(call: Call) -> None:
     plan = json.loads(call("run", "quickstart", "--dry-run", "--json", "--out", "runs/planned-2").out)["plan"]
-    assert [stage["steps"] for stage in plan["stages"]] == [300, 100, 100]
+    assert [stage["steps"] for stage in plan["stages"]] == [
+        stage.max_steps for stage in load_recipe("quickstart").stages
+    ]
     assert plan["num_parameters"] > 400_000
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from datasets import Dataset
+from transformers import AutoTokenizer, PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
 from interlace.callback import CouplingCallback
-from interlace.errors import Interrupted, RunFolderError
+from interlace.dry_run import plan_recipe
+from interlace.errors import Interrupted, RecipeError, RunFolderError
 from interlace.estimate import Estimate, Figure
 from interlace.measurement import AVERAGED, LINE, RAW, Point
 from interlace.observer import Observer
@@ -22,9 +24,9 @@ from interlace.policies.policy import independent_copy
 from interlace.probes import PROBES, MeasuredTask
 from interlace.probes.instruments import Instruments
 from interlace.recipe import Recipe
-from interlace.stages.base import PrinterCallback
 from interlace.store import RunRecord, RunStore, read_run
 from interlace.tasks import build_task
+from interlace.tasks.base import Task
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 1, "intermediate_size": 32}
 
@@ -80,9 +82,11 @@ def test_every_stage_is_measured_from_start_to_end(whole: Path) -> None:
         for kind in (RAW, AVERAGED):
             assert [point.step for point in record.points(stage.stage, "sums", kind)] == [0, 2, 4]
     assert [point.position for point in record.points("02-rl", "sums", LINE)] == [0.0, 0.25, 0.5, 0.75, 1.0]
-    assert all(
-        stage.reconciliation["agrees"] for stage in record.stages if stage.kind == "sft" and stage.reconciliation
-    )
+    assert [bool(stage.reconciliation and stage.reconciliation["agrees"]) for stage in record.stages] == [
+        True,
+        False,
+        True,
+    ]
     ledger = record.stages[1].ledger
     assert ledger["tokens_sampled"] > 0 and ledger["tokens_forward"] > ledger["tokens_sampled"]
     assert record.stages[0].ledger["expert_examples"] == 32
@@ -120,6 +124,7 @@ def test_a_run_killed_after_its_last_checkpoint_only_measures_its_end(whole: Pat
     assert figures(read_run(whole)) == figures(read_run(tmp_path))
     for name in ("optimizer_steps", "tokens_sampled", "tokens_forward", "flops"):
         assert once[1].ledger[name] == twice[1].ledger[name] > 0
+    assert 0 < twice[1].ledger["train_seconds"] < 60
 
 
 @pytest.mark.parametrize(("stage", "step"), [("01-sft", 3), ("02-rl", 3), ("02-rl", 1), ("03-sft-2", 4)])
@@ -161,7 +166,7 @@ def test_a_request_to_stop_saves_and_says_how_to_continue(whole: Path, tmp_path:
 
                 signal.raise_signal(signal.SIGTERM)
 
-    with pytest.raises(Interrupted, match="Run the same command again to continue") as caught:
+    with pytest.raises(Interrupted, match="Run the same command again with --out .* to continue") as caught:
         run_recipe(recipe(), tmp_path, Ask())
     assert caught.value.exit_code == 143
     run_recipe(recipe(), tmp_path)
@@ -207,7 +212,110 @@ def test_training_with_probes_is_training_without_bit_for_bit(tmp_path: Path) ->
     assert all(torch.equal(plain[name], probed[name]) for name in plain)
 
 
-def test_the_placebo_runs_and_is_recorded(tmp_path: Path) -> None:
-    body = {"task": "sums", "max_steps": 2, "per_device_train_batch_size": 16, "num_generations": 8}
-    run_recipe(recipe(stages=[{"rl": {**body, "placebo": "mirrored"}}]), tmp_path)
-    assert read_run(tmp_path).stages[0].options["placebo"] == "mirrored"
+def test_the_placebo_is_recorded_and_continues_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    body = {"task": "sums", "max_steps": 4, "save_steps": 2, "per_device_train_batch_size": 16, "learning_rate": 1e-2}
+    placebo = recipe(stages=[{"rl": {**body, "num_generations": 8, "placebo": "mirrored"}}])
+    run_recipe(placebo, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run_recipe(placebo, tmp_path / "killed", StopAt("01-rl", 3))
+    run_recipe(placebo, tmp_path / "killed")
+    assert read_run(tmp_path / "whole").stages[0].options["placebo"] == "mirrored"
+    assert figures(read_run(tmp_path / "whole")) == figures(read_run(tmp_path / "killed"))
+
+
+def test_a_stage_can_take_over_the_optimizer(tmp_path: Path) -> None:
+    """SFT cut in two with the optimizer handed on differs from one with a fresh optimizer, and keeps its own rate."""
+    sft = {"task": "sums", "max_steps": 2, "per_device_train_batch_size": 8, "learning_rate": 1e-2}
+    ends = []
+    for fresh in (True, False):
+        stages = [{"sft": sft}, {"sft": {**sft, "learning_rate": 1e-3, "fresh_optimizer": fresh}}]
+        run_recipe(recipe(stages=stages), tmp_path / str(fresh))
+        checkpoint = tmp_path / str(fresh) / "stages" / "02-sft-2" / "checkpoint-2"
+        optimizer = torch.load(checkpoint / "optimizer.pt", weights_only=True)
+        ends.append((load_policy(str(checkpoint)).model.state_dict(), optimizer))
+    (fresh_weights, fresh_optimizer), (handed_weights, handed_optimizer) = ends
+    assert any(not torch.equal(fresh_weights[name], handed_weights[name]) for name in fresh_weights)
+    steps = [{int(state["step"]) for state in each["state"].values()} for each in (fresh_optimizer, handed_optimizer)]
+    assert steps == [{2}, {4}]
+    assert fresh_optimizer["param_groups"][0]["lr"] == handed_optimizer["param_groups"][0]["lr"]
+
+
+def test_two_tasks_are_measured_through_every_stage(tmp_path: Path) -> None:
+    sums = {"kind": "addition", "digits": 1, "error_kind": "off_by_one", "heldout": 16}
+    tasks = {"sums": sums, "triples": {**sums, "operands": 3}}
+    sft = {"sft": {"task": "triples", "max_steps": 2, "per_device_train_batch_size": 8}}
+    record = read_run(run_recipe(recipe(tasks=tasks, stages=[sft]), tmp_path)[0])
+    assert {point.task for point, _ in figures(record)} == {"sums", "triples"}
+
+
+def test_a_task_without_an_expert_and_one_without_a_reward(tmp_path: Path) -> None:
+    prompts = [{"prompt": f"{a}+{b}=", "digit": str((a + b) % 10)} for a in range(8) for b in range(8)]
+    answers = [{"prompt": row["prompt"], "completion": row["digit"]} for row in prompts]
+
+    def right(completions: list[str], digit: list[str], **_: object) -> list[float]:
+        return [float(text == wanted) for text, wanted in zip(completions, digit, strict=True)]
+
+    tasks = {
+        "earn": Task.from_rows(prompts, right, name="earn", heldout=16),
+        "imitate": Task.from_rows(answers, name="imitate", heldout=16),
+    }
+    given = {name: {"kind": "given"} for name in tasks}
+    rl = {"task": "earn", "max_steps": 2, "per_device_train_batch_size": 16, "max_completion_length": 3}
+    stages = [{"rl": rl}, {"sft": {"task": "imitate", "max_steps": 2}}]
+    record = read_run(run_recipe(recipe(tasks=given, stages=stages), tmp_path, tasks=tasks)[0])
+    measured = {(point.task, quantity) for point, quantity in figures(record)}
+    assert ("earn", "reward") in measured and ("imitate", "sft_loss") in measured
+    assert not {("earn", "sft_loss"), ("imitate", "reward")} & measured
+
+
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        ({"rl": {"task": "sums", "max_steps": 2, "num_generations": 7}}, "must have options that TRL accepts"),
+        ({"rl": {"task": "sums", "max_steps": 2, "beta": 0.1, "placebo": "strict"}}, "placebo: strict needs `beta`"),
+        ({"rl": {"task": "sums", "max_steps": 4, "num_iterations": 2, "save_steps": 3}}, "must be a multiple of 2"),
+    ],
+)
+def test_what_cannot_run_is_said_before_anything_is_written(tmp_path: Path, stage: dict, message: str) -> None:
+    first = {"sft": {"task": "sums", "max_steps": 2, "per_device_train_batch_size": 8}}
+    with pytest.raises(RecipeError, match=message):
+        run_recipe(recipe(stages=[first, stage]), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_of_one_run_does_not_take_several(whole: Path) -> None:
+    with pytest.raises(RunFolderError, match="must be a folder for 2 runs"):
+        run_recipe(recipe(seeds=[0, 1]), whole)
+
+
+def test_a_planned_folder_is_free(tmp_path: Path) -> None:
+    plan_recipe(recipe(), tmp_path)
+    changed = recipe(stages=[{"sft": {"task": "sums", "max_steps": 1, "per_device_train_batch_size": 8}}])
+    assert read_run(run_recipe(changed, tmp_path)[0]).stages[0].finished
+
+
+def test_chat_messages_meet_the_models_template_in_sft_rl_and_measurement(tmp_path: Path) -> None:
+    """The trainer's loss and ours agree on templated text, and RL samples after the generation prompt."""
+    task = build_task("sums", {"kind": "addition", "digits": 1, "heldout": 16}, 0)
+    model = make_embedded(tmp_path / "model", task.alphabet + "<>ua", 0, SMALL)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    tokenizer.chat_template = (
+        "{% for m in messages %}{{ '<u>' if m.role == 'user' else '<a>' }}{{ m.content }}"
+        "{% if m.role == 'assistant' %}{{ eos_token }}>{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}<a>{% endif %}"
+    )
+    tokenizer.save_pretrained(model)
+    rows = [
+        {"prompt": [{"role": "user", "content": str(e.prompt)}], "completion": e.responses[0].text, "answer": "1"}
+        for e in (*task.train, *task.heldout)
+    ]
+    chat = Task.from_rows(
+        rows, lambda completions, **_: [float(len(c[0]["content"])) for c in completions], name="sums", heldout=16
+    )
+    sft = {"task": "sums", "max_steps": 2, "per_device_train_batch_size": 8}
+    rl = {"task": "sums", "max_steps": 2, "per_device_train_batch_size": 16, "max_completion_length": 4}
+    changed = recipe(model=str(model), model_options={}, stages=[{"sft": sft}, {"rl": rl}])
+    record = read_run(run_recipe(changed, tmp_path / "run", tasks={"sums": chat})[0])
+    reconciliation = record.stages[0].reconciliation
+    assert reconciliation is not None and reconciliation["agrees"]
+    assert reconciliation["template"] == "the model's chat template"

@@ -68,6 +68,11 @@ def test_text_survives_the_character_tokenizer(tiny: Policy) -> None:
 def test_what_cannot_be_loaded_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingFileError, match="which does not exist"):
         source_of("./nowhere")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    with pytest.raises(MissingFileError, match="Got models/llama, which does not exist"):
+        source_of("models/llama")
+    assert source_of("Qwen/Qwen3-0.6B") == "Qwen/Qwen3-0.6B"
     with pytest.raises(MissingFileError, match="must be a .gguf file that exists"):
         source_of("nowhere.gguf")
     with pytest.raises(ModelError, match="must load from safetensors without code of its own"):

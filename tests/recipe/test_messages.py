@@ -63,9 +63,31 @@ MISTAKES = {
         ":6: stage 'sft' must say max_steps or num_train_epochs. Got neither. Add max_steps.",
     ),
     "too few steps": ("max_steps: 4", "max_steps: 0", ":8: max_steps must be at least 1. Got 0. Change it."),
+    "too few steps in quotes": (
+        "max_steps: 4",
+        "max_steps: '0'",
+        ":8: max_steps must be at least 1. Got 0. Change it.",
+    ),
     "value out of range": ("decay: 0.9", "decay: 1.5", ":10: averaged_weights.decay must be less than 1. Got 1.5."),
     "nothing in a list": ("seeds: [0]", "seeds: []", ":16: seeds must have at least 1 item. Got []."),
-    "repeated seed": ("seeds: [0]", "seeds: [1, 1]", ":16: seeds must differ. Got [1, 1]. Remove the repeated one."),
+    "repeated seed": ("seeds: [0]", "seeds: [1, 1]", ":16: seeds must differ. Got [1, 1]."),
+    "seed below 0": ("seeds: [0]", "seeds: [-1]", ":16: seeds.0 must be greater than or equal to 0. Got -1."),
+    "seed too great": ("seeds: [0]", "seeds: [4294967296]", ":16: seeds.0 must be less than 4294967296. Got 429"),
+    "name of a recipe": (
+        "seeds: [0]",
+        "name: a/b",
+        ":16: name must be letters, digits, dots, - and _, a letter or digit first. Got 'a/b'.",
+    ),
+    "name of a stage": (
+        "max_steps: 4",
+        "max_steps: 4\n      name: a.b",
+        ":9: name must be letters, digits, - and _, a letter or digit first. Got 'a.b'.",
+    ),
+    "name of a task": (
+        "  sums:\n",
+        "  my sums:\n",
+        ":2: tasks.my sums must be letters, digits, - and _, a letter or digit first. Got 'my sums'.",
+    ),
     "unknown preset": (
         "every: 2",
         "preset: standart",
@@ -74,12 +96,18 @@ MISTAKES = {
     "unknown kind of task": (
         "kind: addition",
         "kind: additon",
-        ":3: kind must be one of addition, files. Got 'additon'. Did you mean 'addition'?",
+        ":3: kind must be one of addition, files, given. Got 'additon'. Did you mean 'addition'?",
+    ),
+    "kind that is no word": ("kind: addition", "kind: [a]", ":3: kind must be one of addition, files, given. Got"),
+    "short task of an unknown kind": (
+        "  sums:\n    kind: addition\n    digits: 2\n",
+        "  sums: additon\n",
+        ":2: kind must be one of addition, files, given. Got 'additon'. Did you mean 'addition'?",
     ),
     "task without kind": (
         "    kind: addition\n",
         "",
-        ":2: tasks.sums must have key 'kind'. Got none. Add kind: addition | files.",
+        ":2: tasks.sums must have key 'kind'. Got none. Add kind: addition | files | given.",
     ),
     "unknown option of a task": (
         "digits: 2",
@@ -202,6 +230,27 @@ def test_unknown_recipe_lists_the_shipped_ones() -> None:
         load_recipe("quickstrat")
 
 
+@pytest.mark.parametrize(
+    ("seeds", "message"),
+    [
+        ((0, 0), "--seeds: seeds must differ. Got [0, 0]."),
+        ((0, -1), "--seeds: seeds.1 must be greater than or equal to 0."),
+    ],
+)
+def test_seeds_in_place_of_the_recipes_are_checked(
+    write_recipe: WrittenRecipe, seeds: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(write_recipe(), seeds=seeds)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_recipe_in_python_is_checked_like_a_file() -> None:
+    stages = [{"sft": {"task": "sums", "max_step": 2}}]
+    with pytest.raises(RecipeError, match="^recipe: a stage of kind sft .* The nearest known key is 'max_steps'.$"):
+        load_recipe({"tasks": {"sums": "addition"}, "stages": stages})
+
+
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="RECIPE must be a file that exists. Got .*no.yaml. Check the path."):
         load_recipe(tmp_path / "no.yaml")
@@ -225,6 +274,7 @@ def test_missing_file(tmp_path: Path) -> None:
             "measure.every=0",
             "--set measure.every: measure.every must be greater than or equal to 1. Got 0.",
         ),
+        "bad item of a list": ("seeds=[0, -1]", "--set seeds: seeds.1 must be greater than or equal to 0. Got -1."),
         "unknown key": (
             "stages.rl.max_step=1",
             "--set stages.rl.max_step: a stage of kind rl (GRPOConfig) must hold known keys. "

@@ -96,6 +96,36 @@ def test_a_path_is_short_for_a_files_task(write_recipe: WrittenRecipe) -> None:
     assert (recipe.stage("rl").task, recipe.tasks["pairs"]["path"]) == ("pairs", "data/pairs.jsonl")
 
 
+def stage_tasks(recipe: Recipe) -> dict[str, tuple[str, str]]:
+    """Stage -> its task's name and file."""
+    return {stage.name: (stage.task, recipe.tasks[stage.task].get("path", "")) for stage in recipe.stages}
+
+
+def test_files_of_one_name_are_tasks_of_their_own(write_recipe: WrittenRecipe) -> None:
+    files = {"sft": "a/cola.tsv", "rl": "b/cola.tsv"}
+    recipe = load_recipe(write_recipe(), [f"stages.{stage}.task={file}" for stage, file in files.items()])
+    assert stage_tasks(recipe) == {"sft": ("cola", "a/cola.tsv"), "rl": ("cola-2", "b/cola.tsv")}
+
+
+def test_a_file_does_not_hide_behind_a_task_of_its_name(write_recipe: WrittenRecipe) -> None:
+    recipe = load_recipe(write_recipe("  sums:", "  cola:"), ["stages.sft.task=cola", "stages.rl.task=data/cola.tsv"])
+    assert stage_tasks(recipe) == {"sft": ("cola", ""), "rl": ("cola-2", "data/cola.tsv")}
+
+
+def test_a_file_named_twice_is_one_task(write_recipe: WrittenRecipe) -> None:
+    recipe = load_recipe(
+        write_recipe(), ["tasks.cola=data/cola.tsv", "stages.sft.task=data/cola.tsv", "stages.rl.task=data/cola.tsv"]
+    )
+    assert stage_tasks(recipe) == dict.fromkeys(("sft", "rl"), ("cola", "data/cola.tsv"))
+    assert list(recipe.tasks) == ["sums", "cola"]
+
+
+def test_names_that_files_give_are_plain(write_recipe: WrittenRecipe) -> None:
+    path = write_recipe()
+    recipe = load_recipe(path.rename(path.with_name("my recipe.v2.yaml")), ["stages.rl.task=data/my rows.csv"])
+    assert (recipe.name, recipe.stage("rl").task) == ("my-recipe.v2", "my-rows")
+
+
 def test_a_kind_is_short_for_its_defaults(write_recipe: WrittenRecipe) -> None:
     assert load_recipe(write_recipe(), ["tasks.plain=addition"]).tasks["plain"]["digits"] == 2
 
@@ -126,6 +156,34 @@ def test_pasted_trl_options_keep_their_names_and_values(write_recipe: WrittenRec
     pasted = "max_steps: 2\n      num_generations: 4\n      beta: 0.04\n      loss_type: dr_grpo\n      optim: sgd"
     options = load_recipe(write_recipe("max_steps: 2", pasted)).stage("rl").options
     assert options == {"max_steps": 2, "num_generations": 4, "beta": 0.04, "loss_type": "dr_grpo", "optim": "sgd"}
+
+
+def test_options_get_trls_types(write_recipe: WrittenRecipe) -> None:
+    """What a pasted YAML has in quotes; `auto` is what TRL's booleans do not know."""
+    pasted = "max_steps: '2'\n      learning_rate: '1e-5'\n      lr_scheduler_type: constant"
+    for bf16, kept in (("auto", "auto"), ("true", True), ("false", False)):
+        options = load_recipe(write_recipe("max_steps: 2", f"{pasted}\n      bf16: {bf16}")).stage("rl").options
+        assert options == {"max_steps": 2, "learning_rate": 1e-5, "lr_scheduler_type": "constant", "bf16": kept}
+
+
+def test_a_recipe_may_be_a_mapping_or_a_recipe(write_recipe: WrittenRecipe) -> None:
+    path = write_recipe()
+    tree = parse_value(path.read_text()) | {"name": "mini"}
+    recipe = load_recipe(tree)
+    assert recipe == load_recipe(path)
+    assert tree == parse_value(path.read_text()) | {"name": "mini"}
+    again = load_recipe(load_recipe(path), ["stages.rl.max_steps=3"], seeds=[1, 2], profile="tiny")
+    assert (again.name, again.stage("rl").max_steps, again.seeds) == ("mini-tiny", 3, (1, 2))
+    assert again.source == path.read_text()
+
+
+def test_a_task_that_is_handed_over_stands_in_the_recipe(tmp_path: Path) -> None:
+    stages = ({"sft": {"task": "mine", "max_steps": 2}},)
+    recipe = load_recipe({"name": "by-hand", "stages": stages}, ["stages.sft.max_steps=1"], given=["mine"])
+    assert recipe.tasks == {"mine": {"kind": "given"}}
+    (tmp_path / "resolved.yaml").write_text(recipe.to_yaml())
+    assert load_recipe(tmp_path / "resolved.yaml") == recipe
+    assert load_recipe("quickstart", given=["sums"]).tasks == {"sums": {"kind": "given"}}
 
 
 def test_tiny_keeps_the_shape_and_little_else() -> None:

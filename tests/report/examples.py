@@ -99,6 +99,7 @@ def sft_stage(name: str, steps: Sequence[int], loss: Sequence[float], reward: Se
         flags=(),
         ledger={},
         sentence=f"SFT moved reward from {reward[0]:.2f} to {reward[-1]:.2f} and SFT loss by {total:.2f}.",
+        remark="Most of that is on right expert responses.",
         curves=(curve(RAW, steps, loss, reward),),
     )
 
@@ -152,7 +153,8 @@ def rl_stage(shift: float = 0.0) -> StageSummary:
         ),
         flags=("resumed at step 40 after a kill",),
         ledger={},
-        sentence="RL passed the expert's reward near step 17; the SFT loss was least there and then rose.",
+        sentence="RL raised both. RL passed the expert's reward near step 17.",
+        remark="RL passed the expert's reward near step 17.",
         curves=(
             curve(RAW, steps, loss, RL_REWARD),
             curve(AVERAGED, steps, averaged, AVERAGED_REWARD),
@@ -184,6 +186,16 @@ def facts_summary(seed: int = 0) -> RunSummary:
         "Read the rise before mending it: it lies on the expert's wrong responses, not on the right ones.",
     )
     return RunSummary(f"runs/quickstart/seed-{seed}", "quickstart", seed, Stages(stages), advice)
+
+
+def controls_summary(seed: int = 0) -> RunSummary:
+    """What the run is compared with: RL with permuted rewards, and SFT once more, both from the first SFT stage."""
+    run = facts_summary(seed)
+    sft, rl, again = run.stages
+    permuted = "rewards permuted within each group"
+    placebo = dataclasses.replace(rl, name="placebo", placebo="strict", control=permuted)
+    again = dataclasses.replace(again, control="SFT again, from sft")
+    return dataclasses.replace(run, recipe="quickstart-controls", stages=Stages((sft, placebo, again)))
 
 
 def samples(prompt: str = "27+58=", expert: str = "58\n") -> tuple[dict[str, object], ...]:
@@ -251,6 +263,8 @@ def hostile_run() -> tuple[RunRecord, RunSummary]:
             name=f"{stage.name} {ATTACK}",
             task=ATTACK,
             sentence=ATTACK,
+            remark=ATTACK,
+            control=ATTACK,
             flags=(ATTACK,),
             expert_reward=absent,
             objectives=(ObjectiveChange(ATTACK, "sft_loss", RAW, infinite, infinite, absent),

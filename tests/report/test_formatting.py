@@ -6,17 +6,9 @@ import math
 
 import pytest
 
-from interlace.estimate import Estimate, Unresolved, exact
-from interlace.report.formatting import (
-    Notes,
-    compact,
-    decimals,
-    figure_text,
-    interval_text,
-    number,
-    shorten,
-    value_text,
-)
+from interlace.estimate import Estimate, Unresolved, decimals, exact, figure_text, interval_text, value_text
+from interlace.report.formatting import Notes, compact, shorten
+from interlace.wording import number
 
 
 def figure(value: float, lower: float, upper: float) -> Estimate:
@@ -28,6 +20,11 @@ def figure(value: float, lower: float, upper: float) -> Estimate:
 )
 def test_as_many_digits_as_the_interval_deserves(half_width: float, expected: int) -> None:
     assert decimals(figure(0.5, 0.5 - half_width, 0.5 + half_width)) == expected
+
+
+def test_a_resolved_sign_is_seen() -> None:
+    assert interval_text(figure(-0.027, -0.051, -0.003), signed=True) == "[\u22120.051, \u22120.003]"
+    assert value_text(figure(-0.0004, -0.02, 0.02), signed=True) == "0.00"
 
 
 def test_value_and_interval_share_their_digits() -> None:

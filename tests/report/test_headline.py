@@ -9,10 +9,9 @@ import pytest
 
 from interlace.analysis.seeds import across_seeds
 from interlace.analysis.summary import RunSummary, Split, Stages, StageSummary
-from interlace.estimate import Figure, Unresolved
-from interlace.report.formatting import figure_text
+from interlace.estimate import Figure, Unresolved, figure_text
 from interlace.report.headline import cards, run_headline, seeds_headline
-from tests.report.examples import facts_summary, figure
+from tests.report.examples import controls_summary, facts_summary, figure
 
 
 def with_stage(summary: RunSummary, name: str, edit: Callable[[StageSummary], StageSummary]) -> RunSummary:
@@ -62,7 +61,23 @@ def test_without_a_split_nothing_is_said_of_damage(summary: RunSummary) -> None:
 def test_a_placebo_is_named(summary: RunSummary) -> None:
     edited = with_stage(summary, "rl", lambda stage: dataclasses.replace(stage, placebo="strict"))
     assert run_headline(edited).title.startswith("RL with shuffled rewards raised")
-    assert cards(edited)[1].placebo == "strict"
+
+
+def test_controls_are_called_so() -> None:
+    summary = controls_summary()
+    assert [card.control for card in cards(summary)] == [
+        None,
+        "rewards permuted within each group",
+        "SFT again, from sft",
+    ]
+    expected = (
+        "RL with shuffled rewards raised the SFT loss by 0.32 nats a response. SFT after SFT lowered the reward by"
+    )
+    assert run_headline(summary).title == f"{expected} 0.19."
+
+
+def test_a_card_says_in_words_what_its_figures_do_not(summary: RunSummary) -> None:
+    assert [card.remark for card in cards(summary)] == [stage.remark for stage in summary.stages]
 
 
 def test_true_rewards_come_before_a_placebo(summary: RunSummary) -> None:
@@ -81,7 +96,16 @@ def test_the_headline_over_seeds_takes_the_means_over_seeds() -> None:
     summaries = [facts_summary(seed) for seed in (1, 2, 3)]
     across = across_seeds(summaries)
     row = next(row for row in across if (row.stage, row.objective, row.weights) == ("rl", "sft_loss", "raw"))
-    assert figure_text(row.change, signed=True) in seeds_headline(summaries, across).sentences[0]
+    assert figure_text(row.change, signed=True) in seeds_headline([summaries]).sentences[0]
+
+
+def test_the_headline_of_several_recipes_says_which_they_are() -> None:
+    groups = [[facts_summary(seed) for seed in (1, 2, 3)], [controls_summary(seed) for seed in (1, 2)]]
+    headline = seeds_headline(groups)
+    assert headline.title == "quickstart (3 seeds) beside quickstart-controls (2 seeds)"
+    first, second = headline.sentences
+    assert first.startswith("quickstart: RL raised the SFT loss by ") and "The SFT after it lowered" in first
+    assert second.startswith("quickstart-controls: RL with shuffled rewards ") and "SFT after SFT lowered" in second
 
 
 def test_an_unfinished_stage_says_how_far_it_came(summary: RunSummary) -> None:

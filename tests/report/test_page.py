@@ -15,10 +15,12 @@ import pytest
 
 import interlace.report
 from interlace.analysis.summary import RunSummary, Stages
+from interlace.estimate import Unresolved
 from interlace.report import render, write_report
 from interlace.report.page import script_json
+from interlace.report.tables import parts_table, points_table
 from interlace.store import RunRecord
-from tests.report.examples import ATTACK, facts_summary, record_of
+from tests.report.examples import ATTACK, controls_summary, facts_summary, record_of
 
 Run = tuple[RunRecord, RunSummary]
 
@@ -141,6 +143,32 @@ def test_several_seeds_come_together_first_then_one_by_one() -> None:
     assert "All seeds together" in elements.text
     assert "Scope: this recipe." in elements.text
     assert sum(attributes.get("class") == "run" for _, attributes in elements.elements) == 3
+
+
+def test_seeds_stand_beside_the_seeds_of_their_controls() -> None:
+    summaries = [make(seed) for make in (facts_summary, controls_summary) for seed in (1, 2)]
+    summaries.append(dataclasses.replace(facts_summary(), recipe="another"))
+    text = Elements(render([(record_of(summary), summary) for summary in summaries])).text
+    assert "quickstart (2 seeds) beside quickstart-controls (2 seeds)" in text
+    for recipe in ("quickstart", "quickstart-controls"):
+        assert f"{recipe}, 2 seeds, before and after each stage" in text
+        assert f"{recipe}, 2 seeds, parts of the change" in text
+    assert "Not averaged" in text and ": another, seed 0." in text
+    assert "placebo (control)" in text and "A control: SFT again, from sft." in text
+
+
+def test_a_figure_that_some_seeds_lack_says_so(summary: RunSummary) -> None:
+    rl = summary.stages["rl"]
+    lacking = dataclasses.replace(rl.split["raw"], tilt=Unresolved("log Z has ESS 1.8"))
+    stages = Stages((dataclasses.replace(rl, split={"raw": lacking}),))
+    group = [dataclasses.replace(summary, seed=seed, stages=Stages((rl,))) for seed in (1, 2)]
+    table = parts_table([dataclasses.replace(summary, stages=stages), *group])
+    assert table.notes == ("1 of 3 seeds have no figure: log Z has ESS 1.8",)
+
+
+def test_predictions_are_no_measured_points(summary: RunSummary) -> None:
+    weights = {row[2].text for row in points_table(summary).rows}
+    assert weights == {"raw", "averaged", "straight line"}
 
 
 def test_runs_of_different_recipes_are_not_averaged(summary: RunSummary) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from interlace.analysis.seeds import across_seeds
 from interlace.analysis.summary import RunSummary, Stages
 from interlace.encoding import dumps
 from interlace.estimate import Unresolved
@@ -18,7 +17,7 @@ from interlace.report.plots import Chart, curves_charts, plane_charts, seeds_cha
 from interlace.report.plots.base import padded, plot_text, ribbon
 from interlace.report.plots.pipeline import place, since_rl
 from interlace.store import RunRecord
-from tests.report.examples import RL_LOSS, RL_REWARD, facts_summary, figure
+from tests.report.examples import RL_LOSS, RL_REWARD, controls_summary, facts_summary, figure
 
 
 def all_charts(summary: RunSummary) -> list[Chart]:
@@ -117,9 +116,36 @@ def test_a_part_that_is_unknown_is_said_under_its_figure(summary: RunSummary) ->
 
 def test_every_seed_has_its_path_and_the_means_their_crosses() -> None:
     summaries = [facts_summary(seed) for seed in range(3)]
-    (chart,) = seeds_charts(summaries, across_seeds(summaries))
+    (chart,) = seeds_charts(summaries)
     assert sum(trace["mode"] == "lines" for trace in chart.data) == 6
     assert [len(trace["x"]) for trace in chart.data if trace["mode"] == "markers"] == [2, 1]
+
+
+def test_the_controls_have_their_own_stroke_and_name() -> None:
+    summaries = [make(seed) for make in (facts_summary, controls_summary) for seed in (1, 2)]
+    (chart,) = seeds_charts(summaries)
+    dashes = [trace["line"]["dash"] for trace in chart.data if trace["mode"] == "lines"]
+    assert dashes == ["solid"] * 4 + ["dot"] * 4
+    assert [(key.text, key.stroke) for key in chart.keys][2:4] == [
+        ("quickstart: rl", "solid"),
+        ("quickstart-controls: placebo (control)", "dotted"),
+    ]
+    labels = [note["text"] for note in chart.layout["annotations"]]
+    assert "rl starts, placebo (control) starts" in labels, "both begin at the same weights"
+
+
+def test_runs_that_cannot_be_averaged_have_paths_alone() -> None:
+    summaries = [facts_summary(), dataclasses.replace(facts_summary(), recipe="another")]
+    (chart,) = seeds_charts(summaries)
+    assert {trace["mode"] for trace in chart.data} == {"lines"}
+
+
+def test_the_plane_has_room_for_the_predicted_curve(summary: RunSummary) -> None:
+    rl = summary.stages["rl"]
+    far = dataclasses.replace(rl.curve("predicted"), sft_loss=(figure(3.0, 0.1),) * len(RL_LOSS))
+    edited = dataclasses.replace(summary, stages=Stages((dataclasses.replace(rl, curves=(*rl.curves[:3], far)),)))
+    (chart,) = plane_charts(edited)
+    assert chart.layout["yaxis"]["range"][1] > 3.1
 
 
 def test_no_label_carries_markup_from_outside(hostile: tuple[RunRecord, RunSummary]) -> None:

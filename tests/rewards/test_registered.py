@@ -88,9 +88,10 @@ def test_every_registered_reward_documents_itself(reward):
         ),
         (
             {"kind": "exact_match", "colum": "a"},
-            "reward 'exact_match': an option must be one of column, strip. Got 'colum'. Did you mean 'column'?",
+            "reward 'exact_match' must hold known keys (column, strip). Got unknown key 'colum'. "
+            "The nearest known key is 'column'.",
         ),
-        ({"kind": "regex"}, "reward 'regex': pattern must be given."),
+        ({"kind": "regex"}, "reward 'regex' must have key 'pattern'. Got none. Add it."),
         (
             {"kind": "regex", "pattern": "(a"},
             "reward 'regex': pattern must be a regular expression. "

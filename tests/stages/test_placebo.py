@@ -7,10 +7,11 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from trl import GRPOConfig
+from transformers import TrainerState
+from trl import GRPOConfig, GRPOTrainer
 
 from interlace.errors import RecipeError
-from interlace.stages.grpo import permuted_within_groups, refuse_leaks
+from interlace.stages.grpo import PlaceboGRPOTrainer, permuted_within_groups, refuse_leaks
 
 
 def configured(**options: object) -> GRPOConfig:
@@ -50,7 +51,6 @@ def test_a_permutation_depends_on_its_seed_alone() -> None:
         ("num_iterations", 2),
         ("steps_per_generation", 4),
         ("beta", 0.04),
-        ("mask_truncated_completions", True),
     ],
 )
 def test_strict_refuses_what_gives_the_gradient_a_mean(name: str, value: object) -> None:
@@ -60,3 +60,27 @@ def test_strict_refuses_what_gives_the_gradient_a_mean(name: str, value: object)
 
 def test_strict_takes_the_defaults() -> None:
     refuse_leaks(configured(beta=0.0))
+
+
+def stub(mode: str, monkeypatch: pytest.MonkeyPatch) -> PlaceboGRPOTrainer:
+    """A trainer whose rewards are 0 to 7 and whose advantages are 1 to 8, without a model."""
+    rewards, advantages = torch.arange(8.0)[:, None], torch.arange(1.0, 9.0)
+    monkeypatch.setattr(GRPOTrainer, "_calculate_rewards", lambda self, *_: rewards)
+    monkeypatch.setattr(GRPOTrainer, "_generate_and_score_completions", lambda self, _: {"advantages": advantages})
+    trainer = object.__new__(PlaceboGRPOTrainer)
+    trainer.placebo_mode, trainer.placebo_seed = mode, 0
+    trainer.args, trainer.state = configured(), TrainerState(global_step=3)
+    trainer._step, trainer.num_generations = 3, 4
+    return trainer
+
+
+def test_the_trainer_permutes_within_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = stub("strict", monkeypatch)._calculate_rewards()
+    assert not torch.equal(found, torch.arange(8.0)[:, None])
+    assert sorted(found[:4, 0].tolist()) == [0, 1, 2, 3] and sorted(found[4:, 0].tolist()) == [4, 5, 6, 7]
+
+
+def test_only_the_mirrored_placebo_turns_the_signs(monkeypatch: pytest.MonkeyPatch) -> None:
+    for mode, sign in (("strict", 1.0), ("as_configured", 1.0), ("mirrored", -1.0)):
+        found = stub(mode, monkeypatch)._generate_and_score_completions([])["advantages"]
+        assert torch.equal(found, sign * torch.arange(1.0, 9.0))

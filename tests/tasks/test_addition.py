@@ -161,8 +161,8 @@ def test_the_seed_draws_the_split_and_an_option_fixes_it():
     [
         (
             {"digit": 2},
-            "task 'sums': an option must be one of digits, error_kind, expert_error, heldout, operands, seed, "
-            "train_prompts. Got 'digit'. Did you mean 'digits'?",
+            "task 'sums' must hold known keys (digits, error_kind, expert_error, heldout, operands, seed, "
+            "train_prompts). Got unknown key 'digit'. The nearest known key is 'digits'.",
         ),
         ({"digits": 0}, "task 'sums': digits must be greater than or equal to 1. Got 0."),
         ({"expert_error": 1.5}, "task 'sums': expert_error must be less than or equal to 1. Got 1.5."),

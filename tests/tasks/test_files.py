@@ -234,39 +234,39 @@ def test_a_conversation_must_end_with_the_assistant(build):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"pth": "x"}, "an option must be one of columns, completion, conversational, exclude, "),
+        ({"pth": "x"}, " must hold known keys (columns, completion, conversational, exclude, "),
         (
             {"exclude": {"emty": True}},
-            "an option must be one of duplicates, empty, max_characters, where. Got 'emty'. Did ",
+            ": exclude must hold known keys (duplicates, empty, max_characters, where). Got unknown key 'emty'. The ",
         ),
         (
             {"prompt": "a", "messages": "b"},
-            "the prompt must come from one source. Got prompt, messages. Keep one of them.",
+            ": the prompt must come from one source. Got prompt, messages. Keep one of them.",
         ),
         (
             {"prompt_template": "{a"},
-            "a template's braces must pair. Got '{a': expected '}' before end of string. Write",
+            ": a template's braces must pair. Got '{a': expected '}' before end of string. Write",
         ),
         (
             {"prompt_template": "{a.b!r}"},
-            "a template must hold only {column} names. Got '{a.b!r}'. Write {{ for one brace.",
+            ": a template must hold only {column} names. Got '{a.b!r}'. Write {{ for one brace.",
         ),
-        ({"prompt_template": "{}"}, "a template must hold only {column} names. Got '{}'. Write {{ for one brace."),
-        ({"system": "Add."}, "system must come with chat messages. Got 'Add.'. Set conversational: true."),
-        ({"completion": None}, "completion must name a column where there is no reward. Got null. Give one of them."),
-        ({"expert_error": 0.2}, "expert_error must come with labels. Got 0.2. Give the label words."),
-        ({"labels": {"0": " no"}}, "labels must hold two different words. Got {'0': ' no'}. Add one."),
-        ({"expert_error": 1.2, "labels": WORDS}, "expert_error must be less than or equal to 1. Got 1.2."),
-        ({"path": 3}, "path must be a valid string. Got 3."),
+        ({"prompt_template": "{}"}, ": a template must hold only {column} names. Got '{}'. Write {{ for one brace."),
+        ({"system": "Add."}, ": system must come with chat messages. Got 'Add.'. Set conversational: true."),
+        ({"completion": None}, ": completion must name a column where there is no reward. Got null. Give one of them."),
+        ({"expert_error": 0.2}, ": expert_error must come with labels. Got 0.2. Give the label words."),
+        ({"labels": {"0": " no"}}, ": labels must hold two different words. Got {'0': ' no'}. Add one."),
+        ({"expert_error": 1.2, "labels": WORDS}, ": expert_error must be less than or equal to 1. Got 1.2."),
+        ({"path": 3}, ": path must be a valid string. Got 3."),
     ],
 )
 def test_a_mistaken_option_is_answered_with_one_sentence(options, message):
     with pytest.raises(RecipeError) as caught:
         build_task("data", {"kind": "files", "path": "rows.jsonl", **options}, 0)
-    assert str(caught.value).startswith(f"task 'data': {message}")
+    assert str(caught.value).startswith(f"task 'data'{message}")
 
 
 def test_the_path_must_be_given():
     with pytest.raises(RecipeError) as caught:
         build_task("data", {"kind": "files"}, 0)
-    assert str(caught.value) == "task 'data': path must be given."
+    assert str(caught.value) == "task 'data' must have key 'path'. Got none. Add it."

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from interlace.errors import RecipeError
-from interlace.tasks import TASKS, task_options
+from interlace.tasks import TASKS, build_task, task_options
 from interlace.tasks.exclusion import Exclude
 from interlace.tasks.files import FilesOptions
 
@@ -38,16 +38,28 @@ def test_validating_reads_no_file():
     [
         (
             "additon",
-            "the kind of task 'mine' must be one of addition, files. Got 'additon'. Did you mean 'addition'?",
+            "the kind of task 'mine' must be one of addition, files, given. Got 'additon'. Did you mean 'addition'?",
         ),
-        ({"kind": "file"}, "the kind of task 'mine' must be one of addition, files. Got 'file'. Did you mean 'files'?"),
-        ({"digits": 2}, "task 'mine' must have a kind. Got {'digits': 2}. Add kind: addition | files."),
+        (
+            {"kind": "file"},
+            "the kind of task 'mine' must be one of addition, files, given. Got 'file'. Did you mean 'files'?",
+        ),
+        ({"digits": 2}, "task 'mine' must have a kind. Got {'digits': 2}. Add kind: addition | files | given."),
     ],
 )
 def test_a_mistaken_kind_is_answered_with_one_sentence(config, message):
     with pytest.raises(RecipeError) as caught:
         task_options("mine", config)
     assert str(caught.value) == message
+
+
+def test_a_given_task_cannot_be_built_from_a_recipe():
+    with pytest.raises(RecipeError) as caught:
+        build_task("mine", "given", seed=0)
+    assert str(caught.value) == (
+        "task 'mine' must be handed over in Python. Got none. "
+        "Say interlace.run(recipe, tasks={'mine': task}) with an interlace.Task."
+    )
 
 
 def test_tasks_and_rewards_need_no_torch():

@@ -7,8 +7,10 @@ from interlace.analysis.seeds import (
     FigureAcrossSeeds,
     ObjectiveChangeAcrossSeeds,
     across_seeds,
+    alike,
     figures_across_seeds,
     result_json,
+    seed_groups,
 )
 from interlace.analysis.summarise import summarise
 from interlace.analysis.summary import (
@@ -27,6 +29,8 @@ from interlace.analysis.summary import (
 __all__ = [
     # from a record to its summary
     "summarise",
+    "alike",
+    "seed_groups",
     "across_seeds",
     "figures_across_seeds",
     "result_json",

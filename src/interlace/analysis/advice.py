@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from interlace.analysis.alternatives import Alternative, alternative, best_between
+from interlace.analysis.changes import OBJECTIVES
 from interlace.analysis.passage import Passage
 from interlace.analysis.summary import AT_FAULT, StageSummary
-from interlace.analysis.trajectory import Trajectory
+from interlace.analysis.trajectory import Snapshot, Trajectory
 from interlace.analysis.words import signed, value
-from interlace.estimate import Estimate
+from interlace.estimate import Estimate, figure_text
 from interlace.measurement import AVERAGED, RAW
+from interlace.statistics import ratio_interval
 
 _NOTHING = (
     "Nothing is resolved in this run: every change lies within its interval. Measure more held-out prompts, or train "
@@ -25,7 +27,8 @@ def stage_advice(stage: StageSummary, passages: Mapping[str, Passage], line: Tra
     raw = passages[RAW]
     if stage.kind == "rl" and stage.placebo is None and raw.gap is None:
         average = passages[AVERAGED].trajectory if AVERAGED in passages else None
-        found += [*_stop_earlier(stage, raw), *_mend_the_data(stage), *_other_weights(stage, raw, average, line)]
+        others = _other_weights(raw, average, line)
+        found += [*_stop_earlier(stage, raw, others), *_mend_the_data(stage), *_ship(stage, others)]
     return tuple(found)
 
 
@@ -53,8 +56,8 @@ def _continue(stage: StageSummary) -> list[str]:
     return [f"{stage.name} lacks {missing} of {stage.steps_planned} steps: run the same command again to go on."]
 
 
-def _stop_earlier(stage: StageSummary, raw: Passage) -> list[str]:
-    """RL past the least SFT loss: what the rest cost, and bought."""
+def _stop_earlier(stage: StageSummary, raw: Passage, others: Mapping[str, Alternative]) -> list[str]:
+    """RL past the least SFT loss: what the rest cost, and bought; if that is the start, what a nat bought."""
     step = stage.least_sft_loss_step
     if not isinstance(step, int) or step not in raw.both.steps[:-1]:
         return []
@@ -62,12 +65,33 @@ def _stop_earlier(stage: StageSummary, raw: Passage) -> list[str]:
     cost, bought = raw.loss_change(index, -1), raw.reward_change(index, -1)
     if cost.sign <= 0 or not isinstance(cost, Estimate):
         return []
-    where = f"near step {step}" if step else "before it starts"
+    if step == 0:
+        return [_price(stage.name, raw, others)]
     reward = value(stage.reward_at_least_sft_loss)
     return [
-        f"To keep the SFT skills, stop {stage.name} {where} (reward {reward}): from there to its end SFT loss changed "
-        f"by {signed(cost)}, for a change of reward of {signed(bought)}."
+        f"To keep the SFT skills, stop {stage.name} near step {step} (reward {reward}): from there to its end SFT loss "
+        f"changed by {signed(cost)}, for a change of reward of {signed(bought)}."
     ]
+
+
+def _price(name: str, raw: Passage, others: Mapping[str, Alternative]) -> str:
+    """What RL that raised SFT loss from its start on bought with it, and what was cheaper."""
+    start, end, bought = raw.both.start, raw.both.end, raw.reward_change(0, -1)
+    rose = f"Every measured step of {name} had a higher SFT loss than its start"
+    if bought.sign <= 0:
+        return f"{rose}, and its end shows no gain of reward for it ({signed(bought)}): go back to its start."
+    per_nat = ratio_interval(end.reward - start.reward, end.loss - start.loss, unit="reward units/nat")
+    cheaper = "; ".join(f"{what}, {_bargain(start, other.snapshot)}" for what, other in others.items())
+    return (
+        f"{rose}. All of it bought reward {_bargain(start, end)}: {figure_text(per_nat)}, so stop earlier only if a "
+        "nat is worth more to you." + (f" Cheaper: {cheaper}." if cheaper else "")
+    )
+
+
+def _bargain(start: Snapshot, end: Snapshot) -> str:
+    """A change of reward for a change of SFT loss."""
+    bought, cost = (OBJECTIVES[name].change(start, end) for name in ("reward", "sft_loss"))
+    return f"{signed(bought, unit=False)} for {signed(cost)}"
 
 
 def _mend_the_data(stage: StageSummary) -> list[str]:
@@ -82,24 +106,22 @@ def _mend_the_data(stage: StageSummary) -> list[str]:
     ]
 
 
-def _other_weights(stage: StageSummary, raw: Passage, average: Trajectory | None, line: Trajectory) -> list[str]:
-    """Averaged and interpolated weights that beat the run's own at equal reward."""
-    found = []
+def _other_weights(raw: Passage, average: Trajectory | None, line: Trajectory) -> dict[str, Alternative]:
+    """Averaged and interpolated weights that beat the run's own at equal reward, by what they are."""
     ended = alternative(raw, average.end) if average is not None else None
-    if isinstance(ended, Alternative) and ended.gain.sign > 0:
-        found.append(_ship(ended, f"Ship the averaged weights of {stage.name}"))
+    found = {"the averaged weights": ended} if isinstance(ended, Alternative) and ended.gain.sign > 0 else {}
     between = best_between(raw, line)
     if between is not None:
-        way = f"{between.snapshot.position:.2f} of the straight way from its start to its end"
-        found.append(_ship(between, f"Interpolate the weights of {stage.name}, {way}"))
+        found[f"the weights at {between.snapshot.position:.2f} of the straight line from start to end"] = between
     return found
 
 
-def _ship(item: Alternative, what: str) -> str:
-    return (
-        f"{what}: reward {value(item.reward)} at SFT loss {value(item.sft_loss)}, where the run's own weights had "
-        f"{signed(item.gain)} more when they passed that reward."
-    )
+def _ship(stage: StageSummary, others: Mapping[str, Alternative]) -> list[str]:
+    return [
+        f"Ship {what} of {stage.name}: reward {value(other.reward)} at SFT loss {value(other.sft_loss)}, where the "
+        f"run's own weights had {signed(other.gain)} more when they passed that reward."
+        for what, other in others.items()
+    ]
 
 
 def _undone(before: StageSummary, after: StageSummary) -> list[str]:

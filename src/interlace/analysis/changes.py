@@ -12,7 +12,7 @@ from interlace.analysis.summary import ObjectiveChange
 from interlace.analysis.trajectory import REWARD, SFT_LOSS, Snapshot, Trajectory
 from interlace.estimate import Figure, Unresolved
 from interlace.measurement import HeldOut
-from interlace.statistics import mean_interval, paired_change, paired_ratio_change, ratio_interval
+from interlace.statistics import mean_interval, paired_change, paired_ratio_change, ratio_interval, reward_interval
 
 NATS_RESPONSE, NATS_TOKEN, REWARD_UNIT = "nats/response", "nats/token", "reward units"
 
@@ -23,7 +23,8 @@ PerPrompt = Float[np.ndarray, "prompt"]
 class Objective:
     """A mean over prompts of `value`; with `share`, the sum of `value` over the sum of `share` (prompts as clusters).
 
-    `refuses` gives the reason why a held-out set does not have this objective, if so.
+    `refuses` gives the reason why a held-out set does not have this objective, if so. `level` makes the interval of the
+    objective at one snapshot where its values are bounded; a change is a paired difference, with Student t always.
     """
 
     quantity: str
@@ -31,9 +32,12 @@ class Objective:
     value: Callable[[Snapshot], PerPrompt]
     share: Callable[[HeldOut], PerPrompt] | None = None
     refuses: Callable[[HeldOut], str | None] = lambda held: None
+    level: Callable[[Snapshot], Figure] | None = None
 
     def figure(self, snapshot: Snapshot) -> Figure:
         """The objective at one snapshot."""
+        if self.level is not None:
+            return self.level(snapshot)
         if self.share is None:
             return mean_interval(self.value(snapshot), unit=self.unit)
         return ratio_interval(self.value(snapshot), self.share(snapshot.held), unit=self.unit)
@@ -70,6 +74,13 @@ def not_binary(held: HeldOut) -> str | None:
     return None if held.reward_is_binary else "right and wrong need a binary reward (A11); this one has other values"
 
 
+def reward_level(snapshot: Snapshot) -> Figure:
+    """R at one snapshot, reward units; the interval stays in the reward's range."""
+    scores = snapshot.scores
+    assert scores.reward_values is not None
+    return reward_interval(snapshot.reward, scores.reward_values, is_exact=scores.reward_is_exact, unit=REWARD_UNIT)
+
+
 OBJECTIVES: Mapping[str, Objective] = {
     "sft_loss": Objective(SFT_LOSS, NATS_RESPONSE, lambda snapshot: snapshot.loss),
     "sft_loss_per_token": Objective(
@@ -80,7 +91,7 @@ OBJECTIVES: Mapping[str, Objective] = {
     ),
     "sft_loss_right": Objective(SFT_LOSS, NATS_RESPONSE, *_only(lambda held: held.is_right, "right")),
     "sft_loss_wrong": Objective(SFT_LOSS, NATS_RESPONSE, *_only(lambda held: ~held.is_right, "wrong")),
-    "reward": Objective(REWARD, REWARD_UNIT, lambda snapshot: snapshot.reward),
+    "reward": Objective(REWARD, REWARD_UNIT, lambda snapshot: snapshot.reward, level=reward_level),
 }
 
 
@@ -90,7 +101,7 @@ def objective_changes(trajectory: Trajectory) -> tuple[ObjectiveChange, ...]:
 
 
 def _change(trajectory: Trajectory, name: str, objective: Objective) -> ObjectiveChange:
-    refusal = objective.refuses(trajectory.held) or trajectory.gap(objective.quantity)
+    refusal = trajectory.gap(objective.quantity) or objective.refuses(trajectory.held)
     if refusal is not None:
         missing = Unresolved(refusal)
         return ObjectiveChange(trajectory.task, name, trajectory.weights, missing, missing, missing)

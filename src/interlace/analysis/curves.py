@@ -21,8 +21,6 @@ def curves(record: RunRecord, stage: StageRecord) -> tuple[Curve, ...]:
 def _curve(record: RunRecord, stage: StageRecord, task: str, weights: str) -> Curve:
     figures = {(item.point, item.quantity): item.figure for item in stage.measurements}
     points = record.points(stage.stage, task, weights)
-    if weights == AVERAGED and points and points[0].step != 0:
-        points = [point for point in record.points(stage.stage, task, RAW) if point.step == 0] + points
 
     def along(quantity: str) -> tuple[Figure, ...]:
         return tuple(figures.get((point, quantity), _missing(point, quantity)) for point in points)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from interlace.analysis.changes import NATS_RESPONSE, REWARD_UNIT
+from interlace.analysis.changes import NATS_RESPONSE, REWARD_UNIT, reward_level
 from interlace.analysis.passage import Passage
 from interlace.analysis.summary import Landmarks, Step
 from interlace.analysis.trajectory import REWARD, SFT_LOSS
@@ -21,7 +23,7 @@ def landmarks(passage: Passage) -> Landmarks:
 
 def _parity(passage: Passage) -> tuple[Step, float | Unresolved]:
     """First step resolved above the expert's reward, and where the means crossed before it."""
-    gap = passage.trajectory.gap(REWARD)
+    gap = passage.trajectory.without_expert or passage.trajectory.gap(REWARD)
     if gap is not None:
         return Unresolved(gap), Unresolved(gap)
     part = passage.trajectory.measured(REWARD)
@@ -43,7 +45,7 @@ def _least(passage: Passage) -> tuple[Step, Figure, Figure]:
     """Step of the least SFT loss, the reward there, and that loss.
 
     The reward's interval resamples prompts and looks for the least loss anew each time, so that it covers the doubt
-    about the step.
+    about the step; it is no narrower than the reward's own at that step.
     """
     gap = passage.trajectory.gap(SFT_LOSS)
     if gap is not None:
@@ -61,12 +63,22 @@ def _least(passage: Passage) -> tuple[Step, Figure, Figure]:
 def _reward_at_least(passage: Passage) -> Figure:
     if passage.gap is not None:
         return Unresolved(passage.gap)
-    finite = np.isfinite(passage.losses).all(axis=1)
-    losses, rewards = passage.losses[finite], passage.rewards[finite]
-    if not len(losses):
+    finite = np.flatnonzero(np.isfinite(passage.losses).all(axis=1))
+    if not finite.size:
         return Unresolved("SFT loss is not finite at any measured step")
-    point = float(rewards[losses.mean(axis=1).argmin()].mean())
-    resampled_losses, resampled_rewards = passage.resample @ losses.T, passage.resample @ rewards.T
-    chosen = resampled_losses.argmin(axis=1)[:, None]
-    resampled = np.take_along_axis(resampled_rewards, chosen, axis=1)[:, 0]
-    return bootstrap_interval(resampled, point, num_prompts=rewards.shape[1], unit=REWARD_UNIT)
+    losses, rewards = passage.losses[finite], passage.rewards[finite]
+    least = int(losses.mean(axis=1).argmin())
+    chosen = (passage.resample @ losses.T).argmin(axis=1)[:, None]
+    resampled = np.take_along_axis(passage.resample @ rewards.T, chosen, axis=1)[:, 0]
+    around_step = bootstrap_interval(
+        resampled, float(rewards[least].mean()), num_prompts=rewards.shape[1], unit=REWARD_UNIT
+    )
+    return _spanning(around_step, reward_level(passage.both.snapshots[finite[least]]))
+
+
+def _spanning(resampled: Figure, level: Figure) -> Figure:
+    """The resampled interval, no narrower than the level's own: resamples of equal prompts are all equal."""
+    if isinstance(resampled, Unresolved) or isinstance(level, Unresolved):
+        return resampled
+    lower, upper = min(resampled.lower, level.lower), max(resampled.upper, level.upper)
+    return replace(resampled, lower=lower, upper=upper, method=f"{resampled.method}, no narrower than the step's own")

@@ -12,7 +12,7 @@ from interlace.analysis.changes import NATS_RESPONSE, REWARD_UNIT
 from interlace.analysis.place import Place, Start, place, tilting_start
 from interlace.analysis.trajectory import REWARD, SFT_LOSS, Trajectory
 from interlace.estimate import Figure, Unresolved
-from interlace.statistics import mean_interval, paired_change
+from interlace.statistics import paired_change, reward_interval
 from interlace.store import StageRecord
 
 
@@ -86,6 +86,9 @@ class Passage:
 
 def expert_reward(trajectory: Trajectory) -> Figure:
     """R_D over the held-out prompts."""
-    if np.isnan(trajectory.held.reward).any():
+    held = trajectory.held
+    if trajectory.without_expert is not None:
+        return Unresolved(trajectory.without_expert)
+    if np.isnan(held.reward).any():
         return Unresolved(f"task {trajectory.task} has no reward")
-    return mean_interval(trajectory.expert_reward, unit=REWARD_UNIT)
+    return reward_interval(trajectory.expert_reward, held.reward, is_exact=held.expert_is_known, unit=REWARD_UNIT)

@@ -6,9 +6,10 @@ import numpy as np
 
 from interlace.analysis.changes import NATS_RESPONSE, REWARD_UNIT
 from interlace.analysis.passage import Passage
+from interlace.analysis.place import EnumeratedStart, Start
 from interlace.analysis.summary import PREDICTED, Curve
-from interlace.estimate import Unresolved
-from interlace.statistics import mean_interval
+from interlace.estimate import Figure, Unresolved
+from interlace.statistics import mean_interval, reward_interval
 
 NUM_POINTS = 25
 
@@ -32,9 +33,17 @@ def parity_curve(passage: Passage) -> Curve | None:
         weights=PREDICTED,
         steps=(0,) * NUM_POINTS,
         positions=tuple(times.tolist()),
-        reward=tuple(mean_interval(start.tilted_reward(time), unit=REWARD_UNIT) for time in times),
+        reward=tuple(_tilted_level(start, time) for time in times),
         sft_loss=tuple(
             mean_interval(loss + start.log_partition(time) - time * expert, unit=NATS_RESPONSE) for time in times
         ),
         kl=(Unresolved("not asked of a prediction"),) * NUM_POINTS,
     )
+
+
+def _tilted_level(start: Start, time: float) -> Figure:
+    """What the tilt earns. Student t for a sampled start: jackknifed, a prompt may leave the reward's range."""
+    means = start.tilted_reward(time)
+    if isinstance(start, EnumeratedStart):
+        return reward_interval(means, start.problem.reward, is_exact=True, unit=REWARD_UNIT)
+    return mean_interval(means, unit=REWARD_UNIT)

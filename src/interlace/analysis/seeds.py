@@ -1,4 +1,4 @@
-"""Several seeds of one recipe: what the recipe does, with intervals over seeds."""
+"""Several seeds of a recipe: what the recipe does, with intervals over seeds."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from interlace.statistics import seed_interval
 class ObjectiveChangeAcrossSeeds:
     """An objective before and after a stage, and its change, over seeds (scope "this recipe")."""
 
+    recipe: str
     stage: str
     task: str
     objective: str
@@ -26,7 +27,7 @@ class ObjectiveChangeAcrossSeeds:
 
     def to_json(self) -> dict[str, Any]:
         """The object on the wire."""
-        names = ("stage", "task", "objective", "weights", "before", "after", "change")
+        names = ("recipe", "stage", "task", "objective", "weights", "before", "after", "change")
         return {name: jsonable(getattr(self, name)) for name in names}
 
 
@@ -34,6 +35,7 @@ class ObjectiveChangeAcrossSeeds:
 class FigureAcrossSeeds:
     """Another figure of a stage over seeds: a part of a split, a landmark."""
 
+    recipe: str
     stage: str
     weights: str
     name: str
@@ -41,7 +43,7 @@ class FigureAcrossSeeds:
 
     def to_json(self) -> dict[str, Any]:
         """The object on the wire."""
-        return {"stage": self.stage, "weights": self.weights, "name": self.name, "figure": self.figure.to_json()}
+        return {name: jsonable(getattr(self, name)) for name in ("recipe", "stage", "weights", "name", "figure")}
 
 
 FIGURES: Mapping[str, Callable[[StageSummary, str], Figure]] = {
@@ -55,25 +57,35 @@ FIGURES: Mapping[str, Callable[[StageSummary, str], Figure]] = {
 }
 
 
+def alike(summaries: Sequence[RunSummary]) -> list[list[RunSummary]]:
+    """The runs of each recipe with the same stages, in order of first appearance."""
+    groups: dict[tuple[str, tuple[str, ...]], list[RunSummary]] = {}
+    for summary in summaries:
+        groups.setdefault((summary.recipe, summary.stages.names), []).append(summary)
+    return list(groups.values())
+
+
+def seed_groups(summaries: Sequence[RunSummary]) -> list[list[RunSummary]]:
+    """The groups of `alike` that can be averaged: several seeds, none of them twice."""
+    return [group for group in alike(summaries) if len({run.seed for run in group}) == len(group) > 1]
+
+
 def across_seeds(summaries: Sequence[RunSummary]) -> list[ObjectiveChangeAcrossSeeds]:
-    """Every objective of every stage over the runs. Empty unless there are several runs of one recipe."""
-    if not _comparable(summaries):
-        return []
-    return [_objective(stages, change) for stage, stages in _matched(summaries) for change in stage.objectives]
+    """Every objective of every stage over the runs of each of the `seed_groups`."""
+    return [
+        _objective(group[0].recipe, stages, change)
+        for group in seed_groups(summaries)
+        for stage, stages in _matched(group)
+        for change in stage.objectives
+    ]
 
 
 def figures_across_seeds(summaries: Sequence[RunSummary]) -> list[FigureAcrossSeeds]:
-    """The splits' parts and the landmarks' figures over the runs, where they were ever resolved."""
-    if not _comparable(summaries):
-        return []
-    found = [
-        FigureAcrossSeeds(stage.name, weights, name, over_seeds([read(same, weights) for same in stages]))
-        for stage, stages in _matched(summaries)
-        for weights in stage.split
-        for name, read in FIGURES.items()
-        if all(weights in same.split for same in stages)
-    ]
-    return [item for item in found if isinstance(item.figure, Estimate)]
+    """The splits' parts and the landmarks' figures over the runs of each of the `seed_groups`.
+
+    A figure that some seeds lack is Unresolved and says how many; one that all seeds lack is left out.
+    """
+    return [item for group in seed_groups(summaries) for item in _figures(group)]
 
 
 def over_seeds(figures: Sequence[Figure]) -> Figure:
@@ -95,20 +107,15 @@ def result_json(summaries: Sequence[RunSummary]) -> dict[str, Any]:
     }
 
 
-def _comparable(summaries: Sequence[RunSummary]) -> bool:
-    """Several seeds of one recipe, with the same stages."""
-    alike = {(summary.recipe, summary.stages.names) for summary in summaries}
-    return len(alike) == 1 and len({summary.seed for summary in summaries}) == len(summaries) > 1
-
-
-def _matched(summaries: Sequence[RunSummary]) -> list[tuple[StageSummary, list[StageSummary]]]:
+def _matched(group: Sequence[RunSummary]) -> list[tuple[StageSummary, list[StageSummary]]]:
     """Each stage of the first run with the same stage of every run."""
-    return [(stage, [run.stages[stage.name] for run in summaries]) for stage in summaries[0].stages]
+    return [(stage, [run.stages[stage.name] for run in group]) for stage in group[0].stages]
 
 
-def _objective(stages: Sequence[StageSummary], change: ObjectiveChange) -> ObjectiveChangeAcrossSeeds:
+def _objective(recipe: str, stages: Sequence[StageSummary], change: ObjectiveChange) -> ObjectiveChangeAcrossSeeds:
     seen = [stage.objective(change.objective, change.weights, change.task) for stage in stages]
     return ObjectiveChangeAcrossSeeds(
+        recipe=recipe,
         stage=stages[0].name,
         task=change.task,
         objective=change.objective,
@@ -117,3 +124,18 @@ def _objective(stages: Sequence[StageSummary], change: ObjectiveChange) -> Objec
         after=over_seeds([item.after for item in seen]),
         change=over_seeds([item.change for item in seen]),
     )
+
+
+def _figures(group: Sequence[RunSummary]) -> list[FigureAcrossSeeds]:
+    found = [
+        (stage.name, weights, name, [read(same, weights) for same in stages])
+        for stage, stages in _matched(group)
+        for weights in stage.split
+        for name, read in FIGURES.items()
+        if all(weights in same.split for same in stages)
+    ]
+    return [
+        FigureAcrossSeeds(group[0].recipe, stage, weights, name, over_seeds(figures))
+        for stage, weights, name, figures in found
+        if any(isinstance(figure, Estimate) for figure in figures)
+    ]

@@ -16,6 +16,7 @@ from interlace.analysis.words import signed
 from interlace.estimate import Estimate, Figure, Unresolved
 from interlace.statistics import influence_interval, mean_interval, paired_change
 from interlace.theory.frontier import sft_loss_floor_from_figures
+from interlace.wording import number
 
 TOLERANCE = 1e-6
 """nats or reward units: what rounding may cost an identity or an inequality that is met with equality."""
@@ -50,7 +51,7 @@ def tilt_adds_up(passage: Passage) -> Check:
         return NOT_RESOLVED, f"The distance to the law's path was not checked: {gap or end}."
     parts = float(end.tilt.mean() + end.off_path.mean())
     if abs(parts - float(end.sft_change.mean())) > TOLERANCE:
-        return AT_FAULT, f"Tilt and off-path part add up to {parts:.6f}, not to the change of SFT loss."
+        return AT_FAULT, f"Tilt and off-path part add up to {number(parts, 6)}, not to the change of SFT loss."
     sampled = slice(len(passage.both.end.kl))
     distance = passage.both.end.kl + end.log_partition[sampled] - end.rl_time * end.reward[sampled]
     figure = mean_interval(distance, unit=NATS_RESPONSE, method=METHOD)
@@ -64,7 +65,8 @@ def right_wrong_add_up(passage: Passage) -> Check:
         return NOT_RESOLVED, f"Right and wrong responses were not checked: {right}."
     part = passage.trajectory.measured(SFT_LOSS)
     change = float((part.end.loss - part.start.loss).mean())
-    words = f"Right ({signed(right)}) and wrong responses ({signed(wrong)}) against the change {change:+.6f}"
+    total = number(change, 6, signed=True)
+    words = f"Right ({signed(right)}) and wrong responses ({signed(wrong)}) against the change {total}"
     return (PASSED, f"{words}: they add up.") if _same(right.value + wrong.value, change) else (AT_FAULT, f"{words}.")
 
 
@@ -82,7 +84,9 @@ def cost_floor(passage: Passage) -> Check:
     )
     slope = 4.0 * excess / width**2 if width > 0.0 else 0.0
     figure = influence_interval(float(end.loss.mean()) - floor, end.loss - entropy - slope * gap, unit=NATS_RESPONSE)
-    return _at_least_zero(figure, f"SFT loss lies {signed(figure)} above the floor {floor:.3f} that its reward sets")
+    return _at_least_zero(
+        figure, f"SFT loss lies {signed(figure)} above the floor {number(floor)} that its reward sets"
+    )
 
 
 _EVERY: Mapping[str, Callable[[Passage], Check]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from interlace.analysis.summary import StageSummary
-from interlace.analysis.words import STAGE_WORDS, signed, value
+from interlace.analysis.words import STAGE_WORDS, from_to, signed, value
 from interlace.estimate import Estimate, Figure
 from interlace.measurement import AVERAGED, RAW
 
@@ -24,13 +24,17 @@ _MEANING: Mapping[tuple[str, str, int], str] = {
 
 def stage_sentence(stage: StageSummary) -> str:
     """What the stage did to reward and SFT loss, on which expert responses, and what it passed on the way."""
-    parts = [_lead(stage) + _effects(stage), _sides(stage), _way(stage), _average(stage)]
-    return " ".join(part for part in parts if part)
+    return f"{_lead(stage)}{_effects(stage)} {stage_remark(stage)}".rstrip()
+
+
+def stage_remark(stage: StageSummary) -> str:
+    """The same without both objectives' changes, for a place that shows them in figures."""
+    return " ".join(part for part in (_sides(stage), _way(stage), _average(stage)) if part)
 
 
 def _lead(stage: StageSummary) -> str:
     kind = STAGE_WORDS.get(stage.kind, stage.kind)
-    subject = f"Placebo {kind} (rewards permuted: a control)" if stage.placebo else kind
+    subject = f"{kind} (a control: {stage.control})" if stage.control else kind
     if stage.steps_done < stage.steps_planned:
         return f"So far ({stage.steps_done} of {stage.steps_planned} steps) {subject} "
     return f"{subject} "
@@ -50,7 +54,7 @@ def _moved(name: str, before: Figure, after: Figure, change: Figure) -> str:
     if change.sign == 0:
         return f"did not move {name} beyond its interval ({signed(change)})"
     verb = "raised" if change.sign > 0 else "lowered"
-    return f"{verb} {name} from {value(before)} to {value(after)} ({signed(change)})"
+    return f"{verb} {name} {from_to(before, after)} ({signed(change)})"
 
 
 def _sides(stage: StageSummary) -> str:
@@ -58,10 +62,11 @@ def _sides(stage: StageSummary) -> str:
     split = stage.split.get(RAW)
     if split is None or stage.sft_loss.change.sign == 0 or not isinstance(split.right, Estimate):
         return ""
+    moved = "rise" if stage.sft_loss.change.sign > 0 else "fall"
     if isinstance(split.wrong, Estimate) and split.wrong.lower == split.wrong.upper == 0.0:
-        return "All of that is on right expert responses: the expert has no wrong ones."
+        return f"The {moved} of SFT loss is all on right expert responses: the expert has no wrong ones."
     wrong, right = _side(stage.kind, "wrong", split.wrong), _side(stage.kind, "right", split.right)
-    return f"Of that, {wrong} on the expert's wrong responses and {right} on its right ones."
+    return f"Of the {moved} of SFT loss, {wrong} on the expert's wrong responses and {right} on its right ones."
 
 
 def _side(kind: str, side: str, figure: Figure) -> str:
@@ -70,7 +75,7 @@ def _side(kind: str, side: str, figure: Figure) -> str:
 
 
 def _way(stage: StageSummary) -> str:
-    """Parity and the least SFT loss of an RL stage."""
+    """Parity and, if it is not the start, the least SFT loss of an RL stage."""
     if stage.kind != "rl" or RAW not in stage.landmarks:
         return ""
     marks = stage.landmarks[RAW]
@@ -79,7 +84,7 @@ def _way(stage: StageSummary) -> str:
         passed = f"passed the expert's {value(stage.expert_reward)} by step {marks.parity_step}"
         stood = f"stood above the expert's {value(stage.expert_reward)} from the start"
         sentences.append(f"Reward {passed if marks.parity_step else stood}")
-    if isinstance(marks.least_sft_loss_step, int) and stage.sft_loss.change.sign != 0:
+    if isinstance(marks.least_sft_loss_step, int) and marks.least_sft_loss_step and stage.sft_loss.change.sign != 0:
         sentences.append(f"SFT loss was least at step {marks.least_sft_loss_step} ({value(marks.least_sft_loss)})")
     return "; ".join(sentences) + "." if sentences else ""
 

@@ -27,7 +27,7 @@ def right_wrong(trajectory: Trajectory) -> tuple[Figure, Figure]:
 
     Contributions, not means: each response counts by its probability, so that the two add up to the change.
     """
-    refusal = not_binary(trajectory.held) or trajectory.gap(SFT_LOSS)
+    refusal = trajectory.gap(SFT_LOSS) or not_binary(trajectory.held)
     if refusal is not None:
         return Unresolved(refusal), Unresolved(refusal)
     part = trajectory.measured(SFT_LOSS)

@@ -8,12 +8,13 @@ import numpy as np
 
 from interlace.analysis.advice import run_advice, stage_advice
 from interlace.analysis.changes import objective_changes
+from interlace.analysis.controls import control
 from interlace.analysis.curves import curves
 from interlace.analysis.landmarks import landmarks
 from interlace.analysis.passage import Passage, expert_reward
 from interlace.analysis.predicted import parity_curve
 from interlace.analysis.self_checks import stage_self_checks
-from interlace.analysis.sentences import stage_sentence
+from interlace.analysis.sentences import stage_remark, stage_sentence
 from interlace.analysis.splits import split
 from interlace.analysis.summary import Curve, ObjectiveChange, RunSummary, Stages, StageSummary
 from interlace.analysis.trajectory import read_trajectory
@@ -66,9 +67,11 @@ def _stage(record: RunRecord, stage: StageRecord, rng: np.random.Generator) -> t
         sentence="",
         curves=(*curves(record, stage), *_predicted(passages[RAW])),
         placebo=passages[RAW].placebo,
+        control=control(record, stage),
     )
     line = read_trajectory(record, stage.stage, stage.task, LINE)
-    return replace(summary, sentence=stage_sentence(summary)), stage_advice(summary, passages, line)
+    worded = replace(summary, sentence=stage_sentence(summary), remark=stage_remark(summary))
+    return worded, stage_advice(worded, passages, line)
 
 
 def _predicted(passage: Passage) -> tuple[Curve, ...]:
@@ -78,7 +81,8 @@ def _predicted(passage: Passage) -> tuple[Curve, ...]:
 
 def _passages(record: RunRecord, stage: StageRecord, rng: np.random.Generator) -> dict[str, Passage]:
     """The stage under its own weights, and under their average if it kept one."""
-    resample = prompt_weights(rng, record.heldout[stage.task].num_prompts, RESAMPLES)
+    held = record.heldout.get(stage.task)
+    resample = prompt_weights(rng, held.num_prompts if held else 0, RESAMPLES)
     kept = [RAW] + [AVERAGED] * bool(record.points(stage.stage, stage.task, AVERAGED))
     return {
         weights: Passage(stage, read_trajectory(record, stage.stage, stage.task, weights), resample) for weights in kept

@@ -151,7 +151,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class StageSummary:
-    """What one stage did. `task` is the task it trained on; `objectives` and `curves` cover every task measured."""
+    """What one stage did. `task` is the task it trained on; `objectives` and `curves` cover every task measured.
+
+    `sentence` says all of it in words; `remark` is the part of it that does not repeat both objectives' changes.
+    `control`: what makes the stage a control (`placebo`: how its rewards were permuted), None for others.
+    """
 
     name: str
     kind: str
@@ -169,6 +173,8 @@ class StageSummary:
     sentence: str
     curves: tuple[Curve, ...] = ()
     placebo: str | None = None
+    control: str | None = None
+    remark: str = ""
 
     @property
     def sft_loss(self) -> ObjectiveChange:
@@ -213,7 +219,7 @@ class StageSummary:
         """The object on the wire; curves stay with the measurements that they are drawn from."""
         first = ("name", "kind", "task", "steps_planned", "steps_done", "objectives", "parity_step")
         second = ("least_sft_loss_step", "reward_at_least_sft_loss", "expert_reward", "split", "verdicts")
-        third = ("self_checks", "flags", "ledger", "landmarks", "placebo", "sentence")
+        third = ("self_checks", "flags", "ledger", "landmarks", "placebo", "control", "sentence")
         return _fields(self, *first, *second, *third)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from interlace.measurement import AVERAGED, LINE, RAW, HeldOut, Point, PromptScores
+from interlace.measurement import LINE, HeldOut, Point, PromptScores
 from interlace.store import RunRecord
 
 SFT_LOSS, REWARD, KL = "sft_loss", "reward", "kl"
@@ -91,6 +91,13 @@ class Trajectory:
         return self.held.per_prompt(self.held.reward)
 
     @property
+    def without_expert(self) -> str | None:
+        """Why there are no expert responses to measure on, if so."""
+        if not self.held.num_prompts:
+            return f"task {self.task} was not measured yet"
+        return None if self.held.prompt.size else "the task has no expert responses"
+
+    @property
     def reward_range(self) -> float:
         """w: the range of all rewards seen at the start, at the end and of the expert; never below any one prompt's."""
         seen: list[Float[np.ndarray, "reward"]] = [self.held.reward]
@@ -106,6 +113,9 @@ class Trajectory:
 
     def gap(self, *quantities: str) -> str | None:
         """Why no change of `quantities` over the stage can be had: what is missing. None if nothing is."""
+        missing = self.without_expert
+        if missing is not None and (SFT_LOSS in quantities or not self.held.num_prompts):
+            return missing
         kept = self.measured(*quantities).snapshots
         name = " and ".join(quantity.replace("_", " ").replace("sft", "SFT") for quantity in quantities)
         if REWARD in quantities and not np.isfinite(self.held.reward).all():
@@ -118,13 +128,19 @@ class Trajectory:
 
 
 def read_trajectory(record: RunRecord, stage: str, task: str, weights: str) -> Trajectory:
-    """Load what was measured. A point without scores is left out; averaged weights start where the raw ones do."""
-    held = record.heldout[task]
+    """Load what was measured. A point without scores is left out; nothing is there before a task's held-out set is."""
+    held = record.heldout.get(task)
+    if held is None:
+        return Trajectory(task, weights, _nothing_held_out(task), ())
     points = record.points(stage, task, weights)
-    if weights == AVERAGED and points and points[0].step != 0:
-        points = [point for point in record.points(stage, task, RAW) if point.step == 0] + points
     loaded = [snapshot for point in points if (snapshot := _snapshot(record, held, point)) is not None]
     return Trajectory(task, weights, held, tuple(loaded))
+
+
+def _nothing_held_out(task: str) -> HeldOut:
+    """The held-out set of a task that was not measured yet: no prompts."""
+    none, counts = np.zeros(0), np.zeros(0, dtype=np.int64)
+    return HeldOut(task, 0, counts, none, none, counts, expert_is_known=False)
 
 
 def _snapshot(record: RunRecord, held: HeldOut, point: Point) -> Snapshot | None:

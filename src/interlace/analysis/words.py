@@ -1,32 +1,27 @@
-"""How figures and stages are put into words."""
+"""How figures and stages are put into words: with the digits and signs of the report's tables."""
 
 from __future__ import annotations
 
-from interlace.estimate import Estimate, Figure
+from interlace.estimate import Estimate, Figure, decimals, figure_text, value_text
 
-ROUNDING = 1e-6
-"""Below this a figure counts as 0 in words."""
 STAGE_WORDS = {"sft": "SFT", "rl": "RL"}
 
 
 def signed(figure: Figure, unit: bool = True) -> str:
-    """A change with its sign and interval: ``+0.318 [+0.270, +0.366] nats/response``.
+    """A change with its sign and interval.
 
     >>> signed(Estimate(0.318, 0.27, 0.366, 0.95, 9, "t", "nats/response"))
-    '+0.318 [+0.270, +0.366] nats/response'
+    '+0.32 [+0.27, +0.37] nats/response'
     """
-    if not isinstance(figure, Estimate):
-        return str(figure)
-    text = f"{_plus(figure.value)} [{_plus(figure.lower)}, {_plus(figure.upper)}]"
-    return f"{text} {figure.unit}" if unit else text
+    return figure_text(figure, signed=True, unit=unit)
 
 
-def _plus(number: float) -> str:
-    if ROUNDING <= abs(number) < 5e-4:  # three decimals would show nothing
-        return f"{number:+.1e}"
-    return f"{round(number, 3) + 0.0:+.3f}"  # + 0.0: no "-0.000"
-
-
-def value(figure: Figure) -> str:
+def value(figure: Figure, digits: int | None = None) -> str:
     """The bare value, where its interval stands elsewhere in the sentence."""
-    return _plus(figure.value).removeprefix("+") if isinstance(figure, Estimate) else "?"
+    return value_text(figure, digits=digits) if isinstance(figure, Estimate) else "?"
+
+
+def from_to(before: Figure, after: Figure) -> str:
+    """Both ends of a change, with the same decimals."""
+    digits = min((decimals(end) for end in (before, after) if isinstance(end, Estimate)), default=None)
+    return f"from {value(before, digits)} to {value(after, digits)}"

@@ -16,8 +16,8 @@ from interlace.cli.output import JsonOption, print_json, stderr, stdout
 
 OK, WARNING, MISSING = "ok", "warning", "missing"
 STYLES = {OK: "green", WARNING: "yellow", MISSING: "yellow"}
-LEAST_DISK_GIB, LEAST_MEMORY_GIB = 2.0, 4.0
-"""What a run of `smollm2-cola` needs; `quickstart` needs a tenth of the disk and a quarter of the memory."""
+LEAST_DISK_GIB, LEAST_MEMORY_GIB = 15.0, 4.0
+"""What a run of `smollm2-cola` needs; `quickstart` needs a hundredth of the disk and a quarter of the memory."""
 GIB = 2**30
 
 
@@ -68,13 +68,13 @@ def _machine() -> Iterator[Check]:
     disk = shutil.disk_usage(Path.cwd()).free / GIB
     memory = psutil.virtual_memory().available / GIB
     yield _enough("free disk here", disk, LEAST_DISK_GIB, "Free some, or run elsewhere with --out.")
-    yield _enough("free memory", memory, LEAST_MEMORY_GIB, "Close something: the SmolLM2 recipes need this much.")
+    yield _enough("free memory", memory, LEAST_MEMORY_GIB, "Close something.")
 
 
 def _enough(name: str, found: float, least: float, advice: str) -> Check:
     if found >= least:
         return Check(name, f"{found:.1f} GiB")
-    return Check(name, f"{found:.1f} GiB", WARNING, f"{least:.0f} GiB are needed. {advice}")
+    return Check(name, f"{found:.1f} GiB", WARNING, f"The recipe smollm2-cola needs {least:.0f} GiB. {advice}")
 
 
 def _threads() -> Iterator[Check]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from interlace.cli.output import JsonOption
+from interlace.cli.output import JsonOption, stderr
 
 
 def report(
@@ -20,4 +20,8 @@ def report(
     from interlace.cli.tables import print_outcome
 
     folders = [folder for run in runs for folder in run_folders_in(run)]
-    print_outcome(report_on(folders, out), json)
+    outcome = report_on(folders, out)
+    for folder in folders:
+        if folder not in outcome.folders:
+            stderr().print(f"{folder}: nothing is measured yet", markup=False, soft_wrap=True)
+    print_outcome(outcome, json)

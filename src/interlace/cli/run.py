@@ -36,11 +36,10 @@ def run(
     The same command on a killed run continues it; on a finished one it prints the summary.
     """
     given = _parse_seeds(seeds)
-    from interlace.api import adapted
     from interlace.recipe import load_recipe
 
     with stderr().status("checking the recipe"):
-        resolved = adapted(load_recipe(recipe, overrides or ()), given, profile)
+        resolved = load_recipe(recipe, overrides or (), seeds=given, profile=profile)
     if dry_run:
         _plan(resolved, out, fresh, json)
     else:

@@ -11,9 +11,9 @@ from interlace.analysis import ObjectiveChangeAcrossSeeds, RunSummary, StageSumm
 from interlace.analysis.summary import AT_FAULT
 from interlace.api import Outcome
 from interlace.cli.output import print_json, stderr, stdout
-from interlace.estimate import Figure, Unresolved
+from interlace.estimate import Figure, Unresolved, interval_text, value_text
 from interlace.measurement import RAW
-from interlace.report.formatting import interval_text, objective_name, value_text
+from interlace.report.formatting import objective_name
 
 ARROW = "\u2192"
 

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from interlace.callback import StopRequest
 from interlace.environment import quiet_libraries
+from interlace.errors import RunFolderError
 from interlace.observer import Observer
-from interlace.pipeline.seed_run import MachineSettings, SeedRun, stage_folders
+from interlace.pipeline.requests import stage_folders
+from interlace.pipeline.seed_run import MachineSettings, SeedRun
 from interlace.policies import configure_threads
 from interlace.policies.precision import bfloat16_gains
 from interlace.recipe import Recipe
+from interlace.store.run_store import MANIFEST
+from interlace.tasks.base import Task
 
-__all__ = ["run_folders", "run_recipe", "stage_folders"]
+__all__ = ["base_folder", "run_folders", "run_recipe", "stage_folders"]
 
 
 def run_recipe(
-    recipe: Recipe, out: Path | None = None, observer: Observer | None = None, fresh: bool = False
+    recipe: Recipe,
+    out: Path | None = None,
+    observer: Observer | None = None,
+    fresh: bool = False,
+    tasks: Mapping[str, Task] | None = None,
 ) -> list[Path]:
     """Train and measure every seed of `recipe`; the run folders, one a seed.
+
+    `tasks` are tasks made in Python, used under their names in place of what the recipe says of them.
 
     Raises RunFolderError for a folder of another recipe, Interrupted after a signal once a checkpoint is saved,
     TrainingError if a stage stops short of its plan or its weights are no longer finite.
@@ -26,19 +37,34 @@ def run_recipe(
     quiet_libraries()
     observer = observer or Observer()
     machine = MachineSettings(configure_threads(recipe.threads), bfloat16_gains())
-    folders = run_folders(recipe, out, fresh)
+    base = base_folder(recipe, out, fresh)
+    folders = run_folders(recipe, base)
     with StopRequest().listening() as stop:
         for seed, folder in zip(recipe.seeds, folders, strict=True):
-            SeedRun(recipe, seed, folder, observer, stop, machine).finish()
+            SeedRun(recipe, seed, folder, base, observer, stop, machine, dict(tasks or {})).finish()
     return folders
 
 
-def run_folders(recipe: Recipe, out: Path | None, fresh: bool = False) -> list[Path]:
-    """Where each seed's run lives: `out` (default ``runs/RECIPE``), with ``seed-N`` below it for several seeds.
+def base_folder(recipe: Recipe, out: Path | None, fresh: bool = False) -> Path:
+    """The folder of a recipe's runs: `out`, by default ``runs/RECIPE``.
 
     `fresh` takes the first of ``-2``, ``-3`` ... that does not exist yet.
     """
     base = out or Path("runs") / recipe.name
     if fresh and base.exists():
-        base = next(path for n in range(2, 10_000) if not (path := base.with_name(f"{base.name}-{n}")).exists())
-    return [base] if len(recipe.seeds) == 1 else [base / f"seed-{seed}" for seed in recipe.seeds]
+        return next(path for n in range(2, 10_000) if not (path := base.with_name(f"{base.name}-{n}")).exists())
+    return base
+
+
+def run_folders(recipe: Recipe, base: Path) -> list[Path]:
+    """Where each seed's run lives: `base` itself, or ``seed-N`` below it for several seeds.
+
+    Raises RunFolderError if runs of several seeds would come to lie inside the folder of one run.
+    """
+    if len(recipe.seeds) == 1:
+        return [base]
+    if (base / MANIFEST).exists():
+        raise RunFolderError(
+            f"{base} must be a folder for {len(recipe.seeds)} runs. It is the folder of one. Choose another --out."
+        )
+    return [base / f"seed-{seed}" for seed in recipe.seeds]

@@ -10,6 +10,7 @@ from interlace.callback import StopRequest
 from interlace.environment import run_manifest
 from interlace.errors import RunFolderError
 from interlace.observer import Observer
+from interlace.pipeline.requests import refuse_what_cannot_run, stage_folders
 from interlace.pipeline.stage_run import StageRun, refuse_if_stopped
 from interlace.pipeline.weights import Weights
 from interlace.recipe import Recipe, StageConfig
@@ -34,13 +35,19 @@ class SeedRun:
     recipe: Recipe
     seed: int
     folder: Path
+    base: Path
     observer: Observer
     stop: StopRequest
     machine: MachineSettings
+    given: dict[str, Task]
 
     def finish(self) -> None:
-        """Do every stage that is not done yet."""
-        tasks = {name: build_task(name, config, self.seed) for name, config in self.recipe.tasks.items()}
+        """Do every stage that is not done yet. Nothing is written before all that can be checked is."""
+        tasks = {
+            name: self.given[name] if name in self.given else build_task(name, config, self.seed)
+            for name, config in self.recipe.tasks.items()
+        }
+        refuse_what_cannot_run(self.recipe, tasks, self.folder, self.seed)
         store = self._claim(tasks)
         try:
             self.observer.run_started(str(self.folder), self.seed)
@@ -48,12 +55,18 @@ class SeedRun:
             weights = Weights(self.recipe, self.seed, store, tasks, self.machine.bf16)
             for stage, config in stage_folders(self.recipe):
                 if stage not in done:
-                    StageRun(
-                        self.recipe, self.seed, store, self.observer, self.stop, tasks, weights, stage, config
-                    ).finish()
-                    refuse_if_stopped(self.stop, f"after {stage}", self.folder)
+                    self._stage(stage, config, store, tasks, weights)
         finally:
             store.close()
+
+    def _stage(
+        self, stage: str, config: StageConfig, store: RunStore, tasks: dict[str, Task], weights: Weights
+    ) -> None:
+        run = StageRun(
+            self.recipe, self.seed, store, self.base, self.observer, self.stop, tasks, weights, stage, config
+        )
+        run.finish()
+        refuse_if_stopped(self.stop, f"after {stage}", self.base)
 
     def _claim(self, tasks: dict[str, Task]) -> RunStore:
         """Take the run folder; what an earlier process decided of machine and data holds on."""
@@ -78,8 +91,3 @@ class SeedRun:
             "data": {name: task.fingerprint() for name, task in tasks.items()},
             "exclusions": {name: dict(task.exclusions) for name, task in tasks.items()},
         }
-
-
-def stage_folders(recipe: Recipe) -> list[tuple[str, StageConfig]]:
-    """The stages with their folder names: ``01-sft``, ``02-rl`` ..."""
-    return [(f"{number:02d}-{config.name}", config) for number, config in enumerate(recipe.stages, start=1)]

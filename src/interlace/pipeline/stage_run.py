@@ -14,6 +14,7 @@ from interlace.callback import CouplingCallback, StopRequest
 from interlace.errors import Interrupted, TrainingError
 from interlace.observer import Observer
 from interlace.pipeline.ending import Ending
+from interlace.pipeline.requests import stage_request
 from interlace.pipeline.weights import Weights
 from interlace.policies import Policy
 from interlace.policies.averaging import AveragedWeights
@@ -22,7 +23,8 @@ from interlace.probes import PRESETS, PROBES, MeasuredTask
 from interlace.probes.instruments import Instruments
 from interlace.recipe import Recipe, StageConfig
 from interlace.stages import load_stage
-from interlace.stages.base import StageJob
+from interlace.stages.base import Stage, StageRequest, take_over_optimizer
+from interlace.stages.completions import completion_limit
 from interlace.store import RunStore, newest_complete_checkpoint
 from interlace.store.checkpoints import checkpoint_step
 from interlace.tasks.base import Task
@@ -35,6 +37,7 @@ class StageRun:
     recipe: Recipe
     seed: int
     store: RunStore
+    base: Path
     observer: Observer
     stop: StopRequest
     tasks: dict[str, Task]
@@ -44,23 +47,33 @@ class StageRun:
 
     def finish(self) -> None:
         """Train what is left of the stage, measure its end, and mark it finished."""
-        kind, folder = load_stage(self.config.kind), self.store.stage_folder(self.stage)
-        checkpoint, skipped = newest_complete_checkpoint(folder)
+        kind, request = load_stage(self.config.kind), self._request()
+        arguments = kind.configure(request)
+        checkpoint, skipped = newest_complete_checkpoint(request.folder)
         already = checkpoint_step(checkpoint) if checkpoint else 0
-        planned = kind.planned_steps(self.tasks[self.config.task], {**kind.default_options, **self.config.options})
-        self._announce(planned, already, checkpoint, skipped)
+        self._announce(arguments.max_steps, already, checkpoint, skipped)
 
         start = self.weights.load(self.weights.start_of(self.config), self.config)
         policy = start.with_model(independent_copy(start.model))
-        callback = self._callback(policy, start)
+        callback = self._callback(policy, start, kind.resumable_every(arguments))
         if checkpoint is not None:
             callback.restore(checkpoint, already)
-        job = self._job(policy)
-        trainer = kind.trainer(job, callback)
+        trainer = kind.trainer(request, arguments, policy, callback)
         if checkpoint is None:
-            self._reconcile(kind.reconcile(trainer, job))
-        self._train(trainer, policy, checkpoint, already, planned)
-        Ending(self.store, self.observer, self.stage, self.config, callback, trainer, planned).write()
+            self._begin(kind, trainer, request, policy)
+        self._train(trainer, policy, checkpoint, already, arguments.max_steps)
+        Ending(self.store, self.observer, self.stage, self.config, callback, trainer, arguments.max_steps).write()
+
+    def _request(self) -> StageRequest:
+        task, bf16 = self.tasks[self.config.task], self.weights.in_bf16(self.config)
+        return stage_request(self.stage, self.config, task, self.store.folder, self.seed, bf16)
+
+    def _begin(self, kind: Stage, trainer: Trainer, request: StageRequest, policy: Policy) -> None:
+        """What is done once at a stage's start: the optimizer taken over, the two losses reconciled."""
+        taken_over = self.weights.optimizer_of(self.config)
+        if taken_over is not None:
+            take_over_optimizer(trainer, taken_over)
+        self._reconcile(kind.reconcile(trainer, request, policy))
 
     def _announce(self, planned: int, already: int, checkpoint: Path | None, skipped: Sequence[str]) -> None:
         self.store.event(
@@ -83,13 +96,15 @@ class StageRun:
         self.store.event("flag", stage=self.stage, text=text)
         self.observer.note(f"{self.stage}: {text}")
 
-    def _callback(self, policy: Policy, start: Policy) -> CouplingCallback:
-        kind, measure = load_stage(self.config.kind), self.recipe.measure
-        targets = [MeasuredTask.prepare(task, start, measure.prompts) for task in self.tasks.values()]
+    def _callback(self, policy: Policy, start: Policy, save_at: int) -> CouplingCallback:
+        measure, average = self.recipe.measure, self.config.averaged_weights
+        targets = [
+            MeasuredTask.prepare(task, start, measure.prompts, self._completion_limit(name))
+            for name, task in self.tasks.items()
+        ]
         for target in targets:
             self.store.heldout(target.heldout)
         probes = [PROBES[name] for name in PRESETS[measure.preset]]
-        average = self.config.averaged_weights
         return CouplingCallback(
             stage=self.stage,
             instruments=Instruments(self.store, self.observer, targets, probes, measure.completions, self.seed),
@@ -99,20 +114,13 @@ class StageRun:
             overhead=measure.overhead,
             averaged=AveragedWeights(policy.model, average.decay) if average else None,
             stop=self.stop,
-            save_at=kind.resumable_every({**kind.default_options, **self.config.options}),
+            save_at=save_at,
         )
 
-    def _job(self, policy: Policy) -> StageJob:
-        return StageJob(
-            stage=self.stage,
-            task=self.tasks[self.config.task],
-            policy=policy,
-            options=self.config.options,
-            folder=self.store.stage_folder(self.stage),
-            seed=self.seed,
-            placebo=self.config.placebo,
-            optimizer_from=self.weights.optimizer_of(self.config),
-        )
+    def _completion_limit(self, task: str) -> int | None:
+        """The longest completion that RL on `task` samples anywhere in the recipe, which measurement must see too."""
+        options = [config.options for config in self.recipe.stages if config.kind == "rl" and config.task == task]
+        return max((completion_limit(self.tasks[task], each) for each in options), default=None)
 
     def _reconcile(self, found: Mapping[str, Any] | None) -> None:
         """Keep the trainer's own loss beside ours; a disagreement is said, not mended."""
@@ -134,7 +142,7 @@ class StageRun:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         reached = trainer.state.global_step
         if reached < planned:
-            refuse_if_stopped(self.stop, f"at step {reached} of {planned} in {self.stage}", self.store.folder)
+            refuse_if_stopped(self.stop, f"at step {reached} of {planned} in {self.stage}", self.base)
             raise TrainingError(
                 f"stage {self.stage} must do {planned} optimizer steps. It did {reached}. "
                 "Look at the trainer's messages above; nothing after this stage was started."
@@ -142,11 +150,11 @@ class StageRun:
         _refuse_broken_weights(policy, self.stage)
 
 
-def refuse_if_stopped(stop: StopRequest, where: str, folder: Path) -> None:
+def refuse_if_stopped(stop: StopRequest, where: str, base: Path) -> None:
     """Raise Interrupted if a signal asked the run to stop; what was trained is saved by then."""
     if stop.signal_number is not None:
         raise Interrupted(
-            f"stopped {where}; all of it is saved in {folder}. Run the same command again to continue.",
+            f"stopped {where}; all of it is saved. Run the same command again with --out {base} to continue.",
             exit_code=128 + stop.signal_number,
         )
 

@@ -9,6 +9,7 @@ import torch
 
 from interlace.errors import RecipeError, RunFolderError
 from interlace.policies import Policy, load_policy, make_embedded, source_of
+from interlace.policies.device import training_device
 from interlace.recipe import Recipe, StageConfig
 from interlace.store import RunStore, newest_complete_checkpoint, seal_checkpoint, verify_checkpoint
 from interlace.tasks.base import Task
@@ -29,9 +30,14 @@ class Weights:
 
     def load(self, source: str | Path, config: StageConfig) -> Policy:
         """The policy in `source`, with forwards in the stage's precision."""
+        policy = load_policy(str(source), self.recipe.dtype, torch.bfloat16 if self.in_bf16(config) else None)
+        policy.model.to(training_device())
+        return policy
+
+    def in_bf16(self, config: StageConfig) -> bool:
+        """Whether the stage's forwards run in bfloat16."""
         bf16 = config.options.get("bf16", False)
-        in_bf16 = self.bf16_auto if bf16 == "auto" else bf16
-        return load_policy(str(source), self.recipe.dtype, torch.bfloat16 if in_bf16 else None)
+        return self.bf16_auto if bf16 == "auto" else bool(bf16)
 
     def start_of(self, config: StageConfig) -> str:
         """The folder or hub id that a stage starts from, by its `start_from`."""

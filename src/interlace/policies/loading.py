@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
@@ -27,11 +26,17 @@ def source_of(model: str) -> str:
     path = Path(model).expanduser()
     if path.is_dir():
         return str(path)
-    if model.startswith((".", "/", "~")) or model.count("/") > 1:
+    if _is_local(model):
         raise MissingFileError(
             f"model must be a folder, a .gguf file or a hub id. Got {model}, which does not exist. Check the path."
         )
     return model
+
+
+def _is_local(model: str) -> bool:
+    """Whether `model` can only be meant as a path: it looks like one, or begins with a folder that is here."""
+    first, slash, rest = model.partition("/")
+    return model.startswith((".", "/", "~")) or "/" in rest or (bool(slash) and Path(first).is_dir())
 
 
 def load_policy(source: str, dtype: str = "float32", autocast: torch.dtype | None = None) -> Policy:
@@ -57,12 +62,6 @@ def load_policy(source: str, dtype: str = "float32", autocast: torch.dtype | Non
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "left"
     return Policy(model, tokenizer, autocast)
-
-
-def adapter_base(folder: Path) -> str | None:
-    """The base model that a PEFT adapter folder names, None if `folder` is no adapter."""
-    config = folder / "adapter_config.json"
-    return str(json.loads(config.read_text())["base_model_name_or_path"]) if config.exists() else None
 
 
 def _first_line(error: Exception) -> str:

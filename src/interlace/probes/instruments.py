@@ -86,7 +86,7 @@ def _samples(context: ProbeContext) -> list[Mapping[str, Any]]:
             "prompt": example.prompt,
             "completion": decode_completion(context.policy, group[0]),
             "reward": None if reward is None else float(reward),
-            "expert": example.responses[0].text,
+            "expert": example.responses[0].text if example.responses else None,
         }
         for example, group, reward in zip(context.target.examples, context.completions, rewards, strict=True)
     ]

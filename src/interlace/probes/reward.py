@@ -8,6 +8,7 @@ from jaxtyping import Float
 from interlace.measurement import PromptScores
 from interlace.probes.base import Price, Reading
 from interlace.probes.context import ProbeContext
+from interlace.statistics.bounded import reward_interval
 from interlace.statistics.intervals import mean_interval
 
 
@@ -16,7 +17,8 @@ class Reward:
 
     Enumerated: the probability of every rewarded response by teacher forcing, in its canonical tokens up to
     end-of-sequence; other spellings in tokens of the same text are left out (a lower bound by their mass). Sampled: a
-    group of completions a prompt. Intervals: Student t with prompts as clusters.
+    group of completions a prompt. Intervals: prompts as clusters; the reward's stays in its range (`reward_interval`),
+    the variance's is Student t.
     """
 
     name = "reward"
@@ -35,7 +37,7 @@ class Reward:
         values, probabilities = _enumerated(context) if is_exact else _sampled(context)
         scores = PromptScores(None, values, probabilities, is_exact)
         figures = {
-            "reward": mean_interval(scores.mean_reward(), level=context.level, unit="reward units"),
+            "reward": reward_interval(scores.mean_reward(), values, is_exact=is_exact, level=context.level),
             "reward_variance": mean_interval(scores.reward_variance(), level=context.level, unit="reward units^2"),
         }
         fields = {"reward_values": values, "reward_probabilities": probabilities, "reward_is_exact": is_exact}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from interlace.errors import DataError
 from interlace.measurement import HeldOut
@@ -30,10 +30,17 @@ class MeasuredTask:
     expert: Int[np.ndarray, "response"]
     rewarded: tuple[tuple[tuple[int, float], ...], ...] | None
     heldout: HeldOut
+    max_response_tokens: int
 
     @classmethod
-    def prepare(cls, task: Task, policy: Policy, num_prompts: int | None = None) -> MeasuredTask:
-        """Encode what is measured. Raises DataError if an expert response does not fit the model's context."""
+    def prepare(
+        cls, task: Task, policy: Policy, num_prompts: int | None = None, completion_limit: int | None = None
+    ) -> MeasuredTask:
+        """Encode what is measured. Raises DataError if an expert response does not fit the model's context.
+
+        `completion_limit`: the longest sampled completion, tokens; None: what the task says, else twice its longest
+        expert response.
+        """
         examples = task.heldout[:num_prompts]
         index: dict[tuple[int, str], int] = {}
         expert = [_entry(index, i, item.text) for i, example in enumerate(examples) for item in example.responses]
@@ -49,6 +56,7 @@ class MeasuredTask:
             expert=expert_rows,
             rewarded=rewarded,
             heldout=_heldout(task, examples, [responses[row] for row in expert_rows]),
+            max_response_tokens=completion_limit or task.max_response_tokens or _twice_the_longest(responses),
         )
 
     def first(self, num_prompts: int) -> MeasuredTask:
@@ -61,12 +69,6 @@ class MeasuredTask:
             expert=self.expert[keep],
             rewarded=None,
         )
-
-    @cached_property
-    def max_response_tokens(self) -> int:
-        """How long a sampled completion may be: what the task says, else twice its longest expert response, tokens."""
-        longest = max(len(response.response) for response in self.responses)
-        return self.task.max_response_tokens or 2 * longest
 
     @cached_property
     def best_constant(self) -> tuple[str, float] | None:
@@ -83,11 +85,6 @@ class MeasuredTask:
                 earned[text] = earned.get(text, 0.0) + reward
         best = max(earned, key=lambda text: earned[text], default=None)
         return None if best is None else (best, earned[best] / len(self.examples))
-
-    @property
-    def expert_reward(self) -> Float[np.ndarray, "prompt"]:
-        """R_D prompt by prompt, reward units."""
-        return self.heldout.per_prompt(self.heldout.reward)
 
 
 def _entry(index: dict[tuple[int, str], int], prompt: int, text: str) -> int:
@@ -106,6 +103,10 @@ def _rewarded(
     )
 
 
+def _twice_the_longest(responses: Sequence[EncodedResponse]) -> int:
+    return 2 * max((len(response.response) for response in responses), default=128)
+
+
 def _heldout(task: Task, examples: Sequence[Example], encoded: Sequence[EncodedResponse]) -> HeldOut:
     if not examples:
         raise DataError(f"task {task.name!r} must have held-out prompts. It has none. Raise `heldout`.")
@@ -113,9 +114,9 @@ def _heldout(task: Task, examples: Sequence[Example], encoded: Sequence[EncodedR
     return HeldOut(
         task=task.name,
         num_prompts=len(examples),
-        prompt=np.array([i for i, _ in rows]),
-        probability=np.array([item.probability for _, item in rows]),
-        reward=np.array([np.nan if item.reward is None else item.reward for _, item in rows]),
-        num_tokens=np.array([len(item.response) for item in encoded]),
+        prompt=np.array([i for i, _ in rows], dtype=np.int64),
+        probability=np.array([item.probability for _, item in rows], dtype=np.float64),
+        reward=np.array([np.nan if item.reward is None else item.reward for _, item in rows], dtype=np.float64),
+        num_tokens=np.array([len(item.response) for item in encoded], dtype=np.int64),
         expert_is_known=task.expert_is_known,
     )

@@ -1,11 +1,11 @@
 """The recipe: what to train, on what, in which order, and how to measure it. YAML in, a checked frozen model out.
 
 `model` is the recipe itself, `source` a YAML file that remembers its lines, `overrides` the command line's
-`--set`, `trl_options` the options that TRL owns, `checks` the rules between sections, `messages` the sentences,
-`loading` all of them in order.
+`--set`, `trl_options` the options that TRL owns, `checks` the rules between sections, `messages` what things are
+called, `profiles` what a recipe becomes when it is only tried, `loading` all of them in order.
 """
 
-from interlace.recipe.loading import load_recipe, shipped_recipes
+from interlace.recipe.loading import RecipeLike, load_recipe, shipped_recipes
 from interlace.recipe.model import AveragedWeights, MeasureConfig, Recipe, StageConfig
 from interlace.recipe.profiles import PROFILES, apply_profile
 
@@ -16,6 +16,7 @@ __all__ = [
     "AveragedWeights",
     "MeasureConfig",
     # Having one
+    "RecipeLike",
     "load_recipe",
     "shipped_recipes",
     "apply_profile",

@@ -8,10 +8,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from interlace.errors import InterlaceError, unknown_name
+from interlace.options import Problem
 from interlace.probes import PRESETS
-from interlace.recipe.messages import Problem, problems_of
+from interlace.recipe.messages import problems_at
 from interlace.recipe.model import WEIGHTS_OF_BEFORE, Recipe, StageConfig
-from interlace.recipe.trl_options import option_problems
+from interlace.recipe.trl_options import option_problems, with_trl_types
 from interlace.rewards import build_reward
 from interlace.stages import STAGES
 from interlace.tasks import TASKS
@@ -20,6 +21,11 @@ from interlace.tasks import TASKS
 def check(recipe: Recipe) -> list[Problem]:
     """Everything about `recipe` that can be known wrong before data and model are read. Imports TRL (4 s)."""
     return [*_recipe_problems(recipe), *_task_problems(recipe), *_stage_problems(recipe)]
+
+
+def with_typed_options(recipe: Recipe) -> Recipe:
+    """The recipe with TRL's options in TRL's types. Imports TRL."""
+    return recipe.model_copy(update={"stages": tuple(map(with_trl_types, recipe.stages))})
 
 
 def with_task_defaults(recipe: Recipe) -> Recipe:
@@ -37,8 +43,6 @@ def _recipe_problems(recipe: Recipe) -> Iterator[Problem]:
             ("model_options",),
             f"model_options must stand beside `model: embedded`. Got model {recipe.model!r}. Remove one of them.",
         )
-    if len(set(recipe.seeds)) < len(recipe.seeds):
-        yield Problem(("seeds",), f"seeds must differ. Got {list(recipe.seeds)}. Remove the repeated one.")
     if recipe.measure.preset not in PRESETS:
         yield Problem(("measure", "preset"), unknown_name("preset", recipe.measure.preset, PRESETS))
 
@@ -49,13 +53,13 @@ def _task_problems(recipe: Recipe) -> Iterator[Problem]:
         kind = config.get("kind")
         if kind is None:
             yield Problem(path, f"tasks.{name} must have key 'kind'. Got none. Add kind: {' | '.join(TASKS)}.")
-        elif kind not in TASKS:
+        elif str(kind) not in TASKS:
             yield Problem((*path, "kind"), unknown_name("kind", str(kind), TASKS))
         else:
             try:
                 options = TASKS[kind].options.model_validate(_options(config))
             except ValidationError as error:
-                yield from problems_of(error, TASKS[kind].options, path)
+                yield from problems_at(path, error, TASKS[kind].options)
             else:
                 yield from _reward_problems(path, getattr(options, "reward", None))
 

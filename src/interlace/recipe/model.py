@@ -1,20 +1,24 @@
-"""Recipe: a frozen description of a run. Every default is written out in `resolved.yaml`."""
+"""Recipe: a frozen description of a run. `resolved.yaml` holds it with interlace's own defaults written out."""
 
 from __future__ import annotations
 
 import io
+import itertools
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, PrivateAttr, field_validator, model_serializer, model_validator
+from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 
-from interlace.rewards.options import Options
-from interlace.tasks import TASKS
-from interlace.tasks.tables import FORMATS
+from interlace.options import FolderName, Name, Options, name_from
+from interlace.tasks import is_data_file, written_out
 
 WEIGHTS_OF_BEFORE = ("raw", "averaged")
 """What `start_from` can ask of the stage before."""
+
+Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
+"""What NumPy's and torch's generators both take."""
 
 
 class AveragedWeights(Options):
@@ -32,7 +36,7 @@ class MeasureConfig(Options):
     preset: str = "standard"
     """Which probes run, by the name of their price list (`interlace.probes.PRESETS`)."""
     overhead: float | None = Field(default=None, gt=0.0, le=1.0)
-    """Largest share of the stage's CPU time that measurements between start and end may take; null: no limit."""
+    """Largest share of the stage's wall time that measurements between start and end may take; null: no limit."""
     prompts: int | None = Field(default=None, ge=2)
     """Held-out prompts measured; null: all of them."""
     completions: int = Field(default=8, ge=2)
@@ -46,7 +50,7 @@ class StageConfig(Options):
     """How the stage trains: a name in `interlace.stages.STAGES`."""
     task: str
     """The task that it trains on: a name in `tasks`, or the path of a data file."""
-    name: str = Field(default="", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$|^$")
+    name: Name = ""
     """What the stage is called; by default its kind, with a number from the second one on: `sft`, `sft-2`."""
     start_from: str = "raw"
     """Whose weights it begins with: `raw` or `averaged` (those of the stage before), `model` (the recipe's own), or
@@ -103,7 +107,7 @@ class StageConfig(Options):
 class Recipe(Options):
     """A pipeline of stages over named tasks, with the model it starts from and how it is measured."""
 
-    name: str = Field(min_length=1)
+    name: FolderName
     """What the run is called; by default the file's name. The run folder is `runs/NAME`."""
     description: str = ""
     """A sentence for `interlace list recipes` and the report."""
@@ -116,13 +120,14 @@ class Recipe(Options):
     """Of the weights. In a stage with TRL's `bf16: true` (or `auto`) forwards run in bfloat16, measurements too."""
     threads: int | None = Field(default=None, ge=1)
     """Torch's threads; null: OMP_NUM_THREADS if set, else every core."""
-    tasks: dict[str, dict[str, Any]] = Field(min_length=1)
-    """Named tasks: `kind` and the options of that kind; a path alone is short for `{kind: files, path: ...}`."""
+    tasks: dict[Name, dict[str, Any]] = Field(min_length=1)
+    """Named tasks: `kind` and the options of that kind; a path alone is short for `{kind: files, path: ...}`, a kind
+    alone for its defaults."""
     stages: tuple[StageConfig, ...] = Field(min_length=1)
     """What is trained, in order."""
     measure: MeasureConfig = MeasureConfig()
     """When and on how much both objectives are measured."""
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1)
     """One run each; a seed fixes data, expert, model and sampling."""
     _source: str = PrivateAttr(default="")
 
@@ -137,6 +142,13 @@ class Recipe(Options):
     def _name_stages(cls, stages: tuple[StageConfig, ...]) -> tuple[StageConfig, ...]:
         names = stage_names([(stage.kind, stage.name) for stage in stages])
         return tuple(stage.model_copy(update={"name": name}) for stage, name in zip(stages, names, strict=True))
+
+    @field_validator("seeds")
+    @classmethod
+    def _different(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise PydanticCustomError("seeds", "Seeds should differ")
+        return seeds
 
     def __eq__(self, other: object) -> bool:
         """Two recipes are the same if they resolve to the same, wherever they were written."""
@@ -170,7 +182,10 @@ class Recipe(Options):
         return (self.stages[index - 1].name, asked) if asked in WEIGHTS_OF_BEFORE else (asked, "raw")
 
     def to_yaml(self) -> str:
-        """The resolved recipe: every default written out; `load_recipe` reads it back as the same recipe."""
+        """The resolved recipe; `load_recipe` reads it back as the same recipe.
+
+        Every default of interlace's is written out. Of TRL's options it holds those that the recipe gives.
+        """
         text = io.StringIO()
         yaml = YAML(typ="safe", pure=True)
         yaml.default_flow_style = False
@@ -217,23 +232,23 @@ def expand_tasks(data: dict[str, Any]) -> dict[str, Any]:
     tasks, stages = data.get("tasks") or {}, data.get("stages") or []
     if not isinstance(tasks, dict) or not isinstance(stages, list | tuple):
         return data
-    tasks = {name: _task(short) if isinstance(short, str) else short for name, short in tasks.items()}
+    tasks = {name: written_out(short) if isinstance(short, str) else short for name, short in tasks.items()}
     named = [_with_named_file(entry, tasks) for entry in stages]
     return {**data, "tasks": tasks, "stages": named}
 
 
-def _task(short: str) -> dict[str, Any]:
-    return {"kind": short} if short in TASKS else {"kind": "files", "path": short}
-
-
 def _with_named_file(entry: Any, tasks: dict[str, Any]) -> Any:
-    """A stage entry whose task is a data file: the file becomes a task of its own name, added to `tasks`."""
+    """A stage entry whose task is a data file: the file becomes a task of its own, added to `tasks`.
+
+    It is called by the file's stem, numbered from the second task of that name on.
+    """
     if not isinstance(entry, dict) or len(entry) != 1:
         return entry
     ((kind, body),) = entry.items()
     path = body.get("task") if isinstance(body, dict) else None
-    if not isinstance(path, str) or path in tasks or not path.lower().endswith(tuple(FORMATS)):
+    if not isinstance(path, str) or not is_data_file(path):
         return entry
-    name = PurePath(path).stem
-    tasks.setdefault(name, _task(path))
+    task, stem = written_out(path), name_from(PurePath(path).stem)
+    names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+    name = next(name for name in names if tasks.setdefault(name, task) == task)
     return {kind: {**body, "task": name}}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ruamel.yaml.error import YAMLError
 
 from interlace.errors import RecipeError, unknown_name
-from interlace.recipe.messages import KeyPath
+from interlace.options import KeyPath
 from interlace.recipe.model import stage_names
 from interlace.recipe.source import Document, parse_value
 
@@ -25,7 +26,7 @@ def apply_overrides(document: Document, overrides: tuple[str, ...]) -> Document:
         key, value = _split(override)
         path = _path(key, document.tree, override)
         _put(document.tree, path, value, override)
-        document.places[path] = f"--set {key}"
+        document.came_from(f"--set {key}", path)
     return document
 
 
@@ -43,7 +44,7 @@ def _path(key: str, tree: dict[str, Any], override: str) -> KeyPath:
     """The dotted key as a path in the tree; a stage's name becomes its number and its kind."""
     parts = key.split(".")
     stages = tree.get("stages")
-    if parts[0] != "stages" or len(parts) == 1 or not isinstance(stages, list):
+    if parts[0] != "stages" or len(parts) == 1 or not isinstance(stages, list | tuple):
         return tuple(parts)
     index = _stage_index(parts[1], stages, override)
     kind, rest = next(iter(stages[index]), ""), parts[2:]
@@ -52,7 +53,7 @@ def _path(key: str, tree: dict[str, Any], override: str) -> KeyPath:
     return ("stages", index, kind, *rest)
 
 
-def _stage_index(part: str, stages: list[dict[str, dict[str, Any]]], override: str) -> int:
+def _stage_index(part: str, stages: Sequence[dict[str, dict[str, Any]]], override: str) -> int:
     if part.isdecimal():
         if int(part) >= len(stages):
             raise RecipeError(f"--set {override} must name one of {len(stages)} stages, from 0 on. Got {part}.")
@@ -71,9 +72,9 @@ def _put(tree: dict[str, Any], path: KeyPath, value: Any, override: str) -> None
         if isinstance(node, dict) and node.get(str(part)) is None:
             node[part] = {}
         node = node[part]
-        if not isinstance(node, dict | list):
+        if not isinstance(node, dict | list | tuple):
             reached = ".".join(map(str, path[: depth + 1]))
             raise RecipeError(f"--set {override} must lead through mappings. Got {node!r} at {reached}.")
-    if isinstance(node, list):
+    if isinstance(node, list | tuple):
         raise RecipeError(f"--set {override} must not replace an item of a list. Set the whole list: key=[a, b].")
     node[path[-1]] = value

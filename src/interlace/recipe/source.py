@@ -12,7 +12,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from interlace.errors import RecipeError
-from interlace.recipe.messages import KeyPath, Problem
+from interlace.options import KeyPath, Problem
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,12 @@ class Document:
     def complain(self, problems: list[Problem]) -> RecipeError:
         """The error that says all of `problems`, a line each."""
         return RecipeError("\n".join(f"{self.where(problem.path)}: {problem.sentence}" for problem in problems))
+
+    def came_from(self, place: str, path: KeyPath) -> None:
+        """What stands at `path`, with all that is in it, was put there by `place`: ``--set seeds``."""
+        for below in [known for known in self.places if known[: len(path)] == path]:
+            del self.places[below]
+        self.places[path] = place
 
     def copy(self) -> Document:
         """An independent copy, to be changed by overrides."""

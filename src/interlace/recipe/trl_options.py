@@ -10,9 +10,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from interlace.recipe.messages import unknown_key
+from interlace.options import rule_of, unknown_key
 from interlace.recipe.model import StageConfig
-from interlace.rewards.options import rule_of
 from interlace.stages import RESERVED, STAGES
 
 AUTOMATIC = {"bf16"}
@@ -31,6 +30,14 @@ def option_problems(stage: StageConfig) -> Iterator[tuple[str, str]]:
         yield "", f"stage {stage.name!r} must say max_steps or num_train_epochs. Got neither. Add max_steps."
     if isinstance(stage.max_steps, int) and stage.max_steps < 1:
         yield "max_steps", f"max_steps must be at least 1. Got {stage.max_steps}. Change it."
+
+
+def with_trl_types(stage: StageConfig) -> StageConfig:
+    """`stage` with its options in TRL's types, the text "100" as the number; what TRL would not take stays as it is."""
+    if stage.kind not in STAGES:
+        return stage
+    typed = {option: _typed(stage.kind, option, value) for option, value in stage.options.items()}
+    return stage.model_copy(update={"options": typed})
 
 
 @functools.cache
@@ -58,10 +65,23 @@ def _unknown(kind: str, option: str) -> str | None:
 
 
 def _mistyped(kind: str, option: str, value: Any) -> str | None:
-    if option in AUTOMATIC and value == "auto":
-        return None
     try:
-        TypeAdapter(option_types(kind)[option]).validate_python(value)
+        _as_trl_takes_it(kind, option, value)
     except ValidationError as error:
         return f"{option} must {rule_of(error.errors()[0]['msg'])}. Got {value!r}."
     return None
+
+
+def _typed(kind: str, option: str, value: Any) -> Any:
+    try:
+        return _as_trl_takes_it(kind, option, value)
+    except (KeyError, ValidationError):
+        return value
+
+
+def _as_trl_takes_it(kind: str, option: str, value: Any) -> Any:
+    """`value` in the option's type, as plain data. Raises KeyError or ValidationError if TRL would not take it."""
+    if option in AUTOMATIC and value == "auto":
+        return value
+    adapter = TypeAdapter(option_types(kind)[option])
+    return adapter.dump_python(adapter.validate_python(value), mode="json")

@@ -1,17 +1,14 @@
-"""How figures read: as many digits as their interval deserves, true minus signs, never a bare NaN, never a false 0."""
+"""Figures in the cells of a table: value over interval, a dash and a footnote where there is none, never a false 0."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
-from interlace.estimate import Estimate, Figure, Unresolved
+from interlace.estimate import Estimate, Figure, Unresolved, decimals, interval_text, value_text
+from interlace.wording import Number, number
 
-Number: TypeAlias = float | int
-"""A number of either kind: types are executed in tests, where an int is no float."""
-
-MINUS, NONE = "\u2212", "\u2013"
+NONE = "\u2013"
 
 OBJECTIVES = {
     "sft_loss": ("SFT loss", "nats/response"),
@@ -71,49 +68,6 @@ class Notes:
     def absent(self, reason: str) -> Cell:
         """A dash, and the footnote that explains it."""
         return Cell(NONE, note=self.mark(reason), title=f"not resolved: {reason}", tone="absent")
-
-
-def number(value: Number, decimals: int = 3, signed: bool = False) -> str:
-    """A number with thousands separators and a true minus sign; non-finite ones in words or as infinity.
-
-    >>> number(-1234.5, 1), number(0.3184, 2, signed=True), number(float("nan"))
-    ('−1,234.5', '+0.32', 'not a number')
-    """
-    if math.isnan(value):
-        return "not a number"
-    if math.isinf(value):
-        return "\u221e" if value > 0 else f"{MINUS}\u221e"
-    text = f"{value:{'+' if signed else ''},.{decimals}f}"
-    return text.replace("-", MINUS)
-
-
-def decimals(figure: Estimate) -> int:
-    """Decimals worth printing: down to the interval's half width, between 2 and 4; 3 for an exact figure."""
-    half_width = (figure.upper - figure.lower) / 2.0
-    if not math.isfinite(half_width) or half_width <= 0.0:
-        return 3
-    return min(4, max(2, math.ceil(-math.log10(half_width))))
-
-
-def value_text(figure: Estimate, signed: bool = False, digits: int | None = None) -> str:
-    """The value alone, with `digits` decimals instead of its own."""
-    return number(figure.value, decimals(figure) if digits is None else digits, signed)
-
-
-def interval_text(figure: Estimate, signed: bool = False, digits: int | None = None) -> str:
-    """The interval in brackets; empty for an exact figure."""
-    if figure.lower == figure.upper:
-        return ""
-    digits = decimals(figure) if digits is None else digits
-    return f"[{number(figure.lower, digits, signed)}, {number(figure.upper, digits, signed)}]"
-
-
-def figure_text(figure: Figure, signed: bool = False, unit: bool = True) -> str:
-    """Value, interval and unit in one line; an unresolved figure says why."""
-    if isinstance(figure, Unresolved):
-        return str(figure)
-    parts = (value_text(figure, signed), interval_text(figure, signed), figure.unit if unit else "")
-    return " ".join(part for part in parts if part)
 
 
 def provenance(figure: Estimate) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from interlace.analysis.seeds import ObjectiveChangeAcrossSeeds
+from interlace.analysis.seeds import across_seeds
 from interlace.analysis.summary import RunSummary, StageSummary
-from interlace.estimate import Estimate, Figure, Unresolved
+from interlace.estimate import Estimate, Figure, Unresolved, decimals, figure_text, value_text
 from interlace.measurement import RAW
-from interlace.report.formatting import Cell, Notes, decimals, figure_text, number, value_text
+from interlace.report.formatting import Cell, Notes
+from interlace.wording import number
 
 ChangeOf: TypeAlias = Callable[[StageSummary, str], Figure]
 """The change of an objective in a stage: of one run, or over seeds."""
@@ -35,9 +36,9 @@ class Card:
     kind: str
     steps: str
     rows: tuple[tuple[str, Cell, Cell, Cell], ...]
-    sentence: str
+    remark: str
     notes: tuple[str, ...]
-    placebo: str | None
+    control: str | None
 
 
 def run_headline(summary: RunSummary) -> Headline:
@@ -48,11 +49,21 @@ def run_headline(summary: RunSummary) -> Headline:
     return Headline(headline.title, (*headline.sentences, origin) if origin else headline.sentences)
 
 
-def seeds_headline(summaries: Sequence[RunSummary], across: Sequence[ObjectiveChangeAcrossSeeds]) -> Headline:
-    """The headline over seeds, from the first run's stages and the means over seeds."""
-    found = {(row.stage, row.task, row.objective): row.change for row in across if row.weights == RAW}
+def seeds_headline(groups: Sequence[Sequence[RunSummary]]) -> Headline:
+    """The headline over seeds; with several recipes it says which they are, and of each what one alone would say."""
+    headlines = [_group_headline(group) for group in groups]
+    if len(groups) == 1:
+        return headlines[0]
+    title = " beside ".join(f"{group[0].recipe} ({len(group)} seeds)" for group in groups)
+    pairs = zip(groups, headlines, strict=True)
+    return Headline(title, tuple(f"{group[0].recipe}: {headline.title}" for group, headline in pairs))
+
+
+def _group_headline(group: Sequence[RunSummary]) -> Headline:
+    """From the first run's stages and the means over the seeds of one recipe."""
+    found = {(row.stage, row.task, row.objective): row.change for row in across_seeds(group) if row.weights == RAW}
     missing = Unresolved("not measured in every seed")
-    return _headline(summaries[0], lambda stage, name: found.get((stage.name, stage.task, name), missing))
+    return _headline(group[0], lambda stage, name: found.get((stage.name, stage.task, name), missing))
 
 
 def _headline(summary: RunSummary, change: ChangeOf) -> Headline:
@@ -64,6 +75,9 @@ def _headline(summary: RunSummary, change: ChangeOf) -> Headline:
     title = [_effect(who, "the SFT loss", change(reinforced, "sft_loss"), " nats a response")]
     if after is not None:
         title.append(_effect("The SFT after it", "the reward", change(after, "reward"), ""))
+    again = next((stage for stage in summary.stages if stage.kind == "sft" and stage.control), None)
+    if again is not None:
+        title.append(_effect("SFT after SFT", "the reward", change(again, "reward"), ""))
     gain = _gain(reinforced, change)
     return Headline(" ".join(title), (gain,) if gain else ())
 
@@ -77,7 +91,7 @@ def _reinforced(summary: RunSummary) -> StageSummary | None:
 def _imitation_after(summary: RunSummary, reinforced: StageSummary) -> StageSummary | None:
     names = summary.stages.names
     later = list(summary.stages)[names.index(reinforced.name) + 1 :]
-    return next((stage for stage in later if stage.kind == "sft"), None)
+    return next((stage for stage in later if stage.kind == "sft" and not stage.control), None)
 
 
 def _effect(who: str, what: str, figure: Figure, unit: str) -> str:
@@ -129,9 +143,9 @@ def _card(place: int, stage: StageSummary) -> Card:
         kind=stage.kind,
         steps=f"{stage.steps_done:,}{planned} steps",
         rows=tuple(_card_row(stage, objective, name, notes) for objective, name in ROWS),
-        sentence=stage.sentence,
+        remark=stage.remark,
         notes=tuple(notes.reasons),
-        placebo=stage.placebo,
+        control=stage.control,
     )
 
 

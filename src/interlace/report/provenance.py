@@ -10,9 +10,10 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from interlace.encoding import dumps, jsonable
-from interlace.report.formatting import NONE, Cell, compact, number
+from interlace.report.formatting import NONE, Cell, compact
 from interlace.report.tables import Table, words
 from interlace.store import RunRecord, StageRecord
+from interlace.wording import number
 
 LEDGER = {
     "optimizer_steps": "Optimizer steps",

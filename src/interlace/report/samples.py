@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from interlace.report.formatting import NONE, number
+from interlace.report.formatting import NONE
 from interlace.store import RunRecord, StageRecord
+from interlace.wording import number
 
 LONG = 240
 """Characters above which a text is folded."""

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from interlace.analysis.seeds import FigureAcrossSeeds, ObjectiveChangeAcrossSeeds
-from interlace.analysis.summary import Curve, Landmarks, ObjectiveChange, RunSummary, StageSummary
-from interlace.report.formatting import OBJECTIVES, Cell, Notes, number, objective_name, weights_name
+from interlace.analysis.seeds import ObjectiveChangeAcrossSeeds, across_seeds, figures_across_seeds
+from interlace.analysis.summary import PREDICTED, Curve, Landmarks, ObjectiveChange, RunSummary, StageSummary
+from interlace.report.formatting import OBJECTIVES, Cell, Notes, objective_name, weights_name
+from interlace.wording import number
 
 Change: TypeAlias = ObjectiveChange | ObjectiveChangeAcrossSeeds
 
@@ -52,22 +53,27 @@ def stage_table(summary: RunSummary) -> Table:
     return Table("Every stage, before and after", CHANGES, tuple(rows), 3, tuple(notes.reasons))
 
 
-def seeds_table(changes: Sequence[ObjectiveChangeAcrossSeeds]) -> Table:
-    """Means over seeds with intervals over seeds: what the recipe does, not what one run did."""
+def seeds_table(group: Sequence[RunSummary]) -> Table:
+    """Means over the seeds of one recipe with intervals over seeds: what the recipe does, not what one run did."""
     notes = Notes()
-    stages = dict.fromkeys(change.stage for change in changes)
-    by_stage = {stage: [change for change in changes if change.stage == stage] for stage in stages}
-    rows = [row for stage, found in by_stage.items() for row in _change_rows(_lead(stage), found, notes)]
-    return Table("Before and after each stage, over seeds", CHANGES, tuple(rows), 3, tuple(notes.reasons))
+    changes = across_seeds(group)
+    by_stage = [(stage, [change for change in changes if change.stage == stage.name]) for stage in group[0].stages]
+    rows = [row for stage, found in by_stage for row in _change_rows(_lead(stage), found, notes)]
+    return Table(f"{_seeds(group)}, before and after each stage", CHANGES, tuple(rows), 3, tuple(notes.reasons))
+
+
+def _seeds(group: Sequence[RunSummary]) -> str:
+    return f"{group[0].recipe}, {len(group)} seeds"
 
 
 def _stage_cell(stage: StageSummary) -> Cell:
     planned = f" of {stage.steps_planned:,}" if stage.steps_done != stage.steps_planned else ""
-    return Cell(stage.name, interval=f"{stage.steps_done:,}{planned} steps", tone="stage")
+    under = [f"{stage.steps_done:,}{planned} steps", *["control"] * bool(stage.control)]
+    return Cell(stage.name, interval=", ".join(under), tone="stage")
 
 
-def _lead(stage: str) -> Cell:
-    return Cell(stage, tone="stage")
+def _lead(stage: StageSummary) -> Cell:
+    return Cell(stage.name, interval="control" if stage.control else "", title=stage.control or "", tone="stage")
 
 
 def _change_rows(stage: Cell, changes: Sequence[Change], notes: Notes) -> list[tuple[Cell, ...]]:
@@ -121,24 +127,27 @@ def _landmark_cells(stage: StageSummary, landmarks: Landmarks, notes: Notes) -> 
     )
 
 
-def parts_table(rows: Sequence[FigureAcrossSeeds]) -> Table:
-    """Parts of the splits and landmarks, over seeds."""
+def parts_table(group: Sequence[RunSummary]) -> Table:
+    """Parts of the splits and landmarks, over the seeds of one recipe."""
     notes = Notes()
+    rows = figures_across_seeds(group)
     cells = [
         (
-            Cell("") if before and before.stage == row.stage else _lead(row.stage),
+            Cell("") if before and before.stage == row.stage else _lead(group[0].stages[row.stage]),
             *words(PARTS.get(row.name, row.name), weights_name(row.weights)),
             notes.figure(row.figure, signed=row.name in SIGNED),
         )
         for before, row in zip([None, *rows], rows, strict=False)
     ]
-    return Table("Parts of the change, across seeds", ("Stage", "Figure", "Weights", "Mean"), tuple(cells), 3)
+    columns = ("Stage", "Figure", "Weights", "Mean")
+    return Table(f"{_seeds(group)}, parts of the change", columns, tuple(cells), 3, tuple(notes.reasons))
 
 
 def points_table(summary: RunSummary) -> Table:
     """Every measured point of every curve: the numbers behind the figures."""
     notes = Notes()
-    rows = [row for stage in summary.stages for curve in stage.curves for row in _point_rows(stage, curve, notes)]
+    curves = [(stage, curve) for stage in summary.stages for curve in stage.curves if curve.weights != PREDICTED]
+    rows = [row for stage, curve in curves for row in _point_rows(stage, curve, notes)]
     columns = ("Stage", "Task", "Weights", "Step or position", "SFT loss", "Reward", "KL to the stage\u2019s start")
     return Table("Every measured point", columns, tuple(rows), 3, tuple(notes.reasons))
 

@@ -16,9 +16,9 @@ from interlace.analysis.summary import (
     StageSummary,
     Verdict,
 )
-from interlace.estimate import Estimate, Figure
+from interlace.estimate import Estimate, Figure, figure_text
 from interlace.measurement import RAW
-from interlace.report.formatting import figure_text, weights_name
+from interlace.report.formatting import weights_name
 from interlace.theory.laws import LAWS
 
 CHIPS = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from interlace.analysis.seeds import across_seeds, figures_across_seeds
+from interlace.analysis.seeds import seed_groups
 from interlace.analysis.summary import PASSED, RunSummary
 from interlace.estimate import THIS_RECIPE, THIS_RUN
 from interlace.report.headline import Card, Headline, cards, run_headline, seeds_headline
@@ -37,6 +37,7 @@ SCOPE_SEEDS = (
 SCOPE_RUNS = (
     "These runs are not seeds of one recipe, so nothing is averaged over them. Each is shown by itself further down."
 )
+SCOPE_ALONE = "Not averaged, because no other seed of the same recipe and stages is here, or one is here twice: {}."
 
 
 SECTIONS = {
@@ -81,7 +82,7 @@ class RunView:
 
 @dataclass(frozen=True, slots=True)
 class TogetherView:
-    """Several runs in one plane; with tables over seeds where they are seeds of one recipe."""
+    """Several runs in one plane; with tables over the seeds of each recipe that has several."""
 
     title: str
     scope: str
@@ -122,19 +123,25 @@ def page_view(runs: Sequence[Run]) -> Page:
 
 
 def _subtitle(summaries: Sequence[RunSummary]) -> str:
-    seeds = ", ".join(str(summary.seed) for summary in summaries)
-    return f"seeds {seeds}" if len(summaries) > 1 else f"seed {seeds}"
+    seeds = list(dict.fromkeys(str(summary.seed) for summary in summaries))
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
 
 
 def _together(summaries: Sequence[RunSummary]) -> TogetherView:
-    across = across_seeds(summaries)
-    charts = seeds_charts(summaries, across)
-    if not across:
+    groups, charts = seed_groups(summaries), seeds_charts(summaries)
+    if not groups:
         headline = Headline(f"{len(summaries)} runs, side by side", ())
         return TogetherView("All runs together", SCOPE_RUNS, headline, charts, ())
-    tables = (seeds_table(across), parts_table(figures_across_seeds(summaries)))
+    tables = (table for group in groups for table in (seeds_table(group), parts_table(group)))
     filled = tuple(table for table in tables if table.rows)
-    return TogetherView("All seeds together", SCOPE_SEEDS, seeds_headline(summaries, across), charts, filled)
+    averaged = {id(summary) for group in groups for summary in group}
+    alone = [_title(summary) for summary in summaries if id(summary) not in averaged]
+    scope = " ".join([SCOPE_SEEDS, *[SCOPE_ALONE.format("; ".join(alone))] * bool(alone)])
+    return TogetherView("All seeds together", scope, seeds_headline(groups), charts, filled)
+
+
+def _title(summary: RunSummary) -> str:
+    return f"{summary.recipe}, seed {summary.seed}"
 
 
 def _contents_of_many(views: Sequence[RunView]) -> tuple[tuple[str, str], ...]:
@@ -151,7 +158,7 @@ def _contents(view: RunView) -> tuple[tuple[str, str], ...]:
 def _run_view(key: str, record: RunRecord, summary: RunSummary) -> RunView:
     return RunView(
         key=key,
-        title=f"{summary.recipe}, seed {summary.seed}",
+        title=_title(summary),
         headline=run_headline(summary),
         cards=cards(summary),
         flags=flags(record),

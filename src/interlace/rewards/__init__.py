@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from interlace.errors import RecipeError, unknown_name
+from interlace.options import parse_options
 from interlace.rewards.base import Completion, Reward, RewardFunction, RewardOptions, checked, completion_text
 from interlace.rewards.exact_match import ExactMatch
 from interlace.rewards.importing import import_reward
 from interlace.rewards.label_match import LabelMatch
-from interlace.rewards.options import parse_options
 from interlace.rewards.regex import Regex
 
 __all__ = [

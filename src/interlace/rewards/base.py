@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 from interlace.errors import DataError
-from interlace.rewards.options import Options
+from interlace.options import Options
 
 RewardFunction: TypeAlias = Callable[..., Sequence[float | None]]
 """TRL's signature: ``f(prompts, completions, completion_ids, **columns) -> list of float or None``."""

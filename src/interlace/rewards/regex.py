@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from pydantic import field_validator
+from pydantic import model_validator
 
 from interlace.rewards.base import Completion, RewardOptions, column_values, completion_text
 
@@ -24,14 +24,14 @@ class Regex(RewardOptions):
     column: str = "answer"
     """Column that holds the right answer, or a text that holds it."""
 
-    @field_validator("pattern")
-    @classmethod
-    def _compiles(cls, pattern: str) -> str:
+    @model_validator(mode="after")
+    def _compiles(self) -> Regex:
         try:
-            re.compile(pattern)
+            re.compile(self.pattern)
         except re.error as error:
-            raise ValueError(f"pattern must be a regular expression. Got {pattern!r}: {error}. Escape it.") from error
-        return pattern
+            found = f"{self.pattern!r}: {error}"
+            raise ValueError(f"pattern must be a regular expression. Got {found}. Escape it.") from error
+        return self
 
     def score(self, completions: Sequence[Completion], **columns: Any) -> list[float | None]:
         """1.0 where the captured text is the answer, white space around both ignored, else 0.0."""

@@ -9,63 +9,72 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from transformers import PrinterCallback, Trainer
+from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from interlace.callback import CouplingCallback
+from interlace.errors import RecipeError
 from interlace.policies import Policy
 from interlace.tasks.base import Task
 
 
 @dataclass(frozen=True)
-class StageJob:
-    """One stage to be done: everything its trainer needs, as plain values.
+class StageRequest:
+    """What a recipe asks of a stage, before anything is loaded.
 
-    `options` are TRL's; `folder` is where checkpoints go; `optimizer_from` is a checkpoint whose optimizer state is
-    taken over (None: a fresh optimizer); `placebo` is a mode of C9.
+    `options` are TRL's; `folder` is where checkpoints will go; `placebo` is a mode of C9; `bf16` says whether forwards
+    run in bfloat16, in training as in measurement.
     """
 
     stage: str
     task: Task
-    policy: Policy
     options: Mapping[str, Any]
     folder: Path
     seed: int
+    bf16: bool = False
     placebo: str | None = None
-    optimizer_from: Path | None = None
+
+    def rows_rng(self) -> np.random.Generator:
+        """The generator that draws the stage's training rows: the same when the stage is resumed."""
+        return np.random.default_rng([self.seed, *self.stage.encode()])
 
 
 @runtime_checkable
 class Stage(Protocol):
-    """One kind of stage. `default_options` stand where the recipe says nothing."""
+    """One kind of stage."""
 
-    default_options: Mapping[str, Any]
+    def configure(self, request: StageRequest) -> TrainingArguments:
+        """TRL's config for the request, its `max_steps` the steps planned.
 
-    def planned_steps(self, task: Task, options: Mapping[str, Any]) -> int:
-        """Optimizer steps that the options ask for."""
+        Raises RecipeError for options that TRL or we refuse, DataError for a task that lacks what the stage trains on.
+        Loads no model: everything that can be known wrong beforehand is found here.
+        """
         ...
 
-    def resumable_every(self, options: Mapping[str, Any]) -> int:
+    def resumable_every(self, arguments: TrainingArguments) -> int:
         """A checkpoint resumes exactly at multiples of this many optimizer steps."""
         ...
 
-    def trainer(self, job: StageJob, callback: CouplingCallback) -> Trainer:
-        """A TRL trainer ready to train."""
+    def trainer(
+        self, request: StageRequest, arguments: TrainingArguments, policy: Policy, callback: CouplingCallback
+    ) -> Trainer:
+        """A TRL trainer ready to train `policy`."""
         ...
 
-    def reconcile(self, trainer: Trainer, job: StageJob) -> dict[str, Any] | None:
+    def reconcile(self, trainer: Trainer, request: StageRequest, policy: Policy) -> dict[str, Any] | None:
         """The trainer's own evaluation loss beside ours on the same rows; None where it has none."""
         ...
 
 
-def common_arguments(job: StageJob, planned: int) -> dict[str, Any]:
-    """What every trainer is told: steps, seeds, and to keep quiet."""
+def common_options(request: StageRequest, planned: int, save_every: int = 1) -> dict[str, Any]:
+    """What every trainer is told: steps, seeds, and to keep quiet. Saves fall on multiples of `save_every`."""
     on_cpu = not torch.cuda.is_available()
+    quarter = max(1, planned // 4)
     return {
-        "output_dir": str(job.folder),
+        "output_dir": str(request.folder),
         "max_steps": planned,
-        "seed": job.seed,
+        "seed": request.seed,
         "save_strategy": "steps",
-        "save_steps": max(1, planned // 4),
+        "save_steps": -(-quarter // save_every) * save_every,
         "save_total_limit": 2,
         "logging_steps": 10,
         "logging_nan_inf_filter": False,
@@ -77,21 +86,17 @@ def common_arguments(job: StageJob, planned: int) -> dict[str, Any]:
     }
 
 
-def in_bf16(job: StageJob) -> bool:
-    """Whether forwards run in bfloat16, in training as in measurement."""
-    return job.policy.autocast is torch.bfloat16
+def built(config: type[TrainingArguments], stage: str, fields: Mapping[str, Any]) -> TrainingArguments:
+    """TRL's config of `fields`. Raises RecipeError with TRL's own sentence if it refuses them."""
+    try:
+        return config(**fields)
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise RecipeError(f"stage {stage!r} must have options that TRL accepts together. It says: {error}") from error
 
 
-def rows_rng(job: StageJob) -> np.random.Generator:
-    """The generator that draws a stage's training rows: the same when the stage is resumed."""
-    return np.random.default_rng([job.seed, *job.stage.encode()])
-
-
-def finished(trainer: Trainer, job: StageJob) -> Trainer:
-    """The trainer without its own printing, with the optimizer state that the job takes over."""
+def quieted(trainer: Trainer) -> Trainer:
+    """The trainer without its own printing."""
     trainer.remove_callback(PrinterCallback)
-    if job.optimizer_from is not None:
-        take_over_optimizer(trainer, job.optimizer_from)
     return trainer
 
 

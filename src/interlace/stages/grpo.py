@@ -20,9 +20,8 @@ class CountingGRPOTrainer(GRPOTrainer):
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         completion_ids, logprobs = super()._generate_single_turn(*args, **kwargs)
-        self.counters["tokens_sampled"] = self.counters.get("tokens_sampled", 0.0) + float(
-            sum(map(len, completion_ids))
-        )
+        sampled = float(sum(map(len, completion_ids)))
+        self.counters["tokens_sampled"] = self.counters.get("tokens_sampled", 0.0) + sampled
         return completion_ids, logprobs
 
 
@@ -32,18 +31,17 @@ class PlaceboGRPOTrainer(CountingGRPOTrainer):
     Given the completions the advantages then have mean exactly 0, so the expected gradient is 0; what the policy still
     does is noise and reward-free drift. `strict` refuses every setting under which that argument fails; `as_configured`
     takes the user's; `mirrored` is strict with every advantage's sign turned, the partner of the strict run of the
-    same seed. Rewards are logged as permuted. A permutation depends on the seed and the optimizer step alone.
+    same seed. Rewards are logged as permuted. A permutation depends on the seed and on its place in training alone,
+    so that a resumed run permutes as an unbroken one.
     """
 
-    def configure_placebo(self, mode: str, seed: int) -> None:
-        """Set the mode. Raises RecipeError where a strict mode's expected gradient would not be 0."""
-        self.placebo_mode, self.placebo_seed = mode, seed
-        if mode != "as_configured":
-            refuse_leaks(self.args)
+    placebo_mode: str
+    placebo_seed: int
 
     def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Float[Tensor, "completion function"]:
         rewards = super()._calculate_rewards(*args, **kwargs)
-        rng = np.random.default_rng([self.placebo_seed, self.state.global_step, self._step])
+        part = self._step % self.args.gradient_accumulation_steps
+        rng = np.random.default_rng([self.placebo_seed, self.state.global_step, part])
         return permuted_within_groups(rewards, self.num_generations, rng)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -72,10 +70,6 @@ def refuse_leaks(arguments: GRPOConfig) -> None:
         ),
         "beta": (arguments.beta != 0.0, "must be 0: the KL term has a gradient of its own"),
         "use_vllm": (arguments.use_vllm, "must be off: another engine's ratio is not 1"),
-        "mask_truncated_completions": (
-            arguments.mask_truncated_completions,
-            "must be off: a mask that depends on the completion breaks the zero mean",
-        ),
     }
     for name, (broken, rule) in leaks.items():
         if broken:

@@ -6,71 +6,85 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from transformers import Trainer
+from datasets import Dataset
+from transformers import Trainer, TrainingArguments
+from trl import GRPOConfig
 
 from interlace.callback import CouplingCallback
 from interlace.errors import DataError, RecipeError
-from interlace.stages.base import StageJob, common_arguments, finished, in_bf16
+from interlace.policies import Policy
+from interlace.stages.base import StageRequest, built, common_options, quieted
+from interlace.stages.completions import completion_limit
+from interlace.stages.grpo import CountingGRPOTrainer, PlaceboGRPOTrainer, refuse_leaks
 from interlace.tasks.base import Task
+
+DEFAULTS: Mapping[str, Any] = {"per_device_train_batch_size": 8, "num_generations": 8, "beta": 0.0}
 
 
 class RlStage:
     """Maximises expected reward with group-relative advantages (GRPO); `placebo` permutes the rewards (C9)."""
 
-    default_options: Mapping[str, Any] = {"per_device_train_batch_size": 8, "num_generations": 8, "beta": 0.0}
-
-    def planned_steps(self, task: Task, options: Mapping[str, Any]) -> int:
-        """`max_steps`, else as many as the epochs over the task's prompts take."""
-        if options.get("max_steps", -1) > 0:
-            return int(options["max_steps"])
-        completions = len(task.train) * int(options.get("num_generations", 8)) * int(options.get("num_iterations", 1))
-        batch = int(options.get("per_device_train_batch_size", 8)) * int(options.get("gradient_accumulation_steps", 1))
-        return max(1, math.ceil(completions / batch * options.get("num_train_epochs", 1.0)))
-
-    def resumable_every(self, options: Mapping[str, Any]) -> int:
-        """Generation boundaries: TRL does not save the completions it has in hand."""
-        accumulation = int(options.get("gradient_accumulation_steps", 1))
-        reuse = int(options.get("steps_per_generation", accumulation)) * int(options.get("num_iterations", 1))
-        return max(1, math.ceil(reuse / accumulation))
-
-    def trainer(self, job: StageJob, callback: CouplingCallback) -> Trainer:
-        """TRL's GRPOTrainer over the task's prompts, counting sampled tokens."""
-        from datasets import Dataset
-        from trl import GRPOConfig
-
-        from interlace.stages.grpo import CountingGRPOTrainer, PlaceboGRPOTrainer
-
-        if job.task.reward is None:
-            raise DataError(f"task {job.task.name!r} must have a reward for an rl stage. It has none. Set `reward`.")
-        options = {**self.default_options, "max_completion_length": _completion_limit(job.task), **job.options}
-        planned = self.planned_steps(job.task, options)
-        fields = {**common_arguments(job, planned), "remove_unused_columns": False, **options}
-        fields |= {"max_steps": planned, "bf16": in_bf16(job)}
-        arguments = GRPOConfig(**fields)
-        if arguments.save_steps % self.resumable_every(options):
-            raise RecipeError(
-                f"save_steps must be a multiple of {self.resumable_every(options)} here, where a generation ends. "
-                f"Got {arguments.save_steps}. Change save_steps."
+    def configure(self, request: StageRequest) -> TrainingArguments:
+        """TRL's GRPOConfig; steps are `max_steps`, else as many as the epochs over the task's prompts take."""
+        if request.task.reward is None:
+            raise DataError(
+                f"task {request.task.name!r} must have a reward for an rl stage. It has none. Set `reward`."
             )
-        kind = PlaceboGRPOTrainer if job.placebo else CountingGRPOTrainer
+        longest = {"max_completion_length": completion_limit(request.task, request.options)}
+        options = {**DEFAULTS, **longest, **request.options}
+        planned = _planned_steps(request.task, options)
+        every = _generation_steps(built(GRPOConfig, request.stage, _fields(request, options, planned, 1)))
+        arguments = built(GRPOConfig, request.stage, _fields(request, options, planned, every))
+        if arguments.save_steps % every:
+            raise RecipeError(
+                f"save_steps of stage {request.stage!r} must be a multiple of {every}, where a generation ends. "
+                f"Got {arguments.save_steps}. Change it, or leave it out."
+            )
+        if request.placebo not in (None, "as_configured"):
+            refuse_leaks(arguments)
+        return arguments
+
+    def resumable_every(self, arguments: TrainingArguments) -> int:
+        """Generation boundaries: TRL does not save the completions it has in hand."""
+        return _generation_steps(arguments)
+
+    def trainer(
+        self, request: StageRequest, arguments: TrainingArguments, policy: Policy, callback: CouplingCallback
+    ) -> Trainer:
+        """TRL's GRPOTrainer over the task's prompts, counting sampled tokens."""
+        kind = PlaceboGRPOTrainer if request.placebo else CountingGRPOTrainer
         trainer = kind(
-            model=job.policy.model,
-            reward_funcs=job.task.reward,
+            model=policy.model,
+            reward_funcs=request.task.reward,
             args=arguments,
-            train_dataset=Dataset.from_list(job.task.rl_rows()),
-            processing_class=job.policy.tokenizer,
+            train_dataset=Dataset.from_list(request.task.rl_rows()),
+            processing_class=policy.tokenizer,
             callbacks=[callback],
         )
         trainer.counters = callback.counters
         if isinstance(trainer, PlaceboGRPOTrainer):
-            trainer.configure_placebo(str(job.placebo), job.seed)
-        return finished(trainer, job)
+            trainer.placebo_mode, trainer.placebo_seed = str(request.placebo), request.seed
+        return quieted(trainer)
 
-    def reconcile(self, trainer: Trainer, job: StageJob) -> None:
+    def reconcile(self, trainer: Trainer, request: StageRequest, policy: Policy) -> dict[str, Any] | None:
         """None: a GRPO trainer has no SFT loss of its own."""
-        return
+        return None
 
 
-def _completion_limit(task: Task) -> int:
-    """How long a completion may be where the recipe does not say: the task's own limit, else TRL's 256 tokens."""
-    return task.max_response_tokens or 256
+def _planned_steps(task: Task, options: Mapping[str, Any]) -> int:
+    if options.get("max_steps", -1) > 0:
+        return int(options["max_steps"])
+    completions = len(task.train) * options["num_generations"] * options.get("num_iterations", 1)
+    batch = options["per_device_train_batch_size"] * options.get("gradient_accumulation_steps", 1)
+    return max(1, math.ceil(completions / batch * options.get("num_train_epochs", 1.0)))
+
+
+def _fields(request: StageRequest, options: Mapping[str, Any], planned: int, save_every: int) -> dict[str, Any]:
+    fields = {**common_options(request, planned, save_every), "remove_unused_columns": False, **options}
+    return fields | {"max_steps": planned, "bf16": request.bf16}
+
+
+def _generation_steps(arguments: TrainingArguments) -> int:
+    """Optimizer steps that one batch of generations lasts."""
+    uses = arguments.steps_per_generation * arguments.num_iterations
+    return max(1, math.ceil(uses / arguments.gradient_accumulation_steps))

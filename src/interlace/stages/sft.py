@@ -7,14 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from transformers import Trainer
+from datasets import Dataset
+from transformers import Trainer, TrainingArguments
+from trl import SFTConfig, SFTTrainer
 
 from interlace.callback import CouplingCallback
 from interlace.errors import DataError
-from interlace.policies import encode_responses, response_logprobs
-from interlace.stages.base import StageJob, common_arguments, finished, in_bf16, rows_rng
+from interlace.policies import Policy, encode_responses, response_logprobs
+from interlace.stages.base import StageRequest, built, common_options, quieted
 from interlace.tasks.base import Example, Prompt, Task
+from interlace.tasks.example import completion_for, for_trainer
 
+DEFAULTS: Mapping[str, Any] = {"per_device_train_batch_size": 8, "num_train_epochs": 1.0}
 RECONCILED_ROWS = 64
 TOLERANCE_NATS_PER_TOKEN = 1e-3
 
@@ -22,49 +26,44 @@ TOLERANCE_NATS_PER_TOKEN = 1e-3
 class SftStage:
     """Minimises L_S, the token mean of -log pi over the expert's responses (end-of-sequence included)."""
 
-    default_options: Mapping[str, Any] = {"per_device_train_batch_size": 8, "num_train_epochs": 1.0}
+    def configure(self, request: StageRequest) -> TrainingArguments:
+        """TRL's SFTConfig; steps are `max_steps`, else as many as the epochs over the task's rows take."""
+        if not any(example.responses for example in request.task.train):
+            raise DataError(
+                f"task {request.task.name!r} must have expert responses for sft. It has none. Set `completion`."
+            )
+        options = {**DEFAULTS, **request.options}
+        planned = _planned_steps(request.task, options)
+        fields = {**common_options(request, planned), "include_num_input_tokens_seen": "non_padding", **options}
+        fields |= {"max_steps": planned, "bf16": request.bf16, "per_device_eval_batch_size": RECONCILED_ROWS}
+        return built(SFTConfig, request.stage, fields)
 
-    def planned_steps(self, task: Task, options: Mapping[str, Any]) -> int:
-        """`max_steps`, else as many as the epochs over the task's rows take."""
-        if options.get("max_steps", -1) > 0:
-            return int(options["max_steps"])
-        batches = math.ceil(len(task.train) / _batch(options))
-        return max(1, math.ceil(batches * options.get("num_train_epochs", 1.0)))
-
-    def resumable_every(self, options: Mapping[str, Any]) -> int:
+    def resumable_every(self, arguments: TrainingArguments) -> int:
         """Every step."""
         return 1
 
-    def trainer(self, job: StageJob, callback: CouplingCallback) -> Trainer:
+    def trainer(
+        self, request: StageRequest, arguments: TrainingArguments, policy: Policy, callback: CouplingCallback
+    ) -> Trainer:
         """TRL's SFTTrainer over rows drawn from the expert."""
-        from datasets import Dataset
-        from trl import SFTConfig, SFTTrainer
-
-        options = {**self.default_options, **job.options}
-        planned = self.planned_steps(job.task, options)
-        count = planned * _batch(options) if job.task.fresh_draws else None
-        rows = job.task.sft_rows(rows_rng(job), count)
-        fields = {**common_arguments(job, planned), "include_num_input_tokens_seen": "non_padding", **options}
-        fields |= {"max_steps": planned, "bf16": in_bf16(job), "per_device_eval_batch_size": RECONCILED_ROWS}
-        arguments = SFTConfig(**fields)
-        _refuse_long_rows(job, rows, arguments.max_length)
+        _refuse_long_rows(request.task, policy, arguments.max_length)
+        batch = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
+        count = arguments.max_steps * batch if request.task.fresh_draws else None
         trainer = SFTTrainer(
-            job.policy.model,
+            policy.model,
             args=arguments,
-            train_dataset=Dataset.from_list(rows),
-            eval_dataset=Dataset.from_list([_row(prompt, text) for prompt, text in _reconciled_pairs(job.task)]),
-            processing_class=job.policy.tokenizer,
+            train_dataset=Dataset.from_list(request.task.sft_rows(request.rows_rng(), count)),
+            eval_dataset=Dataset.from_list([_row(*pair) for pair in _reconciled_pairs(request.task)]),
+            processing_class=policy.tokenizer,
             callbacks=[callback],
         )
-        return finished(trainer, job)
+        return quieted(trainer)
 
-    def reconcile(self, trainer: Trainer, job: StageJob) -> dict[str, Any]:
+    def reconcile(self, trainer: Trainer, request: StageRequest, policy: Policy) -> dict[str, Any] | None:
         """The trainer's evaluation loss and ours over the same held-out rows, nats a token."""
         theirs = float(trainer.evaluate()["eval_loss"])
-        pairs = _reconciled_pairs(job.task)
-        logprobs = response_logprobs(
-            job.policy, encode_responses(job.policy.tokenizer, pairs, job.policy.context_tokens)
-        )
+        pairs = _reconciled_pairs(request.task)
+        logprobs = response_logprobs(policy, encode_responses(policy.tokenizer, pairs, policy.context_tokens))
         ours = -float(np.concatenate(logprobs).mean())
         return {
             "ours": ours,
@@ -73,16 +72,20 @@ class SftStage:
             "tolerance": TOLERANCE_NATS_PER_TOKEN,
             "agrees": bool(abs(ours - theirs) <= TOLERANCE_NATS_PER_TOKEN),
             "rows": len(pairs),
-            **_conventions(job),
+            **_conventions(request.task, policy),
         }
 
 
-def _batch(options: Mapping[str, Any]) -> int:
-    return int(options.get("per_device_train_batch_size", 8)) * int(options.get("gradient_accumulation_steps", 1))
+def _planned_steps(task: Task, options: Mapping[str, Any]) -> int:
+    if options.get("max_steps", -1) > 0:
+        return int(options["max_steps"])
+    batch = options["per_device_train_batch_size"] * options.get("gradient_accumulation_steps", 1)
+    rows = sum(example.num_rows for example in task.train)
+    return max(1, math.ceil(math.ceil(rows / batch) * options["num_train_epochs"]))
 
 
 def _reconciled_pairs(task: Task) -> list[tuple[Prompt, str]]:
-    """One expert response each of the first held-out examples."""
+    """The likeliest expert response of each of the first held-out examples."""
     return [(example.prompt, _likeliest(example)) for example in task.heldout[:RECONCILED_ROWS]]
 
 
@@ -91,30 +94,32 @@ def _likeliest(example: Example) -> str:
 
 
 def _row(prompt: Prompt, text: str) -> dict[str, Any]:
-    if isinstance(prompt, str):
-        return {"prompt": prompt, "completion": text}
-    return {"prompt": list(prompt), "completion": [{"role": "assistant", "content": text}]}
+    return {"prompt": for_trainer(prompt), "completion": completion_for(prompt, text)}
 
 
-def _conventions(job: StageJob) -> dict[str, str]:
-    chat = not isinstance(job.task.heldout[0].prompt, str)
+def _conventions(task: Task, policy: Policy) -> dict[str, str]:
+    chat = not isinstance(task.heldout[0].prompt, str)
     return {
         "template": "the model's chat template" if chat else "none: plain text",
-        "eos": f"{job.policy.tokenizer.eos_token} counted as the response's last token",
+        "eos": f"{policy.tokenizer.eos_token} counted as the response's last token",
         "mask": "prompt tokens are masked",
-        "dtype": f"weights {job.policy.model.dtype}, forward {job.policy.autocast or job.policy.model.dtype}",
+        "dtype": f"weights {policy.model.dtype}, forward {policy.autocast or policy.model.dtype}",
     }
 
 
-def _refuse_long_rows(job: StageJob, rows: list[dict[str, Any]], max_length: int | None) -> None:
+def _refuse_long_rows(task: Task, policy: Policy, max_length: int | None) -> None:
     """Raise DataError for a training row that TRL would cut off: an expert response that does not fit the context.
 
-    Only rows with more characters than the limit has tokens can be too long, so only those are encoded.
+    A text has at most as many tokens as bytes, beside what a chat template adds; only rows that could be too long by
+    that bound are encoded.
     """
-    limit = min(max_length or job.policy.context_tokens, job.policy.context_tokens)
-    for example in job.task.train:
-        for response in example.responses:
-            if len(str(example.prompt)) + len(response.text) >= limit:
-                encode_responses(job.policy.tokenizer, [(example.prompt, response.text)], limit)
-    if not rows:
-        raise DataError(f"task {job.task.name!r} must have training rows. It has none. Check its options.")
+    limit = min(max_length or policy.context_tokens, policy.context_tokens)
+    pairs = [(example.prompt, response.text) for example in task.train for response in example.responses]
+    (first,) = encode_responses(policy.tokenizer, pairs[:1], policy.context_tokens)
+    added = max(0, first.num_tokens - _num_bytes(*pairs[0])) + 16
+    encode_responses(policy.tokenizer, [pair for pair in pairs if _num_bytes(*pair) + added > limit], limit)
+
+
+def _num_bytes(prompt: Prompt, text: str) -> int:
+    messages = [prompt] if isinstance(prompt, str) else [message["content"] for message in prompt]
+    return sum(len(part.encode()) for part in (*messages, text))

@@ -25,7 +25,12 @@ figures in their range."""
 
 
 def prompt_weights(rng: np.random.Generator, num_prompts: int, resamples: int) -> Float[np.ndarray, "resample prompt"]:
-    """How much each prompt counts in each resample: drawn with replacement, rows sum to 1. 8 bytes an entry."""
+    """How much each prompt counts in each resample: drawn with replacement, rows sum to 1. 8 bytes an entry.
+
+    Without prompts the rows are empty.
+    """
+    if num_prompts == 0:
+        return np.zeros((resamples, 0))
     counts = rng.multinomial(num_prompts, np.full(num_prompts, 1.0 / num_prompts), size=resamples)
     return counts / num_prompts
 

@@ -76,7 +76,10 @@ def paired_change(
     weights: Float[np.ndarray, "prompt"] | None = None,
     level: float = LEVEL,
 ) -> Figure:
-    """Mean of `after` - `before` over the same prompts: positive means a rise."""
+    """Mean of `after` - `before` over the same prompts: positive means a rise.
+
+    Student t for bounded values too (rewards): a difference lies inside its range, not near an end as a level may.
+    """
     with np.errstate(invalid="ignore"):  # inf - inf: counted as not finite
         change = after - before
     return mean_interval(change, unit=unit, weights=weights, method="paired Student t over prompts", level=level)
@@ -119,19 +122,23 @@ def rate_interval(successes: int, trials: int, *, unit: str = "fraction", level:
     """Wilson interval of a rate: `successes` among `trials` independent units; right at 0 and at 1 too.
 
     >>> print(rate_interval(0, 10))
-    0.000 [0.000, 0.278] fraction
+    0.00 [0.00, 0.28] fraction
     """
     if not 0 <= successes <= trials:
         raise ValueError(f"successes must lie in [0, trials]. Got {successes} of {trials}.")
     if trials == 0:
         return Unresolved("no trials")
     rate = successes / trials
-    z_squared = float(special.ndtri(0.5 + level / 2)) ** 2
-    centre = (rate + z_squared / (2 * trials)) / (1 + z_squared / trials)
-    spread = rate * (1 - rate) / trials + z_squared / (4 * trials**2)
-    half = math.sqrt(z_squared * spread) / (1 + z_squared / trials)
-    lower, upper = min(rate, max(0.0, centre - half)), max(rate, min(1.0, centre + half))
+    lower, upper = wilson_ends(rate, trials, float(special.ndtri(0.5 + level / 2)))
     return Estimate(rate, lower, upper, level, trials, "Wilson", unit)
+
+
+def wilson_ends(rate: float, trials: float, quantile: float) -> tuple[float, float]:
+    """The least and greatest p in [0, 1] with abs(`rate` - p) <= `quantile` sqrt(p (1 - p) / `trials`)."""
+    share = quantile**2 / trials
+    centre = (rate + share / 2) / (1 + share)
+    half = math.sqrt(share * (rate * (1 - rate) + share / 4)) / (1 + share)
+    return min(rate, max(0.0, centre - half)), max(rate, min(1.0, centre + half))
 
 
 def seed_interval(values: Sequence[float], *, unit: str, level: float = LEVEL) -> Figure:

@@ -15,6 +15,8 @@ from interlace.store.scores import write_heldout, write_scores
 
 SAMPLES, STAGES, EVENTS, MANIFEST = "samples", "stages", "events.jsonl", "manifest.json"
 RECIPE, RESOLVED = "recipe.yaml", "resolved.yaml"
+PLANNED = {RECIPE, RESOLVED, EVENTS}
+"""What may lie in a folder before a run is begun in it."""
 
 
 class RunStore:
@@ -66,23 +68,23 @@ class RunStore:
 
 
 def refuse_foreign(folder: Path, resolved: str) -> None:
-    """A folder is continued only if it holds this very recipe; any other content is refused, never overwritten.
+    """A folder that a run was begun in is continued only by this very recipe; other files are never overwritten.
 
-    Raises RunFolderError naming the first line that differs.
+    A folder that was only planned in (`--dry-run` leaves a resolved recipe) is free. Raises RunFolderError naming the
+    first line that differs.
     """
     if not folder.exists():
         return
     if not folder.is_dir():
         raise RunFolderError(f"{folder} must be a folder. Got a file. Choose another --out.")
-    kept = folder / RESOLVED
-    if kept.exists():
-        difference = first_difference(kept.read_text(encoding="utf-8"), resolved)
+    if (folder / MANIFEST).exists():
+        difference = first_difference((folder / RESOLVED).read_text(encoding="utf-8"), resolved)
         if difference:
             raise RunFolderError(
                 f"{folder} must hold a run of this recipe. It holds another: {difference}. "
                 "Choose another --out, or --fresh for a new folder beside it."
             )
-    elif any(folder.iterdir()):
+    elif {item.name for item in folder.iterdir()} - PLANNED:
         raise RunFolderError(f"{folder} must be empty or a run folder. It holds other files. Choose another --out.")
 
 

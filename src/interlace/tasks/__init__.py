@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from interlace.errors import RecipeError, unknown_name
-from interlace.rewards.options import Options, parse_options
+from interlace.options import Options, parse_options
 from interlace.tasks.addition import AdditionOptions, build_addition
 from interlace.tasks.base import Example, ExpertResponse, Prompt, Task
 from interlace.tasks.files import FilesOptions, build_files
+from interlace.tasks.given import GivenOptions, build_given
 from interlace.tasks.tables import FORMATS
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "TaskKind",
     "build_task",
     "task_options",
+    "is_data_file",
+    "written_out",
 ]
 
 
@@ -56,18 +59,25 @@ TASKS: dict[str, TaskKind] = {
         options=FilesOptions,
         build=build_files,
     ),
+    "given": TaskKind(
+        name="given",
+        sentence="A task made in Python and handed over: interlace.run(recipe, tasks={name: task}).",
+        source="your program",
+        cost="none",
+        options=GivenOptions,
+        build=build_given,
+    ),
 }
 
 
 def task_options(name: str, config: str | Mapping[str, Any]) -> tuple[TaskKind, Options]:
     """The kind and the validated options that `config` asks for, nothing read or built yet.
 
-    `config` is a mapping of `kind` and options; or the name of a kind; or the path of a file, which is short for
-    ``{"kind": "files", "path": path}``.
+    `config` is a mapping of `kind` and options, or what is short for one (see `written_out`).
 
     Raises RecipeError for an unknown kind or option, or a value out of range.
     """
-    options = _expanded(config) if isinstance(config, str) else dict(config)
+    options = written_out(config) if isinstance(config, str) else dict(config)
     kind = options.pop("kind", None)
     if not isinstance(kind, str):
         raise RecipeError(f"task {name!r} must have a kind. Got {config!r}. Add kind: {' | '.join(TASKS)}.")
@@ -89,6 +99,15 @@ def build_task(name: str, config: str | Mapping[str, Any], seed: int) -> Task:
     return kind.build(name, options, seed)
 
 
-def _expanded(short: str) -> dict[str, Any]:
-    is_path = short not in TASKS and (short.lower().endswith(tuple(FORMATS)) or "/" in short)
-    return {"kind": "files", "path": short} if is_path else {"kind": short}
+def written_out(short: str) -> dict[str, Any]:
+    """The config that one word stands for: a data file's rows, or a kind with its defaults.
+
+    >>> written_out("data/rows.csv"), written_out("addition")
+    ({'kind': 'files', 'path': 'data/rows.csv'}, {'kind': 'addition'})
+    """
+    return {"kind": "files", "path": short} if is_data_file(short) else {"kind": short}
+
+
+def is_data_file(word: str) -> bool:
+    """Whether `word` can only be the path of a data file: it has a slash, or the suffix of a format that is read."""
+    return "/" in word or word.lower().endswith(tuple(FORMATS))

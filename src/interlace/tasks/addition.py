@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Int
 from pydantic import Field, model_validator
 
+from interlace.options import Options
 from interlace.rewards import build_reward
-from interlace.rewards.options import Options
 from interlace.tasks.base import Task
 from interlace.tasks.rows import Row, build_examples
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import Field
 
-from interlace.rewards.options import Options
+from interlace.options import Options
 from interlace.tasks.records import Record
 from interlace.tasks.template import as_text
 

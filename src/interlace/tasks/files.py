@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from interlace.errors import DataError
+from interlace.options import Options
 from interlace.rewards import Reward, build_reward
-from interlace.rewards.options import Options
 from interlace.tasks.base import IN_HELDOUT, Task
 from interlace.tasks.chat import as_chat, read_completion, read_prompt, split_conversation
 from interlace.tasks.example import Prompt, prompt_texts

@@ -13,6 +13,7 @@ from interlace.analysis.summary import HOLDS, NOT_RESOLVED, OUTSIDE, Verdict
 from interlace.analysis.verdicts.judgement import SMALL, Judgement, off_path_condition
 from interlace.analysis.words import signed
 from interlace.estimate import Estimate, Figure
+from interlace.wording import number
 
 LAW = "C7"
 CLOSE = 0.1
@@ -26,7 +27,7 @@ def verdicts(passage: Passage) -> tuple[Verdict, ...]:
     measurement = passage.loss_change(0, -1)
     error = trapezoid_error(passage)
     judgement = _judge(difference, error, predicted_size(passage))
-    spacing = "not known (too few measured steps)" if error is None else f"about {error:.3f} nats/response"
+    spacing = "not known (too few measured steps)" if error is None else f"about {number(error)} nats/response"
     return (
         Verdict(
             law=LAW,

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from interlace.estimate import Estimate, Figure
-from interlace.report.formatting import Number, figure_text
+from interlace.estimate import Estimate, Figure, figure_text
+from interlace.wording import Number
 
 Spec = dict[str, Any]
 

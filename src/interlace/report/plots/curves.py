@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from interlace.analysis.summary import Landmarks, RunSummary
-from interlace.estimate import Estimate
+from interlace.estimate import Estimate, value_text
 from interlace.measurement import AVERAGED, RAW
-from interlace.report.formatting import number, shorten, value_text, weights_name
+from interlace.report.formatting import shorten, weights_name
 from interlace.report.plots.base import (
     NORMAL,
     TITLE_SHIFT,
@@ -25,6 +25,7 @@ from interlace.report.plots.base import (
     value_of,
 )
 from interlace.report.plots.pipeline import Placed, curve_of, extent, figures_of, place, since_rl, tasks, title_of
+from interlace.wording import number
 
 LOSS, REWARD = "sft_loss", "reward"
 PANELS = {LOSS: ("y", "@sft", [0.55, 1.0]), REWARD: ("y2", "@rl", [0.0, 0.41])}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from interlace.analysis.summary import Curve, RunSummary, StageSummary
+from interlace.analysis.summary import PREDICTED, Curve, RunSummary, StageSummary
 from interlace.estimate import Estimate, Figure
 from interlace.measurement import AVERAGED, LINE, RAW
+from interlace.report.formatting import shorten
+from interlace.report.plots.base import plot_text
 
 RL = "rl"
 
@@ -33,6 +35,11 @@ class Placed:
 def stage_colour(kind: str) -> str:
     """The colour's name of a kind of stage."""
     return "@rl" if kind == RL else "@sft"
+
+
+def stage_label(stage: StageSummary) -> str:
+    """A stage's name for a label, fit for plotly; a control is called one."""
+    return plot_text(shorten(stage.name, 16)) + (" (control)" if stage.control else "")
 
 
 def place(summary: RunSummary) -> list[Placed]:
@@ -78,7 +85,7 @@ def extent(placed: Sequence[Placed], task: str, quantity: str) -> list[float]:
     """Every value and interval end that a figure of `task` must have room for."""
     ends: list[float] = []
     for item in placed:
-        for curve in filter(None, (curve_of(item.stage, task, kind) for kind in (RAW, AVERAGED, LINE))):
+        for curve in filter(None, (curve_of(item.stage, task, kind) for kind in (RAW, AVERAGED, LINE, PREDICTED))):
             known = [figure for figure in figures_of(curve, quantity) if isinstance(figure, Estimate)]
             ends += [end for figure in known for end in (figure.lower, figure.value, figure.upper)]
     return ends

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from interlace.analysis.summary import PREDICTED, Curve, RunSummary
-from interlace.estimate import Estimate
+from interlace.estimate import Estimate, value_text
 from interlace.measurement import AVERAGED, LINE, RAW
-from interlace.report.formatting import Number, shorten, value_text, weights_name
+from interlace.report.formatting import shorten, weights_name
 from interlace.report.plots.base import (
     NORMAL,
     TITLE_SHIFT,
@@ -24,7 +24,8 @@ from interlace.report.plots.base import (
     tips,
     value_of,
 )
-from interlace.report.plots.pipeline import RL, Placed, curve_of, extent, place, since_rl, tasks, title_of
+from interlace.report.plots.pipeline import RL, Placed, curve_of, extent, place, since_rl, stage_label, tasks, title_of
+from interlace.wording import Number
 
 STROKES = {
     RAW: ("@rl", "solid", "circle"),
@@ -151,7 +152,7 @@ def _end_labels(item: Placed, kind: str, curve: Curve) -> list[Spec]:
     if not points:
         return []
     starts, ends = (_is_drawn(curve, at) for at in (0, -1))
-    name = plot_text(shorten(item.stage.name, 16))
+    name = stage_label(item.stage)
     if item.stage.kind != RL:
         return [_end_note(points, f"{name} ends", "@sft")] if ends else []
     colour = STROKES[kind][0]

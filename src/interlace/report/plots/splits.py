@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from interlace.analysis.summary import RunSummary, Split, StageSummary
-from interlace.estimate import Estimate, Figure, Unresolved
-from interlace.report.formatting import figure_text, shorten, weights_name
+from interlace.estimate import Estimate, Figure, Unresolved, figure_text
+from interlace.report.formatting import shorten, weights_name
 from interlace.report.plots.base import (
     Chart,
     Spec,

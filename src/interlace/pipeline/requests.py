@@ -1,0 +1,70 @@
+"""What a recipe asks of each stage, checked as a whole before a run folder is taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
+
+from interlace.errors import RecipeError
+from interlace.pipeline.weights import EMBEDDED
+from interlace.policies import encode_responses, source_of
+from interlace.policies.embedded import character_tokenizer, embedded_config
+from interlace.recipe import Recipe, StageConfig
+from interlace.stages import load_stage
+from interlace.stages.base import StageRequest
+from interlace.store.run_store import STAGES
+from interlace.tasks.base import Task
+
+
+def stage_folders(recipe: Recipe) -> list[tuple[str, StageConfig]]:
+    """The stages with their folder names: ``01-sft``, ``02-rl`` ..."""
+    return [(f"{number:02d}-{config.name}", config) for number, config in enumerate(recipe.stages, start=1)]
+
+
+def stage_request(stage: str, config: StageConfig, task: Task, run_folder: Path, seed: int, bf16: bool) -> StageRequest:
+    """The request that a stage's config stands for."""
+    folder = run_folder / STAGES / stage
+    return StageRequest(stage, task, config.options, folder, seed, bf16, config.placebo)
+
+
+def refuse_what_cannot_run(recipe: Recipe, tasks: dict[str, Task], run_folder: Path, seed: int) -> None:
+    """Raise for everything that can be known wrong of stages, model and data before anything is written.
+
+    Raises RecipeError for options that TRL or we refuse, DataError for a task that lacks what its stage needs or a
+    held-out response that does not fit the context, MachineError and MissingFileError for a model that is not there. A
+    hub model is not asked for: that needs the network.
+    """
+    for stage, config in stage_folders(recipe):
+        load_stage(config.kind).configure(stage_request(stage, config, tasks[config.task], run_folder, seed, False))
+        _refuse_missing_optimizer(recipe, config)
+    found = _tokenizer_and_config(recipe, tasks)
+    if found is not None:
+        tokenizer, model_config = found
+        limit = int(getattr(model_config, "max_position_embeddings", 2**31))
+        for task in tasks.values():
+            encode_responses(tokenizer, [(e.prompt, r.text) for e in task.heldout for r in e.responses], limit)
+
+
+def _refuse_missing_optimizer(recipe: Recipe, config: StageConfig) -> None:
+    """A stage can take over an optimizer only from a stage's own weights."""
+    name, weights = recipe.start_of(config.name)
+    if not config.fresh_optimizer and (name is None or weights != "raw"):
+        raise RecipeError(
+            f"stage {config.name!r} with fresh_optimizer: false must start from a stage's raw weights. It starts from "
+            f"{'the model' if name is None else 'averaged weights'}. Set start_from, or drop fresh_optimizer."
+        )
+
+
+def _tokenizer_and_config(
+    recipe: Recipe, tasks: dict[str, Task]
+) -> tuple[PreTrainedTokenizerBase, PretrainedConfig] | None:
+    """What says how long a response is and may be; None for a hub model, which is fetched when it is run."""
+    if recipe.model == EMBEDDED:
+        tokenizer = character_tokenizer("".join(task.alphabet for task in tasks.values()))
+        return tokenizer, embedded_config(len(tokenizer), recipe.model_options)
+    source = source_of(recipe.model)
+    if not Path(source).is_dir():
+        return None
+    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    return tokenizer, AutoConfig.from_pretrained(source, trust_remote_code=False)

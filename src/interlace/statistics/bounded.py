@@ -1,0 +1,83 @@
+"""The level of a bounded mean: an interval that stays in its range, and that samples never make certain.
+
+A Student t interval of a 0/1 rate of .98 over 128 prompts covers in 92 % of cases, of a sampled rate of .002 in half to
+nine tenths, and it reaches beyond 1. Levels of reward therefore take the interval below. Differences of reward do not:
+they are paired prompt by prompt and lie far from the ends of their range, where Student t is right.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from scipy import special
+
+from interlace.estimate import Estimate, Figure, Unresolved
+from interlace.statistics.intervals import LEVEL, mean_interval, wilson_ends
+
+PRIOR = 0.1
+"""How much sampled prompts count, in prompts, for the widest scatter that their mean allows: successes that came from
+one prompt or none do not tell how unequal prompts are. Chosen in simulation: coverage is 94 to 99 % from rates of .002
+to .98 over 128 and 512 prompts of 2 to 16 samples, however unequal the prompts; without it, down to 87 %."""
+METHOD = "Wilson over prompts, effective number by their variance"
+
+
+def bounded_mean_interval(
+    values: Float[np.ndarray, "prompt"],
+    low: float,
+    high: float,
+    *,
+    unit: str,
+    is_exact: bool,
+    level: float = LEVEL,
+) -> Figure:
+    """The mean over prompts of values in [`low`, `high`], with Wilson's interval at the effective number of trials.
+
+    That number is (n - 1) m (1 - m) / s^2 with mean m and variance s^2 in units of the range: n - 1 where every prompt
+    is at one end or the other (then it is Wilson's), more where values are smooth (in the middle of the range it
+    becomes the Student t interval). Student's quantile stands in for the normal one.
+
+    `is_exact`: each prompt's value is enumerated. Equal values are then known to be equal, and the interval has no
+    width (`mean_interval`); sampled ones only happened to be (`PRIOR`). Enumerated values of which a handful of prompts
+    carries nearly all are covered less often than `level`.
+
+    Raises ValueError if `low` < `high` does not hold.
+
+    >>> print(bounded_mean_interval(np.zeros(128), 0.0, 1.0, unit="reward units", is_exact=False))
+    0.00 [0.00, 0.03] reward units
+    """
+    if not low < high:
+        raise ValueError(f"low must be less than high. Got [{low}, {high}]. Use mean_interval for a constant.")
+    plain = mean_interval(values, unit=unit, level=level)
+    if isinstance(plain, Unresolved) or (is_exact and plain.lower == plain.upper):
+        return plain
+    count, prior = values.size, 0.0 if is_exact else PRIOR
+    mean = min(1.0, max(0.0, (plain.value - low) / (high - low)))
+    scatter = float(values.var()) * count / (high - low) ** 2
+    trials = (count - 1) * (count * mean * (1.0 - mean) + prior) / (scatter + prior)
+    lower, upper = wilson_ends(mean, trials, float(special.stdtrit(count - 1, 0.5 + level / 2)))
+    ends = low + (high - low) * lower, low + (high - low) * upper
+    return Estimate(plain.value, min(plain.value, ends[0]), max(plain.value, ends[1]), level, count, METHOD, unit)
+
+
+def reward_interval(
+    means: Float[np.ndarray, "prompt"],
+    rewards: Float[np.ndarray, "..."],
+    *,
+    is_exact: bool,
+    unit: str = "reward units",
+    level: float = LEVEL,
+) -> Figure:
+    """A level of reward from each prompt's mean, where `rewards` are all that were enumerated (`is_exact`) or sampled.
+
+    The range is known where rewards are enumerated, and [0, 1] where all sampled ones are 0 or 1. Other sampled rewards
+    have a Student t interval; Unresolved if they are all equal, because that says nothing about the next one.
+    """
+    if is_exact and np.ptp(rewards) > 0.0:
+        return bounded_mean_interval(means, float(rewards.min()), float(rewards.max()), unit=unit, is_exact=True,
+                                     level=level)  # fmt: skip
+    if not is_exact and np.isin(rewards, (0.0, 1.0)).all():
+        return bounded_mean_interval(means, 0.0, 1.0, unit=unit, is_exact=False, level=level)
+    plain = mean_interval(means, unit=unit, level=level)
+    if not is_exact and isinstance(plain, Estimate) and plain.lower == plain.upper:
+        return Unresolved(f"every prompt's sampled reward is {plain.value:.4g}, and the reward's range is not known")
+    return plain

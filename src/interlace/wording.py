@@ -1,0 +1,43 @@
+"""How numbers read: as many digits as their interval deserves, true minus signs, never a bare NaN."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeAlias
+
+Number: TypeAlias = float | int
+"""A number of either kind: types are executed in tests, where an int is no float."""
+
+MINUS = "\u2212"
+
+
+def number(value: Number, decimals: int = 3, signed: bool = False) -> str:
+    """A number with thousands separators and a true minus sign; non-finite ones in words or as infinity.
+
+    What rounds to 0 has no sign.
+
+    >>> number(-1234.5, 1), number(0.3184, 2, signed=True), number(float("nan")), number(-1e-9, signed=True)
+    ('−1,234.5', '+0.32', 'not a number', '0.000')
+    """
+    if math.isnan(value):
+        return "not a number"
+    if math.isinf(value):
+        return "\u221e" if value > 0 else f"{MINUS}\u221e"
+    text = f"{value:{'+' if signed else ''},.{decimals}f}"
+    return text.replace("-", MINUS) if text.strip("+-0.,") else text.lstrip("+-")
+
+
+def decimals_between(lower: Number, upper: Number) -> int:
+    """Decimals worth printing: down to the interval's half width, between 2 and 4; 3 for an exact figure.
+
+    An interval that excludes 0 shows it: its end towards 0 does not round to 0 if 4 decimals can help it.
+
+    >>> decimals_between(0.27, 0.37), decimals_between(-0.051, -0.003)
+    (2, 3)
+    """
+    half_width = (upper - lower) / 2.0
+    if not math.isfinite(half_width) or half_width <= 0.0:
+        return 3
+    from_zero = max(lower, -upper)
+    finest = min(half_width, from_zero) if from_zero > 0.0 else half_width
+    return min(4, max(2, math.ceil(-math.log10(finest))))
