@@ -19,7 +19,7 @@ from interlace.errors import InterlaceError
 from interlace.ledger import estimated_flops
 from interlace.pipeline import EMBEDDED, base_folder, run_folders, stage_folders
 from interlace.pipeline.requests import refuse_what_cannot_run, stage_request
-from interlace.policies import configure_threads, source_of
+from interlace.policies import CoreShare, source_of
 from interlace.policies.embedded import embedded_config
 from interlace.probes.context import MAX_PROMPTS_FOR_DIVERGENCE
 from interlace.recipe import Recipe, StageConfig
@@ -75,7 +75,9 @@ def plan_recipe(recipe: Recipe, out: Path | None = None, fresh: bool = False) ->
 
     Raises what a run would raise about its recipe, data, wheel or folder. A hub model is not fetched.
     """
-    configure_threads(recipe.threads)
+    cores = CoreShare(recipe.threads)
+    cores.settle()
+    cores.close()
     folders = run_folders(recipe, base_folder(recipe, out, fresh))
     tasks = {name: build_task(name, config, recipe.seeds[0]) for name, config in recipe.tasks.items()}
     refuse_what_cannot_run(recipe, tasks, folders[0], recipe.seeds[0])

@@ -11,7 +11,7 @@ from interlace.errors import RunFolderError
 from interlace.observer import Observer
 from interlace.pipeline.requests import stage_folders
 from interlace.pipeline.seed_run import MachineSettings, SeedRun
-from interlace.policies import configure_threads
+from interlace.policies import CoreShare
 from interlace.policies.precision import bfloat16_gains
 from interlace.recipe import Recipe
 from interlace.store.run_store import MANIFEST
@@ -36,12 +36,15 @@ def run_recipe(
     """
     quiet_libraries()
     observer = observer or Observer()
-    machine = MachineSettings(configure_threads(recipe.threads), bfloat16_gains())
+    machine = MachineSettings(CoreShare(recipe.threads), bfloat16_gains())
     base = base_folder(recipe, out, fresh)
     folders = run_folders(recipe, base)
-    with StopRequest().listening() as stop:
-        for seed, folder in zip(recipe.seeds, folders, strict=True):
-            SeedRun(recipe, seed, folder, base, observer, stop, machine, dict(tasks or {})).finish()
+    try:
+        with StopRequest().listening() as stop:
+            for seed, folder in zip(recipe.seeds, folders, strict=True):
+                SeedRun(recipe, seed, folder, base, observer, stop, machine, dict(tasks or {})).finish()
+    finally:
+        machine.cores.close()
     return folders
 
 

@@ -13,6 +13,7 @@ from interlace.observer import Observer
 from interlace.pipeline.requests import refuse_what_cannot_run, stage_folders
 from interlace.pipeline.stage_run import StageRun, refuse_if_stopped
 from interlace.pipeline.weights import Weights
+from interlace.policies import CoreShare
 from interlace.recipe import Recipe, StageConfig
 from interlace.store import RunStore, read_run
 from interlace.store.run_store import read_manifest
@@ -22,9 +23,9 @@ from interlace.tasks.base import Task
 
 @dataclass(frozen=True)
 class MachineSettings:
-    """What the recipe leaves to the machine: torch's threads, and what `bf16: auto` stands for."""
+    """What the recipe leaves to the machine: its cores, shared by the runs on it, and what `bf16: auto` stands for."""
 
-    threads: int
+    cores: CoreShare
     bf16: bool
 
 
@@ -62,6 +63,7 @@ class SeedRun:
     def _stage(
         self, stage: str, config: StageConfig, store: RunStore, tasks: dict[str, Task], weights: Weights
     ) -> None:
+        self.machine.cores.settle()
         run = StageRun(
             self.recipe, self.seed, store, self.base, self.observer, self.stop, tasks, weights, stage, config
         )
@@ -86,7 +88,7 @@ class SeedRun:
     def _manifest(self, tasks: dict[str, Task]) -> dict[str, Any]:
         return run_manifest(self.recipe.name, self.seed) | {
             "dtype": self.recipe.dtype,
-            "threads": self.machine.threads,
+            "threads": self.machine.cores.settle(),
             "bf16_auto": self.machine.bf16,
             "data": {name: task.fingerprint() for name, task in tasks.items()},
             "exclusions": {name: dict(task.exclusions) for name, task in tasks.items()},

@@ -5,13 +5,13 @@ from interlace.policies.loading import load_policy, source_of
 from interlace.policies.policy import Policy
 from interlace.policies.sampling import decode_completion, sample_completions
 from interlace.policies.scoring import response_logprobs, token_distributions
-from interlace.policies.threads import configure_threads
+from interlace.policies.threads import CoreShare
 from interlace.policies.tokenization import EncodedResponse, encode_prompt, encode_responses
 
 __all__ = [
+    "CoreShare",
     "EncodedResponse",
     "Policy",
-    "configure_threads",
     "decode_completion",
     "encode_prompt",
     "encode_responses",
