@@ -57,7 +57,7 @@ def test_it_fits_eighty_columns(summary: RunSummary) -> None:
 
 
 def test_seeds_are_put_together(summary: RunSummary) -> None:
-    assert "Across seeds" not in printed(summary)
+    assert "across seeds" not in printed(summary)
     shown = printed(summary, dataclasses.replace(summary, seed=1))
-    assert "Across seeds" in shown
+    assert "across seeds" in shown
     assert "seed 1" in shown

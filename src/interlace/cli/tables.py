@@ -28,14 +28,15 @@ def print_outcome(outcome: Outcome, json: bool) -> None:
 
 
 def print_summaries(console: Console, summaries: Sequence[RunSummary]) -> None:
-    """One run in full; of several, each in its table and then the table over seeds."""
+    """One run in full; of several, each in its table and then, for each recipe, the table over its seeds."""
     for summary in summaries:
         console.print(run_table(summary), markup=False)
         for sentence in _sentences(summary):
             console.print(sentence, markup=False, soft_wrap=True)
         console.print()
-    if len(summaries) > 1:
-        console.print(seeds_table(across_seeds(list(summaries))), markup=False)
+    over_seeds = across_seeds(list(summaries))
+    for recipe in dict.fromkeys(row.recipe for row in over_seeds):
+        console.print(seeds_table(recipe, [row for row in over_seeds if row.recipe == recipe]), markup=False)
 
 
 def run_table(summary: RunSummary) -> Table:
@@ -81,9 +82,9 @@ def _sentences(summary: RunSummary) -> list[str]:
     return [*stages, *faults, *flags, *advice]
 
 
-def seeds_table(rows: Sequence[ObjectiveChangeAcrossSeeds]) -> Table:
-    """Means over seeds of SFT loss and reward, with intervals over seeds."""
-    table = _table("Across seeds")
+def seeds_table(recipe: str, rows: Sequence[ObjectiveChangeAcrossSeeds]) -> Table:
+    """Means over a recipe's seeds of SFT loss and reward, with intervals over seeds."""
+    table = _table(f"{recipe} across seeds")
     for column in ("stage", "objective", "weights", "before", "after", "change"):
         table.add_column(column, justify="left" if column in ("stage", "objective", "weights") else "right")
     for row in rows:
