@@ -164,7 +164,7 @@ class CouplingCallback(TrainerCallback):
         """Measure the raw weights and, where it is kept, their average."""
         self.instruments.look(self.stage, step, self.policy, self.start)
         if self.averaged is not None:
-            averaged = Policy(self.averaged.model, self.policy.tokenizer, self.policy.autocast)
+            averaged = self.policy.with_model(self.averaged.model)
             self.instruments.look(self.stage, step, averaged, self.start, AVERAGED)
 
     def _affordable(self) -> bool:

@@ -206,6 +206,8 @@ def test_training_with_probes_is_training_without_bit_for_bit(tmp_path: Path) ->
             averaged = AveragedWeights(policy.model, 0.9)
             trainer.add_callback(CouplingCallback("01-sft", instruments, policy, start, 1, averaged=averaged))
         trainer.train()
+        if with_probes:
+            store.close()
         return dict(policy.model.state_dict())
 
     plain, probed = trained(False), trained(True)

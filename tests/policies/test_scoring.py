@@ -12,6 +12,7 @@ from scipy import stats
 from interlace.errors import DataError
 from interlace.policies import EncodedResponse, Policy, encode_prompt, encode_responses, response_logprobs, scoring
 from interlace.policies import sample_completions as sample
+from interlace.policies.policy import independent_copy
 
 
 def naive_logprobs(policy: Policy, item: EncodedResponse) -> np.ndarray:
@@ -49,6 +50,23 @@ def test_looking_leaves_modes_and_random_state_alone(tiny: Policy) -> None:
     assert torch.equal(torch.random.get_rng_state(), before)
     assert tiny.model.training and not tiny.model.model.layers[0].training
     assert tiny.model.model.layers[1].training
+
+
+def test_a_trainers_forward_is_passed_by_and_put_back(tiny: Policy) -> None:
+    """As accelerate's bfloat16 and TRL's chunked loss leave theirs on the model."""
+    encoded = encode_responses(tiny.tokenizer, PAIRS, 64)
+    expected = response_logprobs(tiny, encoded)
+
+    def trainers(*_: object, **__: object) -> None:
+        raise AssertionError("the trainer's forward was used")
+
+    tiny.model.forward = trainers
+    for found, wanted in zip(response_logprobs(tiny, encoded), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    assert tiny.model.forward is trainers
+    np.testing.assert_array_equal(
+        response_logprobs(tiny.with_model(independent_copy(tiny.model)), encoded)[0], expected[0]
+    )
 
 
 def test_completions_follow_the_policy(tiny: Policy) -> None:

@@ -26,8 +26,10 @@ def test_the_environments_threads_or_every_core(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: str, expected: int
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", setting)
-    assert CoreShare(None, tmp_path).settle() == torch.get_num_threads() == expected
-    assert CoreShare(1, tmp_path).settle() == torch.get_num_threads() == 1
+    for threads_asked, threads_given in ((None, expected), (1, 1)):
+        cores = CoreShare(threads_asked, tmp_path)
+        assert cores.settle() == torch.get_num_threads() == threads_given
+        cores.close()
 
 
 def test_runs_share_the_cores_and_give_them_back(tmp_path: Path) -> None:
@@ -39,3 +41,5 @@ def test_runs_share_the_cores_and_give_them_back(tmp_path: Path) -> None:
     for each in others[1:]:
         each.close()
     assert first.settle() == others[0].settle() == 2
+    first.close()
+    others[0].close()

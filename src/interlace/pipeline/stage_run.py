@@ -53,7 +53,7 @@ class StageRun:
         already = checkpoint_step(checkpoint) if checkpoint else 0
         self._announce(arguments.max_steps, already, checkpoint, skipped)
 
-        start = self.weights.load(self.weights.start_of(self.config), self.config)
+        start = self.weights.load(self.weights.start_of(self.config))
         policy = start.with_model(independent_copy(start.model))
         callback = self._callback(policy, start, kind.resumable_every(arguments))
         if checkpoint is not None:
@@ -136,7 +136,7 @@ class StageRun:
     def _train(self, trainer: Trainer, policy: Policy, checkpoint: Path | None, already: int, planned: int) -> None:
         """Do the steps that are left; a stage whose last checkpoint is whole only has its end still to measure."""
         if checkpoint is not None and already >= planned:
-            policy.model.load_state_dict(self.weights.load(checkpoint, self.config).model.state_dict())
+            policy.model.load_state_dict(self.weights.load(checkpoint).model.state_dict())
             trainer.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
             return
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from interlace.errors import RecipeError, RunFolderError
 from interlace.policies import Policy, load_policy, make_embedded, source_of
 from interlace.policies.device import training_device
@@ -28,14 +26,14 @@ class Weights:
     tasks: dict[str, Task]
     bf16_auto: bool
 
-    def load(self, source: str | Path, config: StageConfig) -> Policy:
-        """The policy in `source`, with forwards in the stage's precision."""
-        policy = load_policy(str(source), self.recipe.dtype, torch.bfloat16 if self.in_bf16(config) else None)
+    def load(self, source: str | Path) -> Policy:
+        """The policy in `source`, on the device that the trainer takes."""
+        policy = load_policy(str(source), self.recipe.dtype)
         policy.model.to(training_device())
         return policy
 
     def in_bf16(self, config: StageConfig) -> bool:
-        """Whether the stage's forwards run in bfloat16."""
+        """Whether the stage's trainer runs its forwards in bfloat16; measurements never do."""
         bf16 = config.options.get("bf16", False)
         return self.bf16_auto if bf16 == "auto" else bool(bf16)
 

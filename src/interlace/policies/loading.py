@@ -39,7 +39,7 @@ def _is_local(model: str) -> bool:
     return model.startswith((".", "/", "~")) or "/" in rest or (bool(slash) and Path(first).is_dir())
 
 
-def load_policy(source: str, dtype: str = "float32", autocast: torch.dtype | None = None) -> Policy:
+def load_policy(source: str, dtype: str = "float32") -> Policy:
     """The policy in `source` (a folder or hub id) with weights of `dtype`.
 
     Raises ModelError if the model needs code of its own, has no safetensors, or has no end-of-sequence token.
@@ -61,7 +61,7 @@ def load_policy(source: str, dtype: str = "float32", autocast: torch.dtype | Non
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "left"
-    return Policy(model, tokenizer, autocast)
+    return Policy(model, tokenizer)
 
 
 def _first_line(error: Exception) -> str:

@@ -25,11 +25,10 @@ def independent_copy(model: PreTrainedModel) -> PreTrainedModel:
 
 @dataclass(frozen=True)
 class Policy:
-    """A model and its tokenizer. `autocast` is the dtype that forwards run in (None: the weights' own)."""
+    """A model and its tokenizer."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    autocast: torch.dtype | None = None
 
     @property
     def pad_id(self) -> int:
@@ -52,19 +51,24 @@ class Policy:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     def with_model(self, model: PreTrainedModel) -> Policy:
-        """The same tokenizer and precision over other weights."""
-        return Policy(model, self.tokenizer, self.autocast)
+        """The same tokenizer over other weights."""
+        return Policy(model, self.tokenizer)
 
     @contextmanager
     def observed(self) -> Iterator[PreTrainedModel]:
-        """The model for looking only: evaluation mode, no gradient, the recorded precision; every module's mode is
-        restored afterwards, so a measurement leaves no trace in training."""
+        """The model for looking only: evaluation mode, no gradient, and its own forward in its weights' precision.
+
+        Every module's mode, and the forward that a trainer may have put in its place (in bfloat16, say, which reads the
+        SFT loss of the 135M model up to 0.2 nats wrong), are restored afterwards: a look leaves no trace in training.
+        """
         training = [module for module in self.model.modules() if module.training]
+        trainers_forward = self.model.__dict__.pop("forward", None)
         self.model.eval()
-        device = self.model.device.type
         try:
-            with torch.no_grad(), torch.autocast(device, dtype=self.autocast, enabled=self.autocast is not None):
+            with torch.no_grad():
                 yield self.model
         finally:
             for module in training:
                 module.training = True
+            if trainers_forward is not None:
+                self.model.__dict__["forward"] = trainers_forward

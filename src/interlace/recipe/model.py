@@ -117,7 +117,7 @@ class Recipe(Options):
     model_options: dict[str, Any] = Field(default_factory=dict)
     """Sizes of the embedded model in Qwen3Config's names, such as `hidden_size: 128`."""
     dtype: Literal["float32", "bfloat16", "float16", "float64"] = "float32"
-    """Of the weights. In a stage with TRL's `bf16: true` (or `auto`) forwards run in bfloat16, measurements too."""
+    """Of the weights, and of every measurement; TRL's `bf16: true` (or `auto`) is about a trainer's forwards."""
     threads: int | None = Field(default=None, ge=1)
     """Torch's threads; null: OMP_NUM_THREADS if set, else every core."""
     tasks: dict[Name, dict[str, Any]] = Field(min_length=1)

@@ -21,8 +21,8 @@ from interlace.tasks.base import Task
 class StageRequest:
     """What a recipe asks of a stage, before anything is loaded.
 
-    `options` are TRL's; `folder` is where checkpoints will go; `placebo` is a mode of C9; `bf16` says whether forwards
-    run in bfloat16, in training as in measurement.
+    `options` are TRL's; `folder` is where checkpoints will go; `placebo` is a mode of C9; `bf16` says whether the
+    trainer's forwards run in bfloat16.
     """
 
     stage: str
