@@ -99,6 +99,7 @@ def report_on(folders: Sequence[Path], out: Path | None = None) -> Outcome:
     summaries = [summarise_record(record) for record in records]
     around = folders[0] if len(folders) == 1 else folders[0].parent
     path = out or around / REPORT
+    path = path / REPORT if path.is_dir() else path
     write(list(zip(records, summaries, strict=True)), path)
     return Outcome(tuple(record.folder for record in records), tuple(summaries), path)
 

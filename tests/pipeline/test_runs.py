@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from trl import SFTConfig, SFTTrainer
 
 from interlace.callback import CouplingCallback
 from interlace.dry_run import plan_recipe
-from interlace.errors import Interrupted, RecipeError, RunFolderError
+from interlace.errors import DataError, Interrupted, RecipeError, RunFolderError
 from interlace.estimate import Estimate, Figure
 from interlace.measurement import AVERAGED, LINE, RAW, Point
 from interlace.observer import Observer
@@ -274,13 +275,18 @@ def test_a_task_without_an_expert_and_one_without_a_reward(tmp_path: Path) -> No
     ("stage", "message"),
     [
         ({"rl": {"task": "sums", "max_steps": 2, "num_generations": 7}}, "must have options that TRL accepts"),
+        (
+            {"sft": {"task": "sums", "max_steps": 2, "learning_rate": math.nan}},
+            "learning_rate of stage .* must be",
+        ),
+        ({"sft": {"task": "sums", "max_steps": 2, "max_length": 5}}, "must fit the context of 5 tokens"),
         ({"rl": {"task": "sums", "max_steps": 2, "beta": 0.1, "placebo": "strict"}}, "placebo: strict needs `beta`"),
         ({"rl": {"task": "sums", "max_steps": 4, "num_iterations": 2, "save_steps": 3}}, "must be a multiple of 2"),
     ],
 )
 def test_what_cannot_run_is_said_before_anything_is_written(tmp_path: Path, stage: dict, message: str) -> None:
     first = {"sft": {"task": "sums", "max_steps": 2, "per_device_train_batch_size": 8}}
-    with pytest.raises(RecipeError, match=message):
+    with pytest.raises((RecipeError, DataError), match=message):
         run_recipe(recipe(stages=[first, stage]), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -92,3 +92,11 @@ def test_a_coroutine_function_is_refused():
 
     with pytest.raises(DataError, match=r"reward 'later' must be a plain function\. Got a coroutine function\."):
         checked(later)
+
+
+def test_a_reward_that_raises_is_named() -> None:
+    def boom(completions, **_):
+        return {}["mycol"]
+
+    with pytest.raises(DataError, match="reward 'boom' must score 1 completions. It raised KeyError: 'mycol'"):
+        checked(boom)(["p"], ["c"])

@@ -58,6 +58,9 @@ def main() -> None:
         sys.exit(stop.exit_code)
     except InterlaceError as error:
         _fail(str(error), error.exit_code)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"files and folders must be readable and writable. {where}{error.strerror or error}. Check the path.", 3)
     except Exception as error:  # noqa: BLE001 -- the last resort: nothing reaches a user as a bare traceback
         again = shlex.join(["interlace", "--debug", *(item for item in sys.argv[1:] if item != "--debug")])
         _fail(f"interlace failed: {type(error).__name__}: {error}. For the traceback: {again}", 1)

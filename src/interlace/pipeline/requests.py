@@ -8,7 +8,7 @@ from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrained
 
 from interlace.errors import RecipeError
 from interlace.pipeline.weights import EMBEDDED
-from interlace.policies import encode_responses, source_of
+from interlace.policies import refuse_long_responses, source_of
 from interlace.policies.embedded import character_tokenizer, embedded_config
 from interlace.recipe import Recipe, StageConfig
 from interlace.stages import load_stage
@@ -31,19 +31,24 @@ def stage_request(stage: str, config: StageConfig, task: Task, run_folder: Path,
 def refuse_what_cannot_run(recipe: Recipe, tasks: dict[str, Task], run_folder: Path, seed: int) -> None:
     """Raise for everything that can be known wrong of stages, model and data before anything is written.
 
-    Raises RecipeError for options that TRL or we refuse, DataError for a task that lacks what its stage needs or a
-    held-out response that does not fit the context, MachineError and MissingFileError for a model that is not there. A
+    Raises RecipeError for options that TRL or we refuse, DataError for a task that lacks what its stage needs or an
+    expert response that would be cut off, MachineError and MissingFileError for a model that is not there. A
     hub model is not asked for: that needs the network.
     """
+    limits = dict.fromkeys(tasks, 2**31)
     for stage, config in stage_folders(recipe):
-        load_stage(config.kind).configure(stage_request(stage, config, tasks[config.task], run_folder, seed, False))
+        request = stage_request(stage, config, tasks[config.task], run_folder, seed, False)
+        arguments = load_stage(config.kind).configure(request)
         _refuse_missing_optimizer(recipe, config)
+        if config.kind == "sft":
+            limits[config.task] = min(limits[config.task], arguments.max_length or 2**31)
     found = _tokenizer_and_config(recipe, tasks)
     if found is not None:
         tokenizer, model_config = found
-        limit = int(getattr(model_config, "max_position_embeddings", 2**31))
-        for task in tasks.values():
-            encode_responses(tokenizer, [(e.prompt, r.text) for e in task.heldout for r in e.responses], limit)
+        context = int(getattr(model_config, "max_position_embeddings", 2**31))
+        for name, task in tasks.items():
+            pairs = [(e.prompt, r.text) for e in (*task.train, *task.heldout) for r in e.responses]
+            refuse_long_responses(tokenizer, pairs, min(limits[name], context))
 
 
 def _refuse_missing_optimizer(recipe: Recipe, config: StageConfig) -> None:

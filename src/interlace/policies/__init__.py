@@ -6,7 +6,7 @@ from interlace.policies.policy import Policy
 from interlace.policies.sampling import decode_completion, sample_completions
 from interlace.policies.scoring import response_logprobs, token_distributions
 from interlace.policies.threads import CoreShare
-from interlace.policies.tokenization import EncodedResponse, encode_prompt, encode_responses
+from interlace.policies.tokenization import EncodedResponse, encode_prompt, encode_responses, refuse_long_responses
 
 __all__ = [
     "CoreShare",
@@ -17,6 +17,7 @@ __all__ = [
     "encode_responses",
     "load_policy",
     "make_embedded",
+    "refuse_long_responses",
     "response_logprobs",
     "sample_completions",
     "source_of",

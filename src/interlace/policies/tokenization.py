@@ -57,9 +57,29 @@ def encode_responses(
         if item.num_tokens > max_tokens:
             raise DataError(
                 f"prompt and expert response must fit the context of {max_tokens} tokens. Got {item.num_tokens} for "
-                f"prompt {str(prompt)[:60]!r} and response {text[:60]!r}. Exclude long rows or raise max_length."
+                f"prompt {str(prompt)[:60]!r} and response {text[:60]!r}. Exclude long rows "
+                "(`exclude: {max_characters: N}`), or take a longer context (max_length of sft, the model's own)."
             )
     return encoded
+
+
+def refuse_long_responses(
+    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[tuple[Prompt, str]], max_tokens: int
+) -> None:
+    """Raise DataError for the first pair that is longer than `max_tokens`, encoding only those that could be.
+
+    A text has at most as many tokens as bytes, beside what a chat template adds.
+    """
+    if not pairs:
+        return
+    first = encode_response(tokenizer, *pairs[0])
+    added = max(0, first.num_tokens - _num_bytes(*pairs[0])) + 16
+    encode_responses(tokenizer, [pair for pair in pairs if _num_bytes(*pair) + added > max_tokens], max_tokens)
+
+
+def _num_bytes(prompt: Prompt, text: str) -> int:
+    messages = [prompt] if isinstance(prompt, str) else [message["content"] for message in prompt]
+    return sum(len(part.encode()) for part in (*messages, text))
 
 
 def _whole_ids(tokenizer: PreTrainedTokenizerBase, prompt: Prompt, text: str) -> list[int]:

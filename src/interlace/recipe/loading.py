@@ -15,7 +15,7 @@ from interlace.options import name_from
 from interlace.recipe.messages import problems_at
 from interlace.recipe.model import Recipe
 from interlace.recipe.overrides import apply_overrides
-from interlace.recipe.profiles import apply_profile
+from interlace.recipe.profiles import apply_profile, refuse_overridden
 from interlace.recipe.source import Document, parse_document
 
 SUFFIXES = (".yaml", ".yml")
@@ -46,6 +46,8 @@ def load_recipe(
         with_typed_options,
     )
 
+    if profile is not None:
+        refuse_overridden(profile, overrides)
     document = apply_overrides(_document(recipe), tuple(overrides))
     _hand_over(document, given)
     if seeds is not None:

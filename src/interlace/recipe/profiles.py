@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from interlace.errors import RecipeError, unknown_name
 from interlace.recipe.model import Recipe, StageConfig
 
 TINY_STEPS, TINY_BATCH, TINY_PROMPTS, TINY_EVERY = 4, 8, 16, 2
+
+SET_BY_PROFILES = ("max_steps", "per_device_train_batch_size", "every", "measure_every", "prompts")
 
 
 def apply_profile(recipe: Recipe, profile: str) -> Recipe:
@@ -17,6 +19,16 @@ def apply_profile(recipe: Recipe, profile: str) -> Recipe:
         raise RecipeError(unknown_name("--profile", profile, PROFILES))
     changed = PROFILES[profile](recipe)
     return changed.model_copy(update={"name": f"{recipe.name}-{profile}"})
+
+
+def refuse_overridden(profile: str, overrides: Sequence[str]) -> None:
+    """Raise RecipeError for an override of what the profile sets itself: one of the two would be ignored."""
+    for override in overrides:
+        key = override.partition("=")[0].rpartition(".")[2]
+        if key in SET_BY_PROFILES:
+            raise RecipeError(
+                f"--set {override} must not stand beside --profile {profile}, which sets {key}. Drop one."
+            )
 
 
 def tiny(recipe: Recipe) -> Recipe:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
-from interlace.errors import DataError
+from interlace.errors import DataError, InterlaceError
 from interlace.options import Options
 
 RewardFunction: TypeAlias = Callable[..., Sequence[float | None]]
@@ -71,7 +71,16 @@ class Reward:
         """One reward a completion. `columns` holds one value a completion under each name."""
         offered = {**_OUTSIDE_TRAINING, **columns, "prompts": prompts, "completions": completions}
         offered["completion_ids"] = completion_ids
-        values = self.function(**_accepted(self.name, self.function, offered))
+        accepted = _accepted(self.name, self.function, offered)
+        try:
+            values = self.function(**accepted)
+        except InterlaceError:
+            raise
+        except Exception as error:  # the user's code: whatever it raises is named as its own
+            raise DataError(
+                f"reward {self.name!r} must score {len(completions)} completions. It raised "
+                f"{type(error).__name__}: {error}. Mend the function."
+            ) from error
         return _numbers(self.name, values, completions)
 
 

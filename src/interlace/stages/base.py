@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,9 +90,14 @@ def common_options(request: StageRequest, planned: int, save_every: int = 1) -> 
 def built(config: type[TrainingArguments], stage: str, fields: Mapping[str, Any]) -> TrainingArguments:
     """TRL's config of `fields`. Raises RecipeError with TRL's own sentence if it refuses them."""
     try:
-        return config(**fields)
+        arguments = config(**fields)
     except (ValueError, TypeError, NotImplementedError) as error:
         raise RecipeError(f"stage {stage!r} must have options that TRL accepts together. It says: {error}") from error
+    if not 0.0 <= arguments.learning_rate < math.inf:
+        raise RecipeError(
+            f"learning_rate of stage {stage!r} must be at least 0 and finite. Got {arguments.learning_rate}. Change it."
+        )
+    return arguments
 
 
 def quieted(trainer: Trainer) -> Trainer:

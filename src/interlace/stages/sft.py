@@ -13,7 +13,7 @@ from trl import SFTConfig, SFTTrainer
 
 from interlace.callback import CouplingCallback
 from interlace.errors import DataError
-from interlace.policies import Policy, encode_responses, response_logprobs
+from interlace.policies import Policy, encode_responses, refuse_long_responses, response_logprobs
 from interlace.stages.base import StageRequest, built, common_options, quieted
 from interlace.tasks.base import Example, Prompt, Task
 from interlace.tasks.example import completion_for, for_trainer
@@ -47,7 +47,9 @@ class SftStage:
         self, request: StageRequest, arguments: TrainingArguments, policy: Policy, callback: CouplingCallback
     ) -> Trainer:
         """TRL's SFTTrainer over rows drawn from the expert."""
-        _refuse_long_rows(request.task, policy, arguments.max_length)
+        pairs = [(example.prompt, response.text) for example in request.task.train for response in example.responses]
+        limit = min(arguments.max_length or policy.context_tokens, policy.context_tokens)
+        refuse_long_responses(policy.tokenizer, pairs, limit)
         batch = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
         count = arguments.max_steps * batch if request.task.fresh_draws else None
         trainer = SFTTrainer(
@@ -107,21 +109,3 @@ def _conventions(request: StageRequest, policy: Policy) -> dict[str, str]:
         "mask": "prompt tokens are masked",
         "dtype": f"weights {policy.model.dtype}; the trainer's forward in {'bfloat16' if request.bf16 else 'the same'}",
     }
-
-
-def _refuse_long_rows(task: Task, policy: Policy, max_length: int | None) -> None:
-    """Raise DataError for a training row that TRL would cut off: an expert response that does not fit the context.
-
-    A text has at most as many tokens as bytes, beside what a chat template adds; only rows that could be too long by
-    that bound are encoded.
-    """
-    limit = min(max_length or policy.context_tokens, policy.context_tokens)
-    pairs = [(example.prompt, response.text) for example in task.train for response in example.responses]
-    (first,) = encode_responses(policy.tokenizer, pairs[:1], policy.context_tokens)
-    added = max(0, first.num_tokens - _num_bytes(*pairs[0])) + 16
-    encode_responses(policy.tokenizer, [pair for pair in pairs if _num_bytes(*pair) + added > limit], limit)
-
-
-def _num_bytes(prompt: Prompt, text: str) -> int:
-    messages = [prompt] if isinstance(prompt, str) else [message["content"] for message in prompt]
-    return sum(len(part.encode()) for part in (*messages, text))

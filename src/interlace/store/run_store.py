@@ -93,11 +93,19 @@ def first_difference(kept: str, asked: str) -> str | None:
     kept_lines, asked_lines = kept.splitlines(), asked.splitlines()
     for old, new in zip(kept_lines, asked_lines, strict=False):
         if old != new:
-            return f"there {old.strip()!r}, here {new.strip()!r}"
+            return f"{_key_above(asked_lines, new)}there {old.strip()!r}, here {new.strip()!r}"
     if len(kept_lines) != len(asked_lines):
         longer, where = (kept_lines, "there") if len(kept_lines) > len(asked_lines) else (asked_lines, "here")
         return f"{longer[min(len(kept_lines), len(asked_lines))].strip()!r} stands only {where}"
     return None
+
+
+def _key_above(lines: list[str], line: str) -> str:
+    """The key whose list `line` is an entry of, with a colon; empty if it has a key of its own."""
+    if not line.strip().startswith("- "):
+        return ""
+    above = [other for other in lines[: lines.index(line)] if not other.strip().startswith("- ")]
+    return f"{above[-1].strip()} " if above else ""
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
