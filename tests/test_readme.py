@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from ruamel.yaml import YAML
 
 import interlace
 from interlace.api import run
 from interlace.cli.app import app
 from interlace.recipe import load_recipe
+from interlace.tasks import build_task
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -25,7 +27,7 @@ def fences(language: str) -> list[str]:
 
 def test_there_are_fences() -> None:
     assert len(fences("python")) >= 3
-    assert len(fences("yaml")) == 1
+    assert len(fences("yaml")) == 2
 
 
 @pytest.mark.parametrize("code", [code for code in fences("python") if "interlace.run(" not in code])
@@ -52,6 +54,15 @@ def test_recipe_resolves(tmp_path: Path) -> None:
     path = tmp_path / "readme.yaml"
     path.write_text(fences("yaml")[0])
     assert [stage.name for stage in load_recipe(path).stages] == ["sft", "rl", "sft-2"]
+
+
+def test_files_task_trains_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"review number {n} is fine,{n % 2}\n" for n in range(40))
+    Path("reviews.csv").write_text("text,label\n" + rows)
+    (config,) = YAML(typ="safe").load(fences("yaml")[1])["tasks"].values()
+    task = build_task("reviews", config, seed=0)
+    assert task.expert_is_known and task.expert_reward == pytest.approx(0.8)
 
 
 def commands() -> list[list[str]]:
