@@ -271,6 +271,15 @@ def test_a_task_without_an_expert_and_one_without_a_reward(tmp_path: Path) -> No
     assert not {("earn", "sft_loss"), ("imitate", "reward")} & measured
 
 
+def test_rl_without_a_signal_says_why_nothing_moved(tmp_path: Path) -> None:
+    rows = [{"prompt": f"{a}+{b}=", "completion": "1"} for a in range(8) for b in range(8)]
+    task = Task.from_rows(rows, lambda completions, **_: [0.0] * len(completions), name="flat", heldout=16)
+    rl = {"task": "flat", "max_steps": 1, "per_device_train_batch_size": 16, "max_completion_length": 3}
+    changed = recipe(tasks={"flat": {"kind": "given"}}, stages=[{"rl": rl}])
+    (stage,) = read_run(run_recipe(changed, tmp_path, tasks={"flat": task})[0]).stages
+    assert any(flag.startswith("no weight moved") for flag in stage.flags)
+
+
 @pytest.mark.parametrize(
     ("stage", "message"),
     [

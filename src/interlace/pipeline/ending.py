@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 
+import torch
 from transformers import Trainer
 
 from interlace.callback import CouplingCallback
@@ -77,9 +78,18 @@ class Ending:
             constant_answer_remark(target, instruments.latest.get((target.task.name, RAW), {}).get("reward"))
             for target in instruments.targets
         ]
+        if self.config.kind == "rl" and self._nothing_moved():
+            remarks.append(
+                "no weight moved: in every group all completions earned the same, so there was nothing to learn from. "
+                "Start from weights that earn reward now and then, or sample larger groups"
+            )
         if thinned:
             remarks.append(f"{thinned} scheduled measurements were left out to keep within measure.overhead")
         return [remark for remark in remarks if remark is not None]
+
+    def _nothing_moved(self) -> bool:
+        start, end = self.callback.start.model.parameters(), self.callback.policy.model.parameters()
+        return all(torch.equal(before, after) for before, after in zip(start, end, strict=True))
 
     def _ledger(self) -> Ledger:
         """What the stage spent, earlier processes included."""
