@@ -172,8 +172,8 @@ def test_a_recipe_may_be_a_mapping_or_a_recipe(write_recipe: WrittenRecipe) -> N
     recipe = load_recipe(tree)
     assert recipe == load_recipe(path)
     assert tree == parse_value(path.read_text()) | {"name": "mini"}
-    again = load_recipe(load_recipe(path), ["stages.rl.max_steps=3"], seeds=[1, 2], profile="tiny")
-    assert (again.name, again.stage("rl").max_steps, again.seeds) == ("mini-tiny", 3, (1, 2))
+    again = load_recipe(load_recipe(path), ["stages.rl.beta=0.1"], seeds=[1, 2], profile="tiny")
+    assert (again.name, again.stage("rl").options["beta"], again.seeds) == ("mini-tiny", 0.1, (1, 2))
     assert again.source == path.read_text()
 
 
