@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, TrainingArguments
 
+from interlace.environment import quiet_libraries
 from interlace.errors import InterlaceError
 from interlace.ledger import estimated_flops
 from interlace.pipeline import EMBEDDED, base_folder, run_folders, stage_folders
@@ -75,6 +76,7 @@ def plan_recipe(recipe: Recipe, out: Path | None = None, fresh: bool = False) ->
 
     Raises what a run would raise about its recipe, data, wheel or folder. A hub model is not fetched.
     """
+    quiet_libraries()
     cores = CoreShare(recipe.threads)
     cores.settle()
     cores.close()
