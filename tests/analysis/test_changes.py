@@ -10,8 +10,8 @@ import pytest
 from interlace.analysis import summarise
 from interlace.estimate import Estimate, Unresolved
 from interlace.measurement import AVERAGED, HeldOut
+from interlace.theory.distributional.tilt import tilted_policy
 from interlace.theory.finite import expected_reward, sft_loss
-from interlace.theory.tilt import tilted_policy
 from tests.analysis.worlds import TASK, Stage, binary_problem, make_record, tilted_run
 
 

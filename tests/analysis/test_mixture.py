@@ -12,9 +12,9 @@ from interlace.analysis.mixture_line import MixtureLine, match_reward, mixture_l
 from interlace.analysis.summary import CONTRADICTS, HOLDS, NOT_RESOLVED, OUTSIDE
 from interlace.analysis.trajectory import read_trajectory
 from interlace.measurement import RAW
+from interlace.theory.distributional.mixture import sft_path
+from interlace.theory.distributional.tilt import tilted_policy
 from interlace.theory.finite import FiniteProblem, sft_loss
-from interlace.theory.mixture import sft_path
-from interlace.theory.tilt import tilted_policy
 from tests.analysis.test_parity import of_law
 from tests.analysis.worlds import TASK, MemoryRecord, Stage, binary_problem, make_record
 

@@ -10,8 +10,8 @@ from interlace.analysis.summary import PREDICTED, Curve
 from interlace.estimate import Estimate
 from interlace.measurement import RAW
 from interlace.theory.distributional import parity_rl_time
+from interlace.theory.distributional.tilt import tilted_policy
 from interlace.theory.finite import expected_reward, sft_loss
-from interlace.theory.tilt import tilted_policy
 from tests.analysis.worlds import Stage, binary_problem, make_record, tilted_run
 
 

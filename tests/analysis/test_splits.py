@@ -14,8 +14,8 @@ from interlace.estimate import Unresolved
 from interlace.measurement import RAW
 from interlace.statistics import mean_interval
 from interlace.theory.distributional import split_right_wrong, split_tilt_off_path
+from interlace.theory.distributional.tilt import log_partition, tilted_policy
 from interlace.theory.finite import FiniteProblem
-from interlace.theory.tilt import log_partition, tilted_policy
 from tests.analysis.worlds import TASK, Stage, binary_problem, make_record, softmax_gradient_run, tilted_run
 
 

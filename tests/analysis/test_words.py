@@ -10,7 +10,7 @@ import pytest
 
 from interlace.analysis import summarise
 from interlace.estimate import figure_text
-from interlace.theory.tilt import tilted_policy
+from interlace.theory.distributional.tilt import tilted_policy
 from tests.analysis.worlds import Stage, binary_problem, make_record, softmax_gradient_run, tilted_run
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from interlace.measurement import AVERAGED, LINE, RAW, HeldOut, Measurement, Point, PromptScores
 from interlace.statistics import mean_interval
 from interlace.store import RunRecord, StageRecord
+from interlace.theory.distributional.tilt import tilted_policy
 from interlace.theory.finite import FiniteProblem
-from interlace.theory.tilt import tilted_policy
 
 TASK = "sums"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from interlace.theory.laws import LAWS, Condition
-from interlace.theory.laws_page import markdown
+from interlace.theory.laws.page import markdown
 
 from .problems import one_prompt
 

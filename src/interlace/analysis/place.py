@@ -18,8 +18,8 @@ from interlace.analysis.trajectory import Snapshot, Trajectory
 from interlace.estimate import Figure, Unresolved
 from interlace.statistics import mean_interval, mean_log_partition, sampled_log_partition
 from interlace.theory.distributional import matching_rl_time, tilted_reward_variance
+from interlace.theory.distributional.tilt import log_partition, tilted_policy
 from interlace.theory.finite import FiniteProblem, prompt_reward, reward_problem
-from interlace.theory.tilt import log_partition, tilted_policy
 
 NEWTON_STEPS = 100
 METHOD = "influence function over prompts, RL time matched in reward"

@@ -18,8 +18,8 @@ from interlace.analysis.words import signed
 from interlace.estimate import Estimate, Figure, Unresolved, exact
 from interlace.statistics import mean_interval
 from interlace.theory.distributional import non_decoupling_threshold
+from interlace.theory.distributional.tilt import log_partition, tilt_of, tilted_policy
 from interlace.theory.finite import FiniteProblem, prompt_reward
-from interlace.theory.tilt import log_partition, tilt_of, tilted_policy
 
 LAW = "A5"
 

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from interlace.errors import DataError
+from interlace.theory.distributional.tilt import Times, like
 from interlace.theory.finite import FiniteProblem, expected_reward
-from interlace.theory.tilt import Times, like
 
 
 def sft_path(

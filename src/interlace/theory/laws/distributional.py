@@ -1,89 +1,21 @@
-"""The registry of laws: what code, messages, reports and docs/laws.md quote by label.
-
-``python -m interlace.theory.laws`` prints docs/laws.md.
-"""
+"""A: the laws of policies as distributions."""
 # ruff: noqa: RUF001 -- the statements use mathematical signs
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from interlace.theory import distributional
+from interlace.theory.laws.conditions import (
+    BINARY,
+    BOUNDED,
+    COVERED,
+    NOT_FLAT,
+    ON_PATH,
+    STARTS_AT_EXPERT,
+    STEPS_IN_PROBABILITIES,
+)
+from interlace.theory.laws.law import OURS, PAPER, Law
 
-import numpy as np
-
-from interlace.theory import distributional, frontier, paths
-from interlace.theory.finite import FiniteProblem, expected_reward, reward_range, sft_loss
-
-Kind: TypeAlias = Literal["law", "self-check"]
-"""A law can fail on a real run; a self-check is a theorem that holds for any policy: if it fails, an estimator is at
-fault."""
-
-
-@dataclass(frozen=True)
-class Condition:
-    """What a law needs. `holds` decides it on a finite problem; None: it must be measured on the run itself."""
-
-    sentence: str
-    holds: Callable[[FiniteProblem], bool] | None = None
-
-    def __str__(self) -> str:
-        return self.sentence
-
-
-@dataclass(frozen=True)
-class Law:
-    """One statement of the theory. `function` computes it; `also` are the functions that answer questions about it."""
-
-    label: str
-    name: str
-    statement: str
-    conditions: tuple[Condition, ...]
-    unit: str
-    function: Callable[..., Any] | None
-    source: str
-    kind: Kind = "law"
-    also: tuple[Callable[..., Any], ...] = ()
-
-
-def _start_is_finite(problem: FiniteProblem) -> bool:
-    return np.isfinite(sft_loss(problem, problem.reference)).item()
-
-
-def _expert_is_reference(problem: FiniteProblem) -> bool:
-    return bool(np.allclose(problem.expert, problem.reference, rtol=1e-9, atol=1e-12))
-
-
-def _reward_is_binary(problem: FiniteProblem) -> bool:
-    return bool(np.isin(problem.reward[problem.expert > 0.0], (0.0, 1.0)).all())
-
-
-def _not_flat(problem: FiniteProblem) -> bool:
-    return reward_range(problem) > 0.0
-
-
-def _start_earns_at_least_the_expert(problem: FiniteProblem) -> bool:
-    return expected_reward(problem, problem.reference) >= problem.expert_reward
-
-
-def _start_covers_expert(problem: FiniteProblem) -> bool:
-    return not bool(((problem.expert > 0.0) & ~problem.support).any())
-
-
-BOUNDED = Condition("the reward is fixed and bounded, and L(π_ref) is finite", _start_is_finite)
-ON_PATH = Condition("the policy is on the RL path π_τ: no off-path part (A10)")
-NOT_FLAT = Condition("the reward is not flat: r(x, ·) varies on the reference's support for some prompt", _not_flat)
-
-STARTS_AT_EXPERT = Condition("the RL stage starts at the expert: π_ref = p_D", _expert_is_reference)
-COVERED = Condition("p_D ≪ π₀: the start of SFT covers the expert's responses", _start_covers_expert)
-BINARY = Condition("the reward is 0 or 1 on the expert's responses", _reward_is_binary)
-STEPS_IN_PROBABILITIES = Condition("natural-gradient flow, or finite steps taken in probabilities, not in logits")
-
-PAPER = "after Niu, Bai, Han, Zhang, arXiv 2601.07389; proved by test here"
-OURS = "interlace; proved by test"
-
-_LAWS = (
+DISTRIBUTIONAL = (
     Law(
         label="A1",
         name="SFT then RL, the identity",
@@ -198,38 +130,4 @@ _LAWS = (
         source=OURS,
         kind="self-check",
     ),
-    Law(
-        label="C7",
-        name="SFT loss predicted from rewards alone",
-        statement=(
-            "On the RL path L − L₀ = ∫ (R − R_D)/V dR: on-policy rewards alone predict the change of SFT loss, without "
-            "any RL time."
-        ),
-        conditions=(BOUNDED, ON_PATH, NOT_FLAT),
-        unit="nats/response",
-        function=paths.reward_only_sft_change,
-        source=OURS,
-    ),
-    Law(
-        label="D13",
-        name="Path-free cost law",
-        statement=(
-            "Any policy, by any method: L(π) ≥ H + 2 ((R(π) − R_D)₊ / w)², H the expert's entropy, w the range of "
-            "reward within a prompt over the supports of both."
-        ),
-        conditions=(),
-        unit="nats/response",
-        function=frontier.sft_loss_floor,
-        source=OURS,
-        kind="self-check",
-        also=(frontier.sft_loss_floor_from_figures,),
-    ),
 )
-
-LAWS: dict[str, Law] = {law.label: law for law in _LAWS}
-"""Every law by its label, in the theory's order."""
-
-if __name__ == "__main__":
-    from interlace.theory.laws_page import markdown
-
-    sys.stdout.write(markdown())

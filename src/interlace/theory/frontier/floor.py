@@ -1,4 +1,4 @@
-"""D9 to D14: what no method can escape."""
+"""D13: the SFT loss that reward certainly costs, whatever the method."""
 
 from __future__ import annotations
 

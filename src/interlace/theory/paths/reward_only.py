@@ -1,4 +1,4 @@
-"""D1 to D8, D15 and C7: how real updates move a policy, and what can be read from rewards alone."""
+"""C7: the change of SFT loss predicted from on-policy rewards alone."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def _symbols() -> list[str]:
 
 
 def _section(law: Law) -> str:
-    functions = (law.function, *law.also) if law.function is not None else law.also
+    functions = (law.function, *law.also)
     lines = [
         f"## {law.label}: {law.name}",
         "",
@@ -68,4 +68,6 @@ def _section(law: Law) -> str:
 
 
 def _name(function: Callable[..., Any]) -> str:
-    return f"`{function.__module__}.{function.__qualname__}`"
+    """Where it is imported from: the room, not the file in it."""
+    room = ".".join(function.__module__.split(".")[:3])
+    return f"`{room}.{function.__qualname__}`"
