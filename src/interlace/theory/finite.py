@@ -45,7 +45,7 @@ class FiniteProblem:
             object.__setattr__(self, field.name, values)
         _check_shapes(self)
         for name in ("prompts", "reference", "expert"):
-            _check_distribution(name, getattr(self, name))
+            check_distribution(name, getattr(self, name))
         if not np.isfinite(self.reward).all():
             raise DataError("reward must be finite everywhere. Got NaN or infinity. Put 0 into slots a prompt lacks.")
 
@@ -97,6 +97,15 @@ def expected_reward(problem: FiniteProblem, policy: Float[np.ndarray, "prompt re
     return float(over_prompts(problem, prompt_reward(problem, policy)))
 
 
+def reward_gap(
+    problem: FiniteProblem, p: Float[np.ndarray, "prompt response"], q: Float[np.ndarray, "prompt response"]
+) -> float:
+    """R(p) - R(q), reward units, without the digits that a difference of means would lose; 0 exactly if p is q."""
+    used = (p > 0.0) | (q > 0.0)
+    best = np.where(used, problem.reward, -np.inf).max(axis=-1, keepdims=True)
+    return float(over_prompts(problem, ((p - q) * np.where(used, problem.reward - best, 0.0)).sum(axis=-1)))
+
+
 def reward_variance(problem: FiniteProblem, policy: Float[np.ndarray, "prompt response"]) -> float:
     """V(policy): the reward's variance WITHIN prompts, averaged over them (never the pooled one)."""
     return _central_moment(problem, policy, order=2)
@@ -121,7 +130,7 @@ def kl(
     problem: FiniteProblem, p: Float[np.ndarray, "prompt response"], q: Float[np.ndarray, "prompt response"]
 ) -> float:
     """E_x KL(p(. | x) to q(. | x)), nats."""
-    # x log(x/y) - x + y: each term is >= 0, so that close policies lose no digits.
+    # x log(x/y) - x + y: no term is negative, so that none cancels another's digits.
     return max(0.0, float(over_prompts(problem, special.kl_div(p, q).sum(axis=-1))))
 
 
@@ -149,6 +158,8 @@ def top_reward(problem: FiniteProblem) -> Float[np.ndarray, "prompt"]:
 def reward_range(problem: FiniteProblem, *policies: Float[np.ndarray, "prompt response"]) -> float:
     """w: the widest range of reward within one prompt, over the joint support of `policies` (default: the reference).
 
+    Prompts of weight 0 do not count.
+
     >>> half = np.full((2, 2), 0.5)
     >>> problem = FiniteProblem(np.array([0.5, 0.5]), half, half, np.array([[0.0, 1.0], [2.0, 5.0]]))
     >>> reward_range(problem)
@@ -157,7 +168,7 @@ def reward_range(problem: FiniteProblem, *policies: Float[np.ndarray, "prompt re
     support = np.any([policy > 0.0 for policy in policies or (problem.reference,)], axis=0)
     highest = np.where(support, problem.reward, -np.inf).max(axis=-1)
     lowest = np.where(support, problem.reward, np.inf).min(axis=-1)
-    return float((highest - lowest).max())
+    return float((highest - lowest)[problem.prompts > 0.0].max())
 
 
 def _central_moment(problem: FiniteProblem, policy: Float[np.ndarray, "prompt response"], order: int) -> float:
@@ -180,7 +191,8 @@ def _check_shapes(problem: FiniteProblem) -> None:
             )
 
 
-def _check_distribution(name: str, values: np.ndarray) -> None:
+def check_distribution(name: str, values: np.ndarray) -> None:
+    """Raises DataError unless `values` are probabilities that sum to 1, row by row; `name` is what it calls them."""
     if not (np.isfinite(values).all() and (values >= 0.0).all()):
         raise DataError(f"{name} must hold probabilities. Got a negative or non-finite number. Check its entries.")
     off = np.abs(values.sum(axis=-1) - 1.0)

@@ -1,4 +1,4 @@
-"""Roots of increasing functions, to the last digits."""
+"""Roots of monotone functions, to the last digits."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ from scipy import optimize
 
 RELATIVE_PRECISION = 4 * 2.0**-52
 """The finest that `scipy.optimize.brentq` accepts."""
+
+
+def root_between(function: Callable[[float], float], low: float, high: float) -> float:
+    """The root of `function` in [low, high], at whose ends its signs differ (Brent).
+
+    >>> root_between(lambda x: x - 3.0, 0.0, 8.0)
+    3.0
+    """
+    return float(optimize.brentq(function, low, high, xtol=1e-300, rtol=RELATIVE_PRECISION, maxiter=1000))
 
 
 def increasing_root(function: Callable[[float], float], low: float, step: float) -> float:
@@ -27,4 +36,4 @@ def increasing_root(function: Callable[[float], float], low: float, step: float)
         high = low + step
         if math.isinf(high):
             return math.inf
-    return float(optimize.brentq(function, low, high, xtol=1e-300, rtol=RELATIVE_PRECISION, maxiter=1000))
+    return root_between(function, low, high)

@@ -21,6 +21,11 @@ from interlace.theory.distributional.increase import (
     sft_loss_slope,
 )
 from interlace.theory.distributional.mixture import largest_sft_time, sft_path, sft_path_reward
+from interlace.theory.distributional.regularised import (
+    optimal_regularised_reward,
+    regularised_reward,
+    regularised_reward_loss,
+)
 from interlace.theory.distributional.rl_times import (
     matching_rl_time,
     nearest_rl_time,
@@ -34,6 +39,12 @@ from interlace.theory.distributional.tilt import (
     tilted_reward,
     tilted_reward_variance,
 )
+from interlace.theory.distributional.tradeoff import (
+    optimal_rl_time,
+    tradeoff,
+    tradeoff_is_unimodal,
+    tradeoff_slope,
+)
 
 __all__ = [
     # the RL path
@@ -42,6 +53,10 @@ __all__ = [
     "sft_loss_increase", "optimal_sft_increase", "sft_loss_increase_lower_bound", "sft_loss_slope", "free_energy",
     # RL times that answer a question: A4, A5, A10
     "parity_rl_time", "non_decoupling_threshold", "perfect_expert_limit", "matching_rl_time", "nearest_rl_time",
+    # reward against SFT loss along it: A6
+    "tradeoff", "tradeoff_slope", "optimal_rl_time", "tradeoff_is_unimodal",
+    # what leaving the optimum of regularised RL costs: A7
+    "regularised_reward", "optimal_regularised_reward", "regularised_reward_loss",
     # the SFT path: A8
     "sft_path", "sft_path_reward", "largest_sft_time",
     # any policy whatever: A9 to A11

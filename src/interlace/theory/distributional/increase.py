@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from interlace.theory.distributional.tilt import Times, like, tilt_of, tilted_reward
-from interlace.theory.finite import FiniteProblem, expected_reward, over_prompts
+from interlace.theory.finite import FiniteProblem, expected_reward, over_prompts, reward_gap
 
 
 def sft_loss_increase(problem: FiniteProblem, rl_time: Times) -> Times:
@@ -38,8 +38,8 @@ def optimal_sft_increase(problem: FiniteProblem, rl_time: Times) -> Times:
 
 def sft_loss_increase_lower_bound(problem: FiniteProblem, rl_time: Times) -> Times:
     """A3: tau (R(reference) - R_D), never above A1's increase; tau >= 0. Equal iff tau = 0 or the reward is flat."""
-    gap = expected_reward(problem, problem.reference) - problem.expert_reward
-    return like(rl_time, np.asarray(rl_time) * gap)
+    gap = reward_gap(problem, problem.reference, problem.expert)
+    return like(rl_time, np.multiply(rl_time, gap) if gap else np.zeros(np.shape(rl_time)))
 
 
 def sft_loss_slope(problem: FiniteProblem, rl_time: Times) -> Times:

@@ -72,7 +72,7 @@ def nearest_rl_time(problem: FiniteProblem, policy: Float[np.ndarray, "prompt re
 def _time_earning(problem: FiniteProblem, reward: float, shortfall: float, surplus: float) -> float:
     """The tau with R(pi_tau) = `reward`, `shortfall` below E_x top and `surplus` above the least reward."""
     rise = reward - expected_reward(problem, problem.reference)
-    if abs(rise) <= (0.0 if reward_range(problem) > 0.0 else _tolerance(problem)):
+    if abs(rise) <= (0.0 if reward_range(problem) > 0.0 else reward_tolerance(problem)):
         return 0.0
     return _time_to_shortfall(problem, shortfall) if rise > 0.0 else -_time_to_shortfall(_mirrored(problem), surplus)
 
@@ -93,7 +93,7 @@ def _time_to_shortfall(problem: FiniteProblem, shortfall: float) -> float:
 
     Solved in log shortfall, so that nothing is lost to cancellation near the top.
     """
-    if shortfall <= _tolerance(problem):
+    if shortfall <= reward_tolerance(problem):
         return math.inf
 
     def progress(rl_time: float) -> float:
@@ -104,5 +104,6 @@ def _time_to_shortfall(problem: FiniteProblem, shortfall: float) -> float:
     return increasing_root(progress, 0.0, 1.0 / reward_range(problem))
 
 
-def _tolerance(problem: FiniteProblem) -> float:
+def reward_tolerance(problem: FiniteProblem) -> float:
+    """How far apart two mean rewards may be and count as the same, reward units."""
     return SAME_REWARD * float(over_prompts(problem, np.abs(problem.reward).max(axis=-1)))

@@ -5,6 +5,7 @@
 
 from interlace.theory.laws.distributional import DISTRIBUTIONAL
 from interlace.theory.laws.frontier import FRONTIER
+from interlace.theory.laws.landscape import LANDSCAPE
 from interlace.theory.laws.law import Condition, Kind, Law
 from interlace.theory.laws.paths import PATHS
 
@@ -15,5 +16,5 @@ def _order(law: Law) -> tuple[str, int]:
     return law.label[0], int(law.label[1:])
 
 
-LAWS: dict[str, Law] = {law.label: law for law in sorted((*DISTRIBUTIONAL, *PATHS, *FRONTIER), key=_order)}
+LAWS: dict[str, Law] = {law.label: law for law in sorted((*DISTRIBUTIONAL, *LANDSCAPE, *PATHS, *FRONTIER), key=_order)}
 """Every law by its label, in the theory's order."""

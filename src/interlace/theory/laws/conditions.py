@@ -1,4 +1,5 @@
 """What laws need, as sentences and as predicates on a law's inputs."""
+# ruff: noqa: RUF001 -- mathematical signs
 
 from __future__ import annotations
 
@@ -39,4 +40,5 @@ NOT_FLAT = Condition("the reward is not flat: r(x, ·) varies on the reference's
 STARTS_AT_EXPERT = Condition("the RL stage starts at the expert: π_ref = p_D", _expert_is_reference)
 COVERED = Condition("p_D ≪ π₀: the start of SFT covers the expert's responses", _start_covers_expert)
 BINARY = Condition("the reward is 0 or 1 on the expert's responses", _reward_is_binary)
+KL_REGULARISED = Condition("RL reached the optimum of R − β KL(π, π_ref): the KL anchor is its own start (else D6)")
 STEPS_IN_PROBABILITIES = Condition("natural-gradient flow, or finite steps taken in probabilities, not in logits")

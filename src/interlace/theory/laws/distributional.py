@@ -8,6 +8,7 @@ from interlace.theory.laws.conditions import (
     BINARY,
     BOUNDED,
     COVERED,
+    KL_REGULARISED,
     NOT_FLAT,
     ON_PATH,
     STARTS_AT_EXPERT,
@@ -77,6 +78,35 @@ DISTRIBUTIONAL = (
         function=distributional.non_decoupling_threshold,
         source=OURS,
         also=(distributional.free_energy, distributional.perfect_expert_limit),
+    ),
+    Law(
+        label="A6",
+        name="Optimal RL duration",
+        statement=(
+            "Φ(τ) = R(π_τ) − λ L(π_τ) has Φ′ = V(π_τ) − λ (R(π_τ) − R_D) and Φ″ = E_x k₃ − λ V(π_τ): stationary where "
+            "the within-prompt variance is λ × the parity gap, both known from on-policy rewards. There may be several "
+            "maxima (two prompts suffice), but one only if λ exceeds the range of reward within every prompt, or with "
+            "one prompt and binary reward. τ* = ∞ if λ = 0 or the expert is perfect, 0 if the reward is flat."
+        ),
+        conditions=(BOUNDED, ON_PATH),
+        unit="RL time",
+        function=distributional.optimal_rl_time,
+        source=OURS,
+        also=(distributional.tradeoff, distributional.tradeoff_slope, distributional.tradeoff_is_unimodal),
+    ),
+    Law(
+        label="A7",
+        name="RL then SFT, the identity",
+        statement=(
+            "J_β(π) = R(π) − β KL(π, π_ref) is greatest at π_τ, τ = 1/β, where it is β E_x log Z_τ; every other policy "
+            "loses exactly J_β(π_τ) − J_β(π) = β KL(π, π_τ), so any SFT that moves a policy off π_τ loses that. R "
+            "itself may rise meanwhile, if R_D > R(π_τ)."
+        ),
+        conditions=(KL_REGULARISED,),
+        unit="reward",
+        function=distributional.regularised_reward_loss,
+        source=PAPER,
+        also=(distributional.regularised_reward, distributional.optimal_regularised_reward),
     ),
     Law(
         label="A8",

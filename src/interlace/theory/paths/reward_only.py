@@ -25,5 +25,13 @@ def reward_only_sft_change(
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = (reward - np.asarray(expert_reward)[..., None]) / variance
-        steps = 0.5 * (slope[..., 1:] + slope[..., :-1]) * np.diff(reward, axis=-1)
+    return integral_over_reward(slope, reward)
+
+
+def integral_over_reward(
+    integrand: Float[np.ndarray, "*resample checkpoint"], reward: Float[np.ndarray, "*resample checkpoint"]
+) -> Float[np.ndarray, "*resample checkpoint"]:
+    """The integral of `integrand` dR along checkpoints: trapezoid, cumulative from 0 at the first."""
+    with np.errstate(invalid="ignore"):
+        steps = 0.5 * (integrand[..., 1:] + integrand[..., :-1]) * np.diff(reward, axis=-1)
         return np.concatenate([np.zeros_like(reward[..., :1]), np.cumsum(steps, axis=-1)], axis=-1)
