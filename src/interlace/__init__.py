@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from interlace.api import run, summarise, write_report
+    from interlace.api import read_law, run, summarise, write_report
     from interlace.errors import InterlaceError
     from interlace.estimate import Estimate, Unresolved
     from interlace.recipe import Recipe, load_recipe
@@ -24,6 +24,7 @@ __all__ = [
     "run",
     "summarise",
     "write_report",
+    "read_law",
     # What they take
     "Recipe",
     "Task",
@@ -42,6 +43,7 @@ _HOMES = {
     "run": "interlace.api",
     "summarise": "interlace.api",
     "write_report": "interlace.api",
+    "read_law": "interlace.api",
     "Recipe": "interlace.recipe",
     "Task": "interlace.tasks",
     "load_recipe": "interlace.recipe",

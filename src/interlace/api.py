@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from interlace.analysis import RunSummary
 from interlace.analysis import summarise as summarise_record
@@ -18,6 +18,9 @@ from interlace.recipe import Recipe, RecipeLike, load_recipe
 from interlace.store import read_run
 from interlace.store.run_store import MANIFEST
 from interlace.tasks import Task
+
+if TYPE_CHECKING:
+    from interlace.theory.laws.reading import Reading
 
 REPORT = "report.html"
 
@@ -133,3 +136,17 @@ def run_folders_in(path: str | Path) -> list[Path]:
             f"RUN must be a run folder (`interlace run` makes them) or a folder of run folders. Got {folder}. Check it."
         )
     return inside
+
+
+def read_law(label: str, /, **inputs: Any) -> Reading:
+    """What a law says of given inputs: its value, what stands beside it, its conditions, and what that means.
+
+    ``read_law("A5", problem=problem, rl_time=2.0)``. Inputs go by the names of the law's functions' parameters; lists
+    may stand for arrays. `policy` is by default the RL path at `rl_time`, or else the reference; `assumed` says so.
+
+    Raises RecipeError for an unknown label or input, or if inputs are missing; DataError for one that breaks its rule.
+    """
+    from interlace.theory.laws.reading import find_law
+    from interlace.theory.laws.reading import read_law as read
+
+    return read(find_law(label), inputs)

@@ -14,6 +14,7 @@ from interlace.rewards import REWARDS
 from interlace.stages import STAGES
 from interlace.tasks import TASKS
 from interlace.theory.laws import LAWS
+from interlace.theory.paths import PATH_MODELS
 from tests.cli.conftest import Call
 
 REGISTERED = {
@@ -23,6 +24,7 @@ REGISTERED = {
     "stages": list(STAGES),
     "recipes": list(shipped_recipes()),
     "laws": list(LAWS),
+    "path-models": list(PATH_MODELS),
 }
 
 

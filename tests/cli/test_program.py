@@ -15,7 +15,7 @@ from interlace import errors
 from interlace.cli import app
 from tests.cli.conftest import Call
 
-VERBS = ("run", "report", "list", "doctor")
+VERBS = ("run", "report", "theory", "list", "doctor")
 HELP = "import sys; sys.argv = ['interlace', '--help']; from interlace.cli import main; main()"
 
 
@@ -76,6 +76,8 @@ def test_version_is_the_installed_one() -> None:
         "unknown profile": (("run", "quickstart", "--profile", "huge"), 2),
         "no run": (("report", "no/such/run"), 3),
         "unknown kind": (("list", "tsaks"), 2),
+        "no law": (("theory",), 2),
+        "unknown law": (("theory", "Z9"), 2),
     }.values(),
 )
 def test_exit_codes(call: Call, words: tuple[str, ...], code: int) -> None:

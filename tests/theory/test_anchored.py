@@ -174,7 +174,7 @@ def test_D6_extreme_coefficients(beta):
 
 def test_D6_refuses_anchors_that_miss():
     problem = one_prompt([0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.0, 1.0, 0.0])
-    with pytest.raises(DataError, match="anchor must share a response with the reference. Got none in row 0."):
+    with pytest.raises(DataError, match="anchor must share a response with the reference. Got none in row 1 of 1."):
         anchored_policy(problem, np.array([[0.0, 0.0, 1.0]]), 0.1, 1.0)
     with pytest.raises(DataError, match=r"anchor must be positive wherever policy and expert are \(D6\)"):
         anchored_loss_rate(problem, problem.reference, np.array([[1.0, 0.0, 0.0]]), 0.1)

@@ -99,7 +99,7 @@ half, sure, reward = [[0.5, 0.5]], [[0.0, 1.0]], [[0.0, 1.0]]
         (([0.5, 0.5], half, sure, reward), r"reference must have one row a prompt \(2\)\. Got shape \(1, 2\)"),
         (([1.0], half, [[1.0]], reward), r"expert must have the reference's shape \(1, 2\)\. Got \(1, 1\)\. Pad slots"),
         (([1.0], half, sure, [0.0, 1.0]), r"reward must have one row a prompt"),
-        (([1.0], [[0.5, 0.6]], sure, reward), r"reference must sum to 1 in row 0\. Got 1\.1\. Divide by the sum"),
+        (([1.0], [[0.5, 0.6]], sure, reward), r"reference must sum to 1 in row 1 of 1\. Got 1\.1\. Divide by the sum"),
         (([0.4], half, sure, reward), r"prompts must sum to 1\. Got 0\.4"),
         (([1.0], half, [[-0.5, 1.5]], reward), r"expert must hold probabilities\. Got a negative or non-finite"),
         (([1.0], [[math.nan, 1.0]], sure, reward), r"reference must hold probabilities"),

@@ -15,6 +15,7 @@ from interlace.cli.doctor import doctor
 from interlace.cli.list import list_registered
 from interlace.cli.report import report
 from interlace.cli.run import run
+from interlace.cli.theory import theory
 from interlace.errors import InterlaceError, Interrupted
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(report)
+app.command()(theory)
 app.command("list")(list_registered)
 app.command()(doctor)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -17,10 +17,12 @@ Item = dict[str, str]
 
 
 def list_registered(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="tasks, rewards, probes, stages, recipes or laws.")],
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="tasks, rewards, probes, stages, recipes, laws or path-models.")
+    ],
     json: JsonOption = False,
 ) -> None:
-    """List what is registered: tasks, rewards, probes, stages, recipes or laws."""
+    """List what is registered: tasks, rewards, probes, stages, recipes, laws or path models."""
     if kind not in KINDS:
         raise RecipeError(unknown_name("KIND", kind, KINDS))
     items = list(KINDS[kind]())
@@ -32,15 +34,15 @@ def list_registered(
     stdout().print(_table(items))
 
 
-def _table(items: Iterable[Item]) -> Table:
-    """Name, sentence with its source under it, cost."""
+def _table(items: Sequence[Item]) -> Table:
+    """Name, sentence with its source under it, cost (if anything has one)."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in ("name", "what it is", "cost"):
+    columns = ("name", "what it is", *(["cost"] if any(item["cost"] for item in items) else []))
+    for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column == "name")
     for item in items:
-        table.add_row(
-            Text(item["name"]), Text(item["sentence"]) + Text(f"\n{item['source']}", "dim"), Text(item["cost"])
-        )
+        cells = item["name"], Text(item["sentence"]) + Text(f"\n{item['source']}", "dim"), Text(item["cost"])
+        table.add_row(*cells[: len(columns)])
     return table
 
 
@@ -90,9 +92,23 @@ def _recipes() -> Iterable[Item]:
 
 def _laws() -> Iterable[Item]:
     from interlace.theory.laws import LAWS
+    from interlace.theory.laws.inputs import inputs_of
 
     for label, law in LAWS.items():
-        yield {"name": label, "sentence": f"{law.name}. {law.statement}", "source": law.source, "cost": "closed form"}
+        takes = ", ".join(inputs_of(law.function, required=True))
+        yield {
+            "name": label,
+            "sentence": f"{law.name}. {law.statement}",
+            "source": f"{law.kind}, takes {takes}; {law.source}",
+            "cost": "",
+        }
+
+
+def _path_models() -> Iterable[Item]:
+    from interlace.theory.paths import PATH_MODELS
+
+    for name, model in PATH_MODELS.items():
+        yield {"name": name, "sentence": model.sentence, "source": f"laws {model.source}", "cost": ""}
 
 
 KINDS: dict[str, Callable[[], Iterable[Item]]] = {
@@ -102,5 +118,6 @@ KINDS: dict[str, Callable[[], Iterable[Item]]] = {
     "stages": _stages,
     "recipes": _recipes,
     "laws": _laws,
+    "path-models": _path_models,
 }
 """What can be listed, and from which registry."""

@@ -27,6 +27,11 @@ def write_report(runs: Sequence[Run], path: Path) -> Path:
     """
     text = render(runs)
     path.parent.mkdir(parents=True, exist_ok=True)
+    return write_whole(text, path)
+
+
+def write_whole(text: str, path: Path) -> Path:
+    """Write `text` to `path`, all of it or nothing."""
     unfinished = path.with_name(f"{path.name}.part")
     unfinished.write_text(text, encoding="utf-8")
     os.replace(unfinished, path)
@@ -36,13 +41,13 @@ def write_report(runs: Sequence[Run], path: Path) -> Path:
 def render(runs: Sequence[Run]) -> str:
     """The page's HTML."""
     assert runs, "a report needs at least one run"
-    plotly, script = get_plotlyjs(), _asset("charts.js")
-    template = _environment().get_template("page.html.j2")
+    plotly, script = get_plotlyjs(), asset("charts.js")
+    template = environment().get_template("page.html.j2")
     return template.render(
         page=page_view(runs),
         policy=content_policy((plotly, script)),
         version=__version__,
-        style=_asset("style.css"),
+        style=asset("style.css"),
         plotly=plotly,
         script=script,
     )
@@ -74,8 +79,9 @@ def _hash(script: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """The templates' environment: everything is escaped but what passes `trusted`."""
+    made = Environment(
         loader=PackageLoader("interlace.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
@@ -83,10 +89,11 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     # Only the package's own files pass `trusted`; whatever comes from models or data is escaped.
-    environment.filters |= {"script_json": script_json, "trusted": Markup}
-    return environment
+    made.filters |= {"script_json": script_json, "trusted": Markup}
+    return made
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """The text of one of the package's own files."""
     return resources.files("interlace.report").joinpath(name).read_text(encoding="utf-8")

@@ -197,6 +197,6 @@ def check_distribution(name: str, values: np.ndarray) -> None:
         raise DataError(f"{name} must hold probabilities. Got a negative or non-finite number. Check its entries.")
     off = np.abs(values.sum(axis=-1) - 1.0)
     if off.max() > ROW_TOLERANCE:
-        where = f" in row {int(off.argmax())}" if values.ndim > 1 else ""
+        where = f" in row {int(off.argmax()) + 1} of {len(values)}" if values.ndim > 1 else ""
         total = float(np.atleast_1d(values.sum(axis=-1))[int(off.argmax())])
         raise DataError(f"{name} must sum to 1{where}. Got {total!r}. Divide by the sum.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from interlace.theory.finite import FiniteProblem, expected_reward, reward_range, sft_loss
+from interlace.theory.finite import FiniteProblem, reward_range, sft_loss
 from interlace.theory.laws.law import Condition
 
 
@@ -23,10 +23,6 @@ def _reward_is_binary(problem: FiniteProblem) -> bool:
 
 def _not_flat(problem: FiniteProblem) -> bool:
     return reward_range(problem) > 0.0
-
-
-def _start_earns_at_least_the_expert(problem: FiniteProblem) -> bool:
-    return expected_reward(problem, problem.reference) >= problem.expert_reward
 
 
 def _start_covers_expert(problem: FiniteProblem) -> bool:

@@ -34,7 +34,7 @@ DISTRIBUTIONAL = (
             "If π_ref = p_D, RL of any time τ > 0 raises SFT loss by KL(p_D, π_τ) = τ² V(p_D)/2 + τ³ E_x k₃/6 + O(τ⁴) "
             "≥ 0, which is 0 if and only if the reward is constant on the expert's support for almost every prompt."
         ),
-        conditions=(BOUNDED, ON_PATH, STARTS_AT_EXPERT),
+        conditions=(ON_PATH, STARTS_AT_EXPERT),
         unit="nats/response",
         function=distributional.optimal_sft_increase,
         source=PAPER,

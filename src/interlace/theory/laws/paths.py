@@ -191,7 +191,7 @@ PATHS = (
             "X²(p_D, π) = R(π) − R_D. Any SFT: the least reward at KL(π, π_τ) = k is that of π_{τ−a} with KL(π_{τ−a}, "
             "π_τ) = k (RL walked back), for k up to E_x[−log π_τ(worst responses)], from where on only those are left."
         ),
-        conditions=(COVERS, ON_MIXTURE_LINE),
+        conditions=(ON_MIXTURE_LINE,),
         unit="weight in [0, 1]",
         function=paths.optimal_sft_weight,
         source=OURS,
