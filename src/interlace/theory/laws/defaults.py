@@ -60,6 +60,14 @@ def _start_of_rl() -> Assumed:
     return Assumed(0.0, "0, the start of RL")
 
 
+def _unit_step() -> Assumed:
+    return Assumed(1.0, "1: RL time for each unit of step size")
+
+
+def _trls_group() -> Assumed:
+    return Assumed(8, "8, TRL's default")
+
+
 def _checkpoints(rl_time: float) -> Float[np.ndarray, "checkpoint"]:
     if not np.ndim(rl_time) == 0 or not np.isfinite(rl_time):
         raise DataError(f"rl_time must be one finite number for checkpoints. Got {rl_time}. Say how far RL goes.")
@@ -91,6 +99,7 @@ DEFAULTS: dict[str, Default] = {
 
 OWN_DEFAULTS: dict[str, dict[str, Default]] = {
     "A4": {"rl_time": _start_of_rl},
+    "D4": {"step_size": _unit_step, "group_size": _trls_group},
     "C7": {"reward": _path_reward, "variance": _path_variance, "expert_reward": _problem_expert_reward},
 }
 """By law and input."""

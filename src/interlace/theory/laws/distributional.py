@@ -85,8 +85,9 @@ DISTRIBUTIONAL = (
         statement=(
             "Φ(τ) = R(π_τ) − λ L(π_τ) has Φ′ = V(π_τ) − λ (R(π_τ) − R_D) and Φ″ = E_x k₃ − λ V(π_τ): stationary where "
             "the within-prompt variance is λ × the parity gap, both known from on-policy rewards. There may be several "
-            "maxima (two prompts suffice), but one only if λ exceeds the range of reward within every prompt, or with "
-            "one prompt and binary reward. τ* = ∞ if λ = 0 or the expert is perfect, 0 if the reward is flat."
+            "maxima (two prompts suffice), so that a stop at the first is only a local one; there is a single one if λ "
+            "exceeds the range of reward within every prompt, and with one prompt and binary reward. τ* = ∞ if λ = 0 "
+            "or the expert is perfect, 0 if the reward is flat."
         ),
         conditions=(BOUNDED, ON_PATH),
         unit="RL time",
