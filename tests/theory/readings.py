@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from interlace.theory.finite import FiniteProblem
+from interlace.theory.finite import binary_problem
 from interlace.theory.laws import LAWS
 from interlace.theory.laws.defaults import known_inputs
 from interlace.theory.laws.reading import read_law
@@ -12,10 +12,8 @@ from interlace.theory.laws.reading import read_law
 
 def binary(pass_rates, expert_rewards, prompts=None):
     """Two responses a prompt, right and wrong."""
-    rates, earned = np.array(pass_rates), np.broadcast_to(expert_rewards, np.shape(pass_rates))
-    weights = np.full(rates.size, 1.0 / rates.size) if prompts is None else np.array(prompts)
-    tables = (np.column_stack([share, 1.0 - share]) for share in (rates, earned))
-    return FiniteProblem(weights, *tables, np.tile([1.0, 0.0], (rates.size, 1)))
+    expert = expert_rewards if isinstance(expert_rewards, float) else np.array(expert_rewards, dtype=float)
+    return binary_problem(np.array(pass_rates), expert, None if prompts is None else np.array(prompts))
 
 
 SMALL = binary([0.2, 0.7], 0.75)

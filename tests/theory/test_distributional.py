@@ -428,3 +428,55 @@ def close_times(value, expected, problem):
     gap = abs(finite.expected_reward(problem, problem.reference) - problem.expert_reward)
     if gap > 1e-9:
         assert value == pytest.approx(expected, rel=1e-9 + 1e-15 / gap, abs=1e-12)
+
+
+# ------------------------------------------------------------------------------------------------- slots and weights
+
+
+@pytest.mark.parametrize("there", [0.0, 1e13, -1e13, 1e300])
+def test_a_slot_that_a_prompt_lacks_has_no_say(there):
+    problem = one_prompt([0.5, 0.5, 0.0], [0.3, 0.7, 0.0], [0.0, 1.0, there])
+    assert A.parity_rl_time(problem) == pytest.approx(math.log(7 / 3), rel=1e-12)
+    assert A.optimal_rl_time(problem, 0.5) < 10.0 and A.non_decoupling_threshold(problem) < 10.0
+    assert finite.third_central_moment(problem, problem.expert) == pytest.approx(0.21 * -0.4, rel=1e-12)
+
+
+def test_prompts_of_weight_0_break_no_condition():
+    problem = FiniteProblem(np.array([1.0, 0.0]), np.full((2, 2), 0.5), np.full((2, 2), 0.5),
+                            np.array([[0.0, 1.0], [0.3, 0.7]]))  # fmt: skip
+    split = A.split_right_wrong(problem, np.array([[0.25, 0.75], [1.0, 0.0]]))
+    assert split == pytest.approx((0.5 * math.log(0.5 / 0.75), 0.5 * math.log(2.0)))
+
+
+@pytest.mark.parametrize("missed", [1e-12, 1e-14, 1e-200])
+def test_A10_keeps_its_digits_next_to_the_best_responses(missed):
+    problem = one_prompt([0.5, 0.5], [0.5, 0.5], [0.0, 1.0])
+    policy = np.array([[missed, 1.0 - missed]])
+    split = A.split_tilt_off_path(problem, policy)
+    assert split.rl_time == pytest.approx(-math.log(missed), rel=1e-9)
+    assert split.off_path == pytest.approx(0.0, abs=1e-9)
+
+
+def test_A10_at_the_paths_end_only_a_finite_time_splits():
+    problem = one_prompt([0.5, 0.5], [0.5, 0.5], [0.0, 1.0])
+    split = A.split_tilt_off_path(problem, np.array([[0.0, 1.0]]))
+    assert split.rl_time == split.tilt == math.inf and math.isnan(split.off_path)
+    assert A.split_tilt_off_path(problem, np.array([[0.0, 1.0]]), 3.0).off_path == math.inf
+
+
+def test_A8_an_allowed_drop_of_the_whole_gap_is_any_time():
+    start = np.array([[0.2, 0.8]])
+    assert A.largest_sft_time(one_prompt([0.5, 0.5], [0.5, 0.5], [0.0, 1.0]), start, 0.3) == math.inf
+    flat = one_prompt([0.2, 0.3, 0.5], [0.1, 0.2, 0.7], [0.1, 0.1, 0.1])
+    assert A.largest_sft_time(flat, np.array([[0.1, 0.1, 0.8]]), 0.0) == math.inf
+
+
+def test_A4_slope_keeps_its_digits_on_an_offset():
+    near, far = (one_prompt([0.5, 0.5], [0.4, 0.6], [offset, offset + 1.0]) for offset in (0.0, 2.0**20))
+    rl_time = 1.001 * A.parity_rl_time(near)
+    assert A.sft_loss_slope(far, rl_time) == pytest.approx(A.sft_loss_slope(near, rl_time), rel=1e-12)
+
+
+def test_the_paths_end_has_a_log_partition():
+    assert A.log_partition(one_prompt([0.5, 0.5], [0.5, 0.5], [-1.0, 0.0]), math.inf) == pytest.approx(-math.log(2))
+    assert A.log_partition(one_prompt([0.5, 0.5], [0.5, 0.5], [0.0, 1.0]), math.inf) == math.inf

@@ -174,3 +174,8 @@ def test_conditions_of_the_frontier_are_decided_from_the_inputs(label, inputs, m
     inputs = {name: np.array(value) if name == "policy" else value for name, value in inputs.items()}
     problem = one_prompt([0.5, 0.5, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 2.0])
     assert [condition.check({"problem": problem, **inputs}) for condition in LAWS[label].conditions] == met
+
+
+def test_D14_counts_what_only_the_expert_can_give():
+    problem = one_prompt([0.5, 0.5, 0.0], [0.2, 0.3, 0.5], [0.0, 1.0, 3.0])
+    assert tabular_pl_constants(problem, np.array([[0.2, 0.3, 0.5]])).reward == pytest.approx(0.5 * 0.5 * 2.0)

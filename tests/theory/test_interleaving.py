@@ -218,3 +218,13 @@ def test_D11_ends():
 def test_D11_refuses_parts_that_are_none(rl_time, sft_weight, message):
     with pytest.raises(DataError, match=message):
         interleaving_cycle(one_prompt([0.5, 0.5], [0.5, 0.5], [0.0, 1.0]), rl_time, sft_weight)
+
+
+@pytest.mark.parametrize("rl_time", [1.0, 40.0, 1e6])
+def test_D11_whole_sft_arrives_at_the_expert(rl_time):
+    """The rarest of its responses included: RL then finds it."""
+    problem = one_prompt([0.5, 0.5], [1.0 - 1e-17, 1e-17], [0.0, 1.0])
+    cycle = interleaving_cycle(problem, rl_time, 1.0)
+    assert (cycle.after_sft == problem.expert).all()
+    odds = rl_time + np.log(1e-17)
+    assert cycle.after_rl[0, 1] == pytest.approx(1.0 / (1.0 + np.exp(-odds)), rel=1e-9)

@@ -47,18 +47,27 @@ def test_every_law_has_a_test_named_after_it():
 
 @pytest.mark.parametrize(
     ("label", "expected"),
-    [("A1", [True, None]), ("A2", [None, False]), ("A4", [True, None, True]), ("A8", [True, None]),
+    [("A1", [True, None]), ("A2", [None, False]), ("A4", [True, None, True]), ("A8", [None, None]),
      ("A11", [True, True]), ("D13", [])],
 )  # fmt: skip
 def test_conditions_are_decided_where_a_problem_can_decide_them(label, expected):
     problem = one_prompt([0.5, 0.5], [0.2, 0.8], [0.0, 1.0])
-    assert [condition.holds and condition.holds(problem) for condition in LAWS[label].conditions] == expected
+    assert [condition.check({"problem": problem}) for condition in LAWS[label].conditions] == expected
 
 
 def test_conditions_fail_where_they_should():
     flat = one_prompt([0.5, 0.5, 0.0], [0.5, 0.0, 0.5], [0.3, 0.3, 1.0])
     failed = {str(c) for law in LAWS.values() for c in law.conditions if c.check({"problem": flat}) is False}
-    assert len(failed) == 5  # infinite start, reward flat and not binary, not at the expert, expert not covered
+    words = ("L(π_ref) is finite", "the reward is not flat", "0 or 1 on the expert's", "starts at the expert")
+    assert len(failed) == 4 and all(any(word in sentence for sentence in failed) for word in words)
+
+
+def test_A8s_condition_is_about_the_start_of_sft():
+    problem = one_prompt([0.0, 1.0], [0.2, 0.8], [0.0, 1.0])
+    covered = LAWS["A8"].conditions[0]
+    assert covered.check({"problem": problem, "start": np.array([[0.5, 0.5]])}) is True
+    assert covered.check({"problem": problem, "start": np.array([[0.0, 1.0]])}) is False
+    assert covered.check({"problem": problem}) is None
 
 
 def test_a_condition_prints_as_its_sentence():

@@ -223,3 +223,9 @@ def test_C7_without_an_interval_there_is_no_change(checkpoints):
 
 def rewards_along(problem, rl_times):
     return distributional.tilted_reward(problem, rl_times), distributional.tilted_reward_variance(problem, rl_times)
+
+
+def test_D5_takes_binary_rewards_as_integers():
+    log_ratios = np.array([[1.0, 3.0], [-2.0, 0.0]])
+    whole = rl_time_from_log_ratios(log_ratios, np.array([[0, 1], [0, 1]]))
+    assert whole == rl_time_from_log_ratios(log_ratios, np.array([[0.0, 1.0], [0.0, 1.0]]))

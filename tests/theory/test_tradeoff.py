@@ -109,6 +109,43 @@ def test_A6_two_binary_prompts_can_have_a_maximum_a_minimum_and_a_maximum():
     assert 2 in counts.values() and counts[2.0] == 1
 
 
+def spread_prompts(seed):
+    """Prompts whose pass rates lie orders of magnitude apart: each turns at an RL time of its own."""
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(2, 5))
+    rates = 10.0 ** -(0.3 + 4.0 * np.arange(count) + rng.uniform(0.0, 2.0, count))
+    return finite.binary_problem(rates, rng.uniform(0.0, 0.2, count)), 10.0 ** rng.uniform(-1.5, -0.3)
+
+
+def maxima_on(grid, problem, exchange_rate):
+    slopes = A.tradeoff_slope(problem, exchange_rate, grid)
+    return int((slopes[0] < 0.0) + ((slopes[:-1] > 0.0) & (slopes[1:] <= 0.0)).sum())
+
+
+DENSE = np.linspace(0.0, 60.0, 24_001)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_A6_none_of_many_maxima_is_missed(seed):
+    problem, exchange_rate = spread_prompts(seed)
+    assert A.tradeoff_is_unimodal(problem, exchange_rate) == (maxima_on(DENSE, problem, exchange_rate) == 1)
+    reached = A.tradeoff(problem, exchange_rate, A.optimal_rl_time(problem, exchange_rate))
+    assert reached >= A.tradeoff(problem, exchange_rate, DENSE).max() - 1e-14
+
+
+def test_A6_many_maxima_are_there_to_be_missed():
+    coarse = DENSE[::20]
+    counts = [maxima_on(coarse, *spread_prompts(seed)) for seed in range(40)]
+    assert sum(count >= 2 for count in counts) >= 20 and sum(count >= 3 for count in counts) >= 5
+
+
+def test_A6_a_fall_at_the_start_is_a_maximum():
+    """RL first loses (the easy prompt is past its parity), later wins (the rare pass)."""
+    problem = finite.binary_problem(np.array([0.9, 1e-6]), np.array([0.1, 0.2]))
+    assert A.tradeoff_slope(problem, 0.18, 0.0) < 0.0 < A.tradeoff_slope(problem, 0.18, 13.8)
+    assert not A.tradeoff_is_unimodal(problem, 0.18)
+
+
 @given(varied, st.integers(0, 2**32 - 1))
 def test_A6_one_maximum_if_a_nat_is_worth_more_than_the_range_of_reward(problem, seed):
     exchange_rate = finite.reward_range(problem) * (1.0 + np.random.default_rng(seed).random())

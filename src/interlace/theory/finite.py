@@ -25,7 +25,7 @@ class FiniteProblem:
 
     `prompts` are weights that sum to 1; rows of `reference` (the policy at the start of RL) and `expert` (p_D) sum to
     1; `reward` is r(prompt, response). A response slot that a prompt lacks has probability 0 in both; its reward must
-    only be finite. Arrays are copied as float64 and cannot be written to.
+    only be finite, and counts as 0. Arrays are copied as float64 and cannot be written to.
 
     Laws A1, A3, A4 and A5 see a problem only through its laws of reward, so response slots may also be lumped by
     reward (`reward_problem`); functionals that read probabilities of responses (`sft_loss`, `kl`) then mean nothing.
@@ -48,6 +48,9 @@ class FiniteProblem:
             check_distribution(name, getattr(self, name))
         if not np.isfinite(self.reward).all():
             raise DataError("reward must be finite everywhere. Got NaN or infinity. Put 0 into slots a prompt lacks.")
+        there = (self.reference > 0.0) | (self.expert > 0.0)
+        object.__setattr__(self, "reward", np.where(there, self.reward, 0.0))
+        self.reward.setflags(write=False)
 
     @property
     def support(self) -> Bool[np.ndarray, "prompt response"]:
@@ -82,6 +85,29 @@ def reward_problem(
     )
 
 
+def binary_problem(
+    pass_rates: Float[np.ndarray, "prompt"],
+    expert_reward: float | Float[np.ndarray, "prompt"],
+    prompts: Float[np.ndarray, "prompt"] | None = None,
+) -> FiniteProblem:
+    """Two responses a prompt, right (reward 1) and wrong (reward 0), from the reference's pass rates.
+
+    `expert_reward`: the expert's pass rate, one number or one a prompt; `prompts` defaults to equal weights. Raises
+    DataError if a rate is not in [0, 1].
+
+    >>> binary_problem(np.array([0.25, 0.75]), 0.5).expert_reward
+    0.5
+    """
+    rates = np.asarray(pass_rates, dtype=np.float64)
+    expert = np.broadcast_to(expert_reward, rates.shape)
+    return FiniteProblem(
+        prompts=np.full(rates.size, 1.0 / rates.size) if prompts is None else prompts,
+        reference=np.column_stack([rates, 1.0 - rates]),
+        expert=np.column_stack([expert, 1.0 - expert]),
+        reward=np.tile([1.0, 0.0], (rates.size, 1)),
+    )
+
+
 def over_prompts(problem: FiniteProblem, values: Float[np.ndarray, "*batch prompt"]) -> Float[np.ndarray, "*batch"]:
     """E_x of `values`; prompts of weight 0 do not count, whatever their value."""
     return np.asarray(np.where(problem.prompts > 0.0, values, 0.0) @ problem.prompts)
@@ -97,7 +123,7 @@ def expected_reward(problem: FiniteProblem, policy: Float[np.ndarray, "prompt re
     return float(over_prompts(problem, prompt_reward(problem, policy)))
 
 
-def reward_gap(
+def reward_difference(
     problem: FiniteProblem, p: Float[np.ndarray, "prompt response"], q: Float[np.ndarray, "prompt response"]
 ) -> float:
     """R(p) - R(q), reward units, without the digits that a difference of means would lose; 0 exactly if p is q."""
@@ -148,6 +174,11 @@ def total_variation(
 ) -> float:
     """E_x TV(p(. | x), q(. | x)), in [0, 1]."""
     return float(over_prompts(problem, 0.5 * np.abs(p - q).sum(axis=-1)))
+
+
+def below_top(problem: FiniteProblem) -> Float[np.ndarray, "prompt response"]:
+    """r - top(x) <= 0 on the reference's support, 0 off it: rewards counted from the best one."""
+    return np.where(problem.support, problem.reward - top_reward(problem)[:, None], 0.0)
 
 
 def top_reward(problem: FiniteProblem) -> Float[np.ndarray, "prompt"]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from interlace.cli.theory.values import list_of
 from interlace.errors import DataError, RecipeError
-from interlace.theory.finite import FiniteProblem
+from interlace.theory.finite import FiniteProblem, binary_problem
 from interlace.theory.laws.checked import as_array
 
 EXAMPLES = {"--prompts": "0.5,0.5", "--pass-rates": "0.2,0.7", "--expert-reward": "0.75"}
@@ -71,13 +71,7 @@ def _binary(given: Mapping[str, str], tables: list[str]) -> FiniteProblem:
         raise DataError(
             f"--expert-reward must be one number, or one a pass rate ({rates.size}). Got {earned.size}. Give one."
         )
-    expert = np.broadcast_to(earned, rates.shape)
-    reward = np.tile([1.0, 0.0], (rates.size, 1))
-    return FiniteProblem(_prompts(given, rates.size), _right_wrong(rates), _right_wrong(expert), reward)
-
-
-def _right_wrong(rates: np.ndarray) -> np.ndarray:
-    return np.column_stack([rates, 1.0 - rates])
+    return binary_problem(rates, earned, _prompts(given, rates.size))
 
 
 def _from_tables(given: Mapping[str, str], tables: list[str]) -> FiniteProblem:

@@ -41,7 +41,7 @@ def reward_change_bounds(
 ) -> RewardChangeBounds:
     """A9: abs(R(p) - R(q)) <= w E_x TV <= w sqrt(KL/2), KL in the smaller direction, w the range of reward in a prompt.
 
-    No condition: a self-check.
+    The range is that over the responses which p or q gives: the narrowest that will do. No condition: a self-check.
     """
     width = reward_range(problem, p, q)
     nearest = min(kl(problem, p, q), kl(problem, q, p))
@@ -53,7 +53,9 @@ def split_tilt_off_path(
 ) -> TiltSplit:
     """A10: L(policy) - L(reference) = tilt part (A1 at `rl_time`) + off-path part, exactly, for any policy and time.
 
-    `rl_time` None: the tilt that earns what the policy earns, the nearest in KL. Off-path part 0: on the path.
+    `rl_time` None: the tilt that earns what the policy earns, the nearest in KL. Off-path part 0: on the path. A policy
+    of nothing but best responses is nearest to the path's end, where the tilt part may be inf: the off-path part is
+    then -inf, or NaN if the policy's own loss is infinite too, and only a finite `rl_time` splits its change.
 
     Raises DataError if L(reference) is infinite: there is no finite change to split.
     """
@@ -69,12 +71,13 @@ def split_right_wrong(problem: FiniteProblem, policy: Float[np.ndarray, "prompt 
 
     Condition: binary reward. Raises DataError if it is not, or if L(reference) is infinite.
     """
-    if not np.isin(problem.reward[problem.expert > 0.0], (0.0, 1.0)).all():
+    drawn = (problem.expert > 0.0) & (problem.prompts > 0.0)[:, None]
+    if not np.isin(problem.reward[drawn], (0.0, 1.0)).all():
         raise DataError("reward must be 0 or 1 on the expert's responses (A11). Got other values. Use A10's split.")
     _finite_start(problem)
-    drawn = (problem.expert > 0.0) & (problem.prompts > 0.0)[:, None]
-    ratio = np.divide(problem.reference, policy, out=np.full_like(policy, np.inf), where=policy > 0.0)
-    change = problem.expert * np.log(ratio, out=np.zeros_like(policy), where=drawn)
+    infinite, nothing = np.full(policy.shape, np.inf), np.zeros(policy.shape)
+    ratio = np.divide(problem.reference, policy, out=infinite, where=policy > 0.0)
+    change = problem.expert * np.log(ratio, out=nothing, where=drawn)
     right = float(over_prompts(problem, np.where(drawn & (problem.reward == 1.0), change, 0.0).sum(axis=-1)))
     wrong = float(over_prompts(problem, np.where(drawn & (problem.reward == 0.0), change, 0.0).sum(axis=-1)))
     return RightWrongSplit(right, wrong)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from interlace.theory.distributional.tilt import Times, like, tilt_of, tilted_reward
-from interlace.theory.finite import FiniteProblem, expected_reward, over_prompts, reward_gap
+from interlace.theory.distributional.tilt import Times, like, tilt_of
+from interlace.theory.finite import FiniteProblem, expected_reward, over_prompts, reward_difference
 
 
 def sft_loss_increase(problem: FiniteProblem, rl_time: Times) -> Times:
@@ -38,13 +38,16 @@ def optimal_sft_increase(problem: FiniteProblem, rl_time: Times) -> Times:
 
 def sft_loss_increase_lower_bound(problem: FiniteProblem, rl_time: Times) -> Times:
     """A3: tau (R(reference) - R_D), never above A1's increase; tau >= 0. Equal iff tau = 0 or the reward is flat."""
-    gap = reward_gap(problem, problem.reference, problem.expert)
+    gap = reward_difference(problem, problem.reference, problem.expert)
     return like(rl_time, np.multiply(rl_time, gap) if gap else np.zeros(np.shape(rl_time)))
 
 
 def sft_loss_slope(problem: FiniteProblem, rl_time: Times) -> Times:
     """A4, the reward parity law: dL/dtau = R(pi_tau) - R_D, the parity gap. Negative: RL is still lowering SFT loss."""
-    return like(rl_time, np.asarray(tilted_reward(problem, rl_time)) - problem.expert_reward)
+    tilt = tilt_of(problem, rl_time)  # both rewards counted from one anchor: an offset costs no digits
+    above = (tilt.policy * tilt.gap).sum(axis=-1)
+    below = (problem.expert * (tilt.anchor[..., None] - problem.reward)).sum(axis=-1)
+    return like(rl_time, over_prompts(problem, above + below))
 
 
 def free_energy(problem: FiniteProblem, rl_time: Times) -> Times:

@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float
 
 from interlace.errors import DataError
+from interlace.theory.distributional.rl_times import reward_tolerance
 from interlace.theory.distributional.tilt import Times, like
-from interlace.theory.finite import FiniteProblem, expected_reward
+from interlace.theory.finite import FiniteProblem, reward_difference
 
 
 def sft_path(
@@ -25,7 +26,7 @@ def sft_path(
 
 def sft_path_reward(problem: FiniteProblem, start: Float[np.ndarray, "prompt response"], sft_time: Times) -> Times:
     """A8: R(pi_s) = R_D + e^{-s} (R(start) - R_D). SFT lowers reward iff the start earns more than the expert."""
-    gap = expected_reward(problem, start) - problem.expert_reward
+    gap = reward_difference(problem, start, problem.expert)
     return like(sft_time, problem.expert_reward + np.exp(-np.asarray(sft_time)) * gap)
 
 
@@ -36,5 +37,6 @@ def largest_sft_time(problem: FiniteProblem, start: Float[np.ndarray, "prompt re
     """
     if not allowed_drop >= 0.0:
         raise DataError(f"allowed_drop must be at least 0. Got {allowed_drop}. Give the reward that SFT may cost.")
-    gap = expected_reward(problem, start) - problem.expert_reward
-    return math.inf if allowed_drop >= gap else -math.log1p(-allowed_drop / gap)
+    gap = reward_difference(problem, start, problem.expert)
+    same = reward_tolerance(problem)
+    return math.inf if allowed_drop >= gap - same else abs(math.log1p(-allowed_drop / gap))

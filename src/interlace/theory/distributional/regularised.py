@@ -49,9 +49,9 @@ def regularised_reward_loss(
     rl_time = 1.0 / kl_coefficient
     tilt = tilt_of(problem, rl_time)
     held = policy > 0.0
-    from_start = np.divide(policy, problem.reference, out=np.full_like(policy, math.inf), where=problem.support)
+    from_start = np.divide(policy, problem.reference, out=np.full(policy.shape, math.inf), where=problem.support)
     # log(policy/pi_tau) from its parts: pi_tau itself underflows where beta is small.
-    log_ratio = np.log(from_start, out=np.zeros_like(policy), where=held) - rl_time * tilt.gap + tilt.log_mass[:, None]
+    log_ratio = np.log(from_start, out=np.zeros(policy.shape), where=held) - rl_time * tilt.gap + tilt.log_mass[:, None]
     # x log(x/y) - x + y is never negative, term by term.
     terms = np.where(held, policy * log_ratio - policy, 0.0) + tilt.policy
     return kl_coefficient * max(0.0, float(over_prompts(problem, terms.sum(axis=-1))))

@@ -11,7 +11,14 @@ import numpy as np
 from jaxtyping import Float
 
 from interlace.theory.distributional.tilt import tilt_of
-from interlace.theory.finite import FiniteProblem, expected_reward, over_prompts, reward_range, top_reward
+from interlace.theory.finite import (
+    FiniteProblem,
+    expected_reward,
+    over_prompts,
+    reward_difference,
+    reward_range,
+    top_reward,
+)
 from interlace.theory.roots import increasing_root
 
 SAME_REWARD = 1e-12
@@ -23,6 +30,9 @@ def parity_rl_time(problem: FiniteProblem) -> float:
 
     0 if the reference already earns R_D; inf if R_D is all that the reference's support can earn (perfect expert).
     """
+    if _shortfall(problem, problem.expert) <= reward_tolerance(problem) and reward_range(problem) > 0.0:
+        rises = reward_difference(problem, problem.expert, problem.reference) > 0.0
+        return math.inf if rises else 0.0
     return max(0.0, nearest_rl_time(problem, problem.expert))
 
 
@@ -57,21 +67,23 @@ def matching_rl_time(problem: FiniteProblem, reward: float) -> float:
     """
     highest = float(over_prompts(problem, top_reward(problem)))
     lowest = -float(over_prompts(problem, top_reward(_mirrored(problem))))
-    return _time_earning(problem, reward, shortfall=highest - reward, surplus=reward - lowest)
+    same = reward_tolerance(problem)  # a figure of reward has been rounded
+    shortfall, surplus = (0.0 if left <= same else left for left in (highest - reward, reward - lowest))
+    return _time_earning(problem, reward - expected_reward(problem, problem.reference), shortfall, surplus)
 
 
 def nearest_rl_time(problem: FiniteProblem, policy: Float[np.ndarray, "prompt response"]) -> float:
     """A10: the tau of the tilt nearest to `policy` in KL(policy, pi_tau): `matching_rl_time` of its reward.
 
-    Keeps digits where the reward of the policy is close to the best one.
+    Keeps digits where the reward of the policy is close to the best one; infinite only if it is exactly that.
     """
     surplus = _shortfall(_mirrored(problem), policy)
-    return _time_earning(problem, expected_reward(problem, policy), _shortfall(problem, policy), surplus)
+    rise = reward_difference(problem, policy, problem.reference)
+    return _time_earning(problem, rise, _shortfall(problem, policy), surplus)
 
 
-def _time_earning(problem: FiniteProblem, reward: float, shortfall: float, surplus: float) -> float:
-    """The tau with R(pi_tau) = `reward`, `shortfall` below E_x top and `surplus` above the least reward."""
-    rise = reward - expected_reward(problem, problem.reference)
+def _time_earning(problem: FiniteProblem, rise: float, shortfall: float, surplus: float) -> float:
+    """The tau with R(pi_tau) `rise` above the reference's, `shortfall` below E_x top, `surplus` above the least."""
     if abs(rise) <= (0.0 if reward_range(problem) > 0.0 else reward_tolerance(problem)):
         return 0.0
     return _time_to_shortfall(problem, shortfall) if rise > 0.0 else -_time_to_shortfall(_mirrored(problem), surplus)
@@ -93,7 +105,7 @@ def _time_to_shortfall(problem: FiniteProblem, shortfall: float) -> float:
 
     Solved in log shortfall, so that nothing is lost to cancellation near the top.
     """
-    if shortfall <= reward_tolerance(problem):
+    if shortfall <= 0.0:
         return math.inf
 
     def progress(rl_time: float) -> float:

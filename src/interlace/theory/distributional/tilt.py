@@ -48,9 +48,10 @@ def like(rl_time: Times, values: float | Float[np.ndarray, "..."]) -> Times:
 
 
 def log_partition(problem: FiniteProblem, rl_time: Times) -> Float[np.ndarray, "*time prompt"]:
-    """log Z_tau(x) = log E_{y ~ reference} exp(tau r) of each prompt, nats. `rl_time` must be finite."""
+    """log Z_tau(x) = log E_{y ~ reference} exp(tau r) of each prompt, nats."""
     tilt = tilt_of(problem, rl_time)
-    return np.asarray(rl_time)[..., None] * tilt.anchor + tilt.log_mass
+    tau = np.broadcast_to(np.asarray(rl_time)[..., None], tilt.anchor.shape)
+    return np.multiply(tau, tilt.anchor, out=np.zeros(tau.shape), where=tilt.anchor != 0.0) + tilt.log_mass
 
 
 def tilted_policy(problem: FiniteProblem, rl_time: Times) -> Float[np.ndarray, "*time prompt response"]:

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from interlace.theory.checks import check_exchange_rate
-from interlace.theory.distributional.increase import sft_loss_increase
+from interlace.theory.distributional.increase import sft_loss_increase, sft_loss_slope
 from interlace.theory.distributional.tilt import Times, like, tilted_reward, tilted_reward_variance
 from interlace.theory.distributional.tradeoff_path import TradeoffPath
 from interlace.theory.finite import FiniteProblem, sft_loss
@@ -36,7 +36,7 @@ def tradeoff_slope(problem: FiniteProblem, exchange_rate: float, rl_time: Times)
     DataError if `exchange_rate` is negative or not finite.
     """
     check_exchange_rate(exchange_rate)
-    gap = np.asarray(tilted_reward(problem, rl_time)) - problem.expert_reward
+    gap = np.asarray(sft_loss_slope(problem, rl_time))
     return like(rl_time, np.asarray(tilted_reward_variance(problem, rl_time)) - exchange_rate * gap)
 
 

@@ -1,6 +1,7 @@
-"""A6: every RL time at which the tradeoff Phi turns from rising to falling, none missed.
+"""A6: every RL time at which the tradeoff Phi turns from rising to falling.
 
-Found in strides along RL time, each so short that bounds prove Phi' to change its sign in it once at most.
+Found in strides along RL time, each so short that bounds prove Phi' to change its sign in it once at most (down to
+FINEST_STRIDE of the whole, below which stationary points are alike in Phi).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from jaxtyping import Float
 
 from interlace.theory.distributional.increase import sft_loss_increase
 from interlace.theory.distributional.rl_times import reward_tolerance
-from interlace.theory.finite import FiniteProblem, over_prompts, reward_gap, top_reward
+from interlace.theory.finite import FiniteProblem, below_top, over_prompts, reward_difference, top_reward
 from interlace.theory.roots import root_between
 
 FINEST_STRIDE = 2.0**-30
@@ -40,11 +41,11 @@ class TradeoffPath:
     def __init__(self, problem: FiniteProblem, exchange_rate: float) -> None:
         self.problem, self.exchange_rate = _without_weightless(problem), exchange_rate
         problem = self.problem
-        top = top_reward(problem)[:, None]
-        self.gap = np.where(problem.support, problem.reward - top, 0.0)
+        self.gap = below_top(problem)
         self.width = float(-self.gap.min())
-        self.expert_shortfall = float(over_prompts(problem, (problem.expert * (top - problem.reward)).sum(axis=-1)))
-        self.start_gap = reward_gap(problem, problem.reference, problem.expert)
+        below = top_reward(problem)[:, None] - problem.reward
+        self.expert_shortfall = float(over_prompts(problem, (problem.expert * below).sum(axis=-1)))
+        self.start_gap = reward_difference(problem, problem.reference, problem.expert)
         self.start_mean = (problem.reference * self.gap).sum(axis=-1, keepdims=True)
 
     @property
@@ -68,18 +69,26 @@ class TradeoffPath:
         return self._rise(rl_time) - self.exchange_rate * sft_loss_increase(self.problem, rl_time)
 
     def at(self, rl_time: float) -> Local:
-        """Phi around one RL time: one pass over the table."""
+        """Phi around one RL time: one pass over the table; the slope to the last digits is `slope_at`."""
         policy, mean = self._policy_and_mean(rl_time)
         second, third, third_absolute, fourth = _moments(policy, self.gap - mean[:, None])
         variance = float(over_prompts(self.problem, second))
         return Local(
-            slope=variance - self.exchange_rate * self._parity_gap(rl_time, mean),
+            slope=variance - self.exchange_rate * (self.expert_shortfall + float(over_prompts(self.problem, mean))),
             curvature=float(over_prompts(self.problem, third)) - self.exchange_rate * variance,
             headroom=-mean,
             second=second,
             third=third_absolute,
             fourth=fourth,
         )
+
+    def slope_at(self, rl_time: float) -> float:
+        """Phi', the parity gap counted from where the expert is nearer: the start or the best reward."""
+        local = self.at(rl_time)
+        if abs(self.start_gap) >= self.expert_shortfall:
+            return local.slope
+        variance = float(over_prompts(self.problem, local.second))
+        return variance - self.exchange_rate * (self.start_gap + self._rise(rl_time))
 
     def downward_crossings(self) -> Iterator[float]:
         """Every RL time at which Phi' passes from plus to minus: strides that hold one sign change at most."""
@@ -90,7 +99,7 @@ class TradeoffPath:
             stride = self._clear_stride(here, min(stride, end - time), finest)
             there = self.at(time + stride)
             if here.slope > 0.0 >= there.slope:
-                yield root_between(lambda rl_time: self.at(rl_time).slope, time, time + stride)
+                yield self._root_between(time, time + stride)
             time, here = time + stride, there
 
     def _clear_stride(self, local: Local, stride: float, finest: float) -> float:
@@ -132,11 +141,11 @@ class TradeoffPath:
             end *= 2.0
         return end
 
-    def _parity_gap(self, rl_time: float, mean: Float[np.ndarray, "prompt"]) -> float:
-        """R(pi_tau) - R_D, counted from where the expert is nearer: the start or the best reward."""
-        if abs(self.start_gap) < self.expert_shortfall:
-            return self.start_gap + self._rise(rl_time)
-        return self.expert_shortfall + float(over_prompts(self.problem, mean))
+    def _root_between(self, low: float, high: float) -> float:
+        """Where Phi' is 0; an end, if its sign there was rounding."""
+        if self.slope_at(low) <= 0.0:
+            return low
+        return high if self.slope_at(high) > 0.0 else root_between(self.slope_at, low, high)
 
     def _rise(self, rl_time: float) -> float:
         """R(pi_tau) - R(reference) = E_ref[d (e^{tau d} - 1)] / E_ref e^{tau d}, d the deviation from the start's mean.

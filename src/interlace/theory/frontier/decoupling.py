@@ -14,7 +14,7 @@ from jaxtyping import Float
 from interlace.errors import DataError, unknown_name
 from interlace.theory.distributional.tilt import tilted_policy
 from interlace.theory.distributional.tradeoff import optimal_rl_time
-from interlace.theory.finite import FiniteProblem, over_prompts, prompt_reward, top_reward
+from interlace.theory.finite import FiniteProblem, below_top, over_prompts, prompt_reward
 from interlace.theory.frontier.joint import shortfall, solve_joint
 from interlace.theory.paths.sft_weight import optimal_sft_weight
 from interlace.theory.roots import root_between
@@ -114,10 +114,10 @@ class _SftAfterRl:
 def _search_times(problem: FiniteProblem, exchange_rate: float) -> Iterator[float]:
     """Where `best_pipeline` looks: 0, ..., inf. Only 0 if the reward is flat."""
     yield 0.0
-    below_top = np.where(problem.support, top_reward(problem)[:, None] - problem.reward, 0.0)[problem.prompts > 0.0]
-    if not below_top.any():
+    below = -below_top(problem)[problem.prompts > 0.0]
+    if not below.any():
         return
-    widest, arrived = float(below_top.max()), LARGEST_EXPONENT / float(below_top[below_top > 0.0].min())
+    widest, arrived = float(below.max()), LARGEST_EXPONENT / float(below[below > 0.0].min())
     even = np.arange(FINE_STEP, FINE_UNTIL, FINE_STEP) / widest
     doublings = max(0, math.ceil(math.log2(FINE_STEP / widest * exchange_rate / SMALL_SHARE)))
     coarse = math.ceil(math.log(arrived * widest / FINE_UNTIL) / math.log(COARSE_FACTOR))

@@ -40,8 +40,8 @@ class LeastNorm(NamedTuple):
 def descent_window(cosine: Figures, norm_sft: Figures, norm_rl: Figures) -> DescentWindow:
     """D12: for c = `cosine` < 0, -(g1 + a g2) lowers SFT loss and raises reward iff -c n1/n2 < a < n1/(-c n2).
 
-    n1 = `norm_sft`, n2 = `norm_rl`. (0, inf) if c >= 0: every mixture does (at c = 0, every true one). Empty (lower =
-    upper) at c = -1: the point is Pareto stationary.
+    Weights a >= 0 are meant. n1 = `norm_sft`, n2 = `norm_rl`. (0, inf) if c >= 0: every true mixture does. Empty
+    (lower = upper) at c = -1: the point is Pareto stationary.
 
     Raises DataError if a cosine is outside [-1, 1] or a norm is not positive and finite.
 

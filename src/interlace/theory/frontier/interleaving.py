@@ -39,6 +39,11 @@ def interleaving_cycle(problem: FiniteProblem, rl_time: float, sft_weight: float
     [0.666666666667, 0.8]
     """
     _check(rl_time, sft_weight)
+    after_sft = problem.expert if sft_weight == 1.0 else _after_sft(problem, rl_time, sft_weight)
+    return Cycle(after_sft, _tilt(problem, after_sft, rl_time))
+
+
+def _after_sft(problem: FiniteProblem, rl_time: float, sft_weight: float) -> Float[np.ndarray, "prompt response"]:
     rewards = rewards_from_expert(problem)
     given = problem.expert > 0.0
     fall = np.where(given, _times(rl_time, rewards.gap), 0.0)
@@ -47,10 +52,9 @@ def interleaving_cycle(problem: FiniteProblem, rl_time: float, sft_weight: float
     v = balance(weight, slope, offset)  # 1 - e^{h best}/zeta
     held = -np.expm1(-_times(rl_time, np.maximum(rewards.lead, 0.0)))
     left_over = held > v
-    denominator = np.where(left_over, held, v)[:, None] * slope + offset
+    denominator = np.where(given, np.where(left_over, held, v)[:, None] * slope + offset, 1.0)
     rest = np.where(left_over, np.maximum(1.0 - (weight / denominator).sum(axis=-1), 0.0), 0.0)
-    after_sft = weight / denominator + rest[:, None] * rewards.share
-    return Cycle(after_sft, _tilt(problem, after_sft, rl_time))
+    return weight / denominator + rest[:, None] * rewards.share
 
 
 def _tilt(

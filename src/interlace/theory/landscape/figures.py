@@ -1,6 +1,6 @@
 """What goes into the landscape laws and what comes out: figures, alone or in arrays that broadcast.
 
-All figures alone: a float comes out. One array among them: an array.
+All figures alone: a float comes out. An array among those that a result depends on: an array.
 """
 
 from __future__ import annotations

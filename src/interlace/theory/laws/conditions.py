@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float
 
 from interlace.theory.finite import FiniteProblem, reward_range, sft_loss
 from interlace.theory.laws.law import Condition
@@ -14,19 +15,21 @@ def _start_is_finite(problem: FiniteProblem) -> bool:
 
 
 def _expert_is_reference(problem: FiniteProblem) -> bool:
-    return bool(np.allclose(problem.expert, problem.reference, rtol=1e-9, atol=1e-12))
+    counts = problem.prompts > 0.0
+    return bool(np.allclose(problem.expert[counts], problem.reference[counts], rtol=1e-9, atol=1e-12))
 
 
 def _reward_is_binary(problem: FiniteProblem) -> bool:
-    return bool(np.isin(problem.reward[problem.expert > 0.0], (0.0, 1.0)).all())
+    given = (problem.expert > 0.0) & (problem.prompts > 0.0)[:, None]
+    return bool(np.isin(problem.reward[given], (0.0, 1.0)).all())
 
 
 def _not_flat(problem: FiniteProblem) -> bool:
     return reward_range(problem) > 0.0
 
 
-def _start_covers_expert(problem: FiniteProblem) -> bool:
-    return not bool(((problem.expert > 0.0) & ~problem.support).any())
+def _start_covers_expert(problem: FiniteProblem, start: Float[np.ndarray, "prompt response"]) -> bool:
+    return not ((problem.expert > 0.0) & (start == 0.0))[problem.prompts > 0.0].any()
 
 
 BOUNDED = Condition("the reward is fixed and bounded, and L(π_ref) is finite", _start_is_finite)

@@ -77,7 +77,7 @@ DISTRIBUTIONAL = (
         unit="RL time",
         function=distributional.non_decoupling_threshold,
         source=OURS,
-        also=(distributional.free_energy, distributional.perfect_expert_limit),
+        also=(distributional.parity_rl_time, distributional.free_energy, distributional.perfect_expert_limit),
     ),
     Law(
         label="A6",

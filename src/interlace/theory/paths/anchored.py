@@ -110,7 +110,8 @@ def anchored_problem(
     """
     shared = problem.support & (anchor > 0.0)
     mass = np.where(shared, problem.reference, 0.0).sum(axis=-1, keepdims=True)
-    if not (mass > 0.0).all():
+    counts = problem.prompts[:, None] > 0.0
+    if not (mass > 0.0)[counts].all():
         row = f"row {int(mass[:, 0].argmin()) + 1} of {len(mass)}"
         raise DataError(f"anchor must share a response with the reference. Got none in {row}. Smooth the anchor.")
     start = np.where(shared, problem.reference, 0.0) / mass

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from scipy import integrate
 
 from interlace.errors import DataError
-from interlace.theory.finite import FiniteProblem, over_prompts, top_reward
+from interlace.theory.finite import FiniteProblem, below_top, over_prompts
 from interlace.theory.paths.path_model import Point
 
 RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE = 1e-10, 1e-12
@@ -30,7 +30,7 @@ def integrate_logits(
         raise DataError("times must be finite for a path that is integrated. Got inf. Give a large time instead.")
     with np.errstate(divide="ignore"):
         start = np.log(problem.reference)
-    gap = np.where(problem.support, problem.reward - top_reward(problem)[:, None], 0.0)
+    gap = below_top(problem)
 
     def rate(_: float, state: Float[np.ndarray, "state"]) -> Float[np.ndarray, "state"]:
         log_policy = log_softmax(start + state[:-1].reshape(start.shape))

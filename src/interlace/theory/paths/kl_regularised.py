@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from interlace.errors import DataError
-from interlace.theory.finite import FiniteProblem, top_reward
+from interlace.theory.finite import FiniteProblem, below_top
 from interlace.theory.paths.anchored import anchored_problem, rl_clock
 from interlace.theory.paths.flow import rl_time_rate, solutions
 from interlace.theory.paths.path_model import PathModel, PathOptions, Point, tilt_point
@@ -27,7 +27,7 @@ def kl_regularised_points(
     clocks = np.maximum.accumulate(rl_clock(times, options.kl_coefficient))  # no rounding may turn it back
     if options.anchor is None or options.kl_coefficient == 0.0:
         return (tilt_point(problem, clock) for clock in clocks.tolist())
-    if (problem.support & (options.anchor == 0.0)).any():
+    if (problem.support & (options.anchor == 0.0))[problem.prompts > 0.0].any():
         raise DataError("anchor must be positive wherever the reference is. Got zeros there. Smooth the anchor.")
     return _anchored_points(problem, anchored_problem(problem, options.anchor, options.kl_coefficient), clocks)
 
@@ -36,7 +36,7 @@ def _anchored_points(
     problem: FiniteProblem, shaped: FiniteProblem, clocks: Float[np.ndarray, "time"]
 ) -> Iterator[Point]:
     """The RL path of `shaped` at `clocks`; its RL time is that of the real reward."""
-    gap = np.where(problem.support, problem.reward - top_reward(problem)[:, None], 0.0)
+    gap = below_top(problem)
 
     def rate(clock: float, _: Float[np.ndarray, "1"]) -> Float[np.ndarray, "1"]:
         log_policy = tilt_point(shaped, clock).log_policy

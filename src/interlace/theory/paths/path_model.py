@@ -60,6 +60,6 @@ def natural_points(problem: FiniteProblem, times: Float[np.ndarray, "time"], opt
 NATURAL = PathModel(
     name="natural",
     sentence="natural policy gradient on one logit a response: the RL path of A, exact",
-    source="A4, A8",
+    source="A4",
     points=natural_points,
 )

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from jaxtyping import Float
 
-from interlace.theory.finite import FiniteProblem, chi_square, over_prompts, reward_gap
+from interlace.theory.finite import FiniteProblem, chi_square, over_prompts, reward_difference
 from interlace.theory.paths.rates import centred
 
 ROUNDING = 8 * 2.0**-52
@@ -49,7 +49,7 @@ def sft_cost_per_nat(problem: FiniteProblem, policy: Float[np.ndarray, "prompt r
 def _gap(problem: FiniteProblem, policy: Float[np.ndarray, "prompt response"]) -> float:
     """R - R_D; exactly 0 if it is within rounding of it, so that parity has no sign."""
     size = over_prompts(problem, ((policy + problem.expert) * np.abs(problem.reward)).sum(axis=-1))
-    gap = reward_gap(problem, policy, problem.expert)
+    gap = reward_difference(problem, policy, problem.expert)
     return gap if abs(gap) > ROUNDING * size else 0.0
 
 

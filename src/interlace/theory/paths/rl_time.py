@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from interlace.theory.paths.reward_only import integral_over_reward
 
@@ -20,9 +20,9 @@ class RlTimeFit(NamedTuple):
 
 def rl_time_from_log_ratios(
     log_ratios: Float[np.ndarray, "prompt sample"],
-    rewards: Float[np.ndarray, "prompt sample"],
+    rewards: Num[np.ndarray, "prompt sample"],
     *,
-    weights: Float[np.ndarray, "prompt sample"] | None = None,
+    weights: Num[np.ndarray, "prompt sample"] | None = None,
 ) -> RlTimeFit:
     """D5: the pooled within-prompt regression of log(pi/reference) on the reward, over samples of the POLICY.
 
@@ -34,8 +34,8 @@ def rl_time_from_log_ratios(
     >>> rl_time_from_log_ratios(np.array([[1.0, 3.0], [-2.0, 0.0]]), np.array([[0.0, 1.0], [0.0, 1.0]]))
     RlTimeFit(rl_time=2.0, on_path_share=1.0)
     """
-    weight = np.ones_like(rewards) if weights is None else weights
-    ratio, reward = _within(log_ratios, weight), _within(rewards, weight)
+    weight = np.ones(np.shape(rewards)) if weights is None else np.asarray(weights, dtype=np.float64)
+    ratio, reward = (_within(np.asarray(each, dtype=np.float64), weight) for each in (log_ratios, rewards))
     spread = float((weight * reward * reward).sum())
     if spread == 0.0:
         return RlTimeFit(math.nan, math.nan)
@@ -58,7 +58,7 @@ def rl_time_from_rewards(
     [0.0, 0.4, 0.8]
     """
     with np.errstate(divide="ignore"):
-        return integral_over_reward(1.0 / variances, rewards)
+        return integral_over_reward(1.0 / np.asarray(variances), np.asarray(rewards))
 
 
 def _within(

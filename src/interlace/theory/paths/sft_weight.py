@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from interlace.theory.checks import check_exchange_rate
-from interlace.theory.finite import FiniteProblem, over_prompts, reward_gap
+from interlace.theory.finite import FiniteProblem, over_prompts, reward_difference
 from interlace.theory.roots import root_between
 
 
@@ -31,7 +31,7 @@ def optimal_sft_weight(
     True
     """
     check_exchange_rate(exchange_rate)
-    given_up = reward_gap(problem, policy, problem.expert)
+    given_up = reward_difference(problem, policy, problem.expert)
     covered = problem.expert > 0.0
     outside = float(over_prompts(problem, np.where(covered, 0.0, policy).sum(axis=-1)))
     square = np.where(covered, np.square(policy - problem.expert), 0.0)
