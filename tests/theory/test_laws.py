@@ -34,7 +34,13 @@ def test_every_label_of_the_theory_is_a_law():
 
 def test_every_law_is_whole():
     for label, law in LAWS.items():
-        assert law.label == label and law.statement.endswith(".") and law.unit and law.source
+        assert (
+            law.label == label
+            and law.statement.endswith(".")
+            and (not law.details or law.details.endswith("."))
+            and law.unit
+            and law.source
+        )
         for function in (law.function, *law.also):
             assert callable(function) and function.__doc__
         assert label in (law.function.__doc__ or "")

@@ -124,7 +124,7 @@ def _verdict(stage: StageSummary, verdict: Verdict) -> VerdictView:
 
 def _law(label: str) -> LawView:
     law = LAWS.get(label)
-    return LawView(label, law.name, law.statement) if law else LawView(label, "", "")
+    return LawView(label, law.name, law.whole) if law else LawView(label, "", "")
 
 
 def _chip(verdict: str) -> tuple[str, str]:

@@ -35,7 +35,7 @@ def print_reading(console: Console, reading: Reading) -> None:
     """Everything that is to be said about a law read on given inputs."""
     law = reading.law
     console.print(Text(f"{law.label}  {law.name}", "bold"))
-    console.print(Padding(Text(law.statement), (0, 0, 1, 2), expand=False))
+    console.print(Padding(Text(law.whole), (0, 0, 1, 2), expand=False))
     _section(console, "Given", _inputs(reading))
     _section(console, f"Value, {law.unit}", _values(reading))
     _section(console, "Beside it", _also(reading))

@@ -38,7 +38,10 @@ class Condition:
 
 @dataclass(frozen=True)
 class Law:
-    """One statement of the theory. `function` computes it; `also` are the functions that answer questions about it."""
+    """One statement of the theory, in a sentence; `details` are what follows from it and where it ends.
+
+    `function` computes it; `also` are the functions that answer questions about it.
+    """
 
     label: str
     name: str
@@ -49,3 +52,9 @@ class Law:
     source: str
     kind: Kind = "law"
     also: tuple[Callable[..., Any], ...] = ()
+    details: str = ""
+
+    @property
+    def whole(self) -> str:
+        """The statement with its details."""
+        return f"{self.statement} {self.details}".strip()

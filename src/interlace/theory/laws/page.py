@@ -87,6 +87,7 @@ def _section(law: Law) -> str:
         "",
         law.statement,
         "",
+        *([law.details, ""] if law.details else []),
         f"- Conditions: {'; '.join(map(str, law.conditions)) or 'none'}.",
         f"- Kind: {law.kind}. Unit: {law.unit}. Source: {law.source}.",
         f"- Computed by: {', '.join(map(_name, functions))}.",

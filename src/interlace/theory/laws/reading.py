@@ -45,6 +45,7 @@ class Reading:
         return {
             "law": self.law.label,
             "statement": self.law.statement,
+            "details": self.law.details,
             "conditions": [{"condition": str(each), "holds": holds} for each, holds in self.conditions],
             "inputs": _plain(self.inputs),
             "value": _plain(self.value),
