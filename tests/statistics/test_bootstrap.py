@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from interlace.estimate import Unresolved
-from interlace.statistics.bootstrap import ENDPOINTS, bootstrap_interval, prompt_weights
+from interlace.statistics.bootstrap import ENDPOINTS, MINIMUM_PROMPTS, bootstrap_interval, prompt_weights
 from interlace.statistics.intervals import mean_interval, ratio_interval
 
 from .simulation import coverage, is_nominal
@@ -57,23 +57,42 @@ def test_agrees_with_the_closed_forms(rng):
 
 
 def test_method_says_which_and_whether_it_was_stretched():
-    samples = np.linspace(0.0, 1.0, 1001)
-    percentile = bootstrap_interval(samples, 0.4, num_prompts=10, unit="nats")
-    assert (percentile.lower, percentile.upper) == pytest.approx((0.025, 0.975))
+    samples, many = np.linspace(0.0, 1.0, 1001), 100_000  # many prompts: the quantiles are the level's own
+    percentile = bootstrap_interval(samples, 0.4, num_prompts=many, unit="nats")
+    assert (percentile.lower, percentile.upper) == pytest.approx((0.025, 0.975), abs=1e-4)
     assert percentile.method == "percentile bootstrap over prompts, 1001 resamples"
-    basic = bootstrap_interval(samples, 0.4, num_prompts=10, unit="nats", kind="basic")
-    assert (basic.lower, basic.upper) == pytest.approx((-0.175, 0.775)) and basic.method.startswith("basic")
-    outside = bootstrap_interval(samples, 2.0, num_prompts=10, unit="nats")
+    basic = bootstrap_interval(samples, 0.4, num_prompts=many, unit="nats", kind="basic")
+    assert (basic.lower, basic.upper) == pytest.approx((-0.175, 0.775), abs=1e-4) and basic.method.startswith("basic")
+    outside = bootstrap_interval(samples, 2.0, num_prompts=many, unit="nats")
     assert outside.upper == 2.0 and outside.method.endswith("stretched to its point")
+
+
+@pytest.mark.parametrize("kind", list(ENDPOINTS))
+def test_few_prompts_have_students_width(rng, kind):
+    """Resampled means of normal values have a normal law of variance s^2 (n - 1) / n^2, to a good approximation."""
+    values = rng.normal(size=MINIMUM_PROMPTS)
+    samples = prompt_weights(rng, MINIMUM_PROMPTS, 200_000) @ values
+    ours = bootstrap_interval(samples, float(values.mean()), num_prompts=MINIMUM_PROMPTS, unit="", kind=kind)
+    student = mean_interval(values, unit="")
+    assert ours.upper - ours.lower == pytest.approx(student.upper - student.lower, rel=0.05)
+
+
+def test_few_prompts_are_covered_from_the_least_number_on(rng):
+    """Gamma(2) losses, a skewness of 1.4."""
+    weights = prompt_weights(rng, MINIMUM_PROMPTS, 1000)
+    losses = rng.gamma(2.0, 0.5, size=(3000, MINIMUM_PROMPTS))
+    rows = zip(losses @ weights.T, losses.mean(axis=1).tolist(), strict=True)
+    figures = [bootstrap_interval(row, point, num_prompts=MINIMUM_PROMPTS, unit="nats") for row, point in rows]
+    assert coverage(figures, 1.0) >= 0.92
 
 
 @pytest.mark.parametrize(
     ("samples", "point", "num_prompts", "reason"),
     [
-        (np.ones(1000), math.nan, 10, "the figure itself is nan"),
-        (np.append(np.ones(998), [np.inf, np.nan]), 1.0, 10, "2 of 1000 resamples are not finite"),
-        (np.ones(1000), 1.0, 1, "an interval needs at least 2 prompts, got 1"),
-        (np.ones(399), 1.0, 10, "399 resamples are too few for level 0.95: 400 are needed"),
+        (np.ones(1000), math.nan, 12, "the figure itself is nan"),
+        (np.append(np.ones(998), [np.inf, np.nan]), 1.0, 12, "2 of 1000 resamples are not finite"),
+        (np.ones(1000), 1.0, 11, "a bootstrap interval needs at least 12 prompts, got 11"),
+        (np.ones(739), 1.0, 12, "739 resamples of 12 prompts are too few for level 0.95: 744 are needed"),
     ],
 )
 def test_what_cannot_be_had_is_unresolved_with_its_reason(samples, point, num_prompts, reason):

@@ -59,16 +59,6 @@ def test_paired_ratio_change_covers(rng):
     assert is_nominal(coverage(figures, 0.02))
 
 
-def test_rate_interval_covers_exactly():
-    """No simulation: the coverage at a rate is a sum of binomial probabilities; it is nominal on average over rates."""
-    for trials in (50, 200):
-        figures = [intervals.rate_interval(k, trials) for k in range(trials + 1)]
-        rates = np.linspace(0.02, 0.98, 97)
-        covers = [(figure.lower <= rates) & (rates <= figure.upper) for figure in figures]
-        shares = (stats.binom.pmf(np.arange(trials + 1)[:, None], trials, rates) * covers).sum(axis=0)
-        assert is_nominal(float(np.mean(shares))) and shares.min() > 0.85
-
-
 @pytest.mark.parametrize("num_seeds", [2, 5])
 def test_seed_interval_covers(rng, num_seeds):
     figures = [intervals.seed_interval(row.tolist(), unit="nats") for row in rng.normal(0.3, 0.1, (REPEATS, num_seeds))]
@@ -150,13 +140,6 @@ def test_ratio_with_equal_denominators_is_a_mean(rng):
     assert (ratio.value, ratio.lower, ratio.upper) == pytest.approx((mean.value, mean.lower, mean.upper))
 
 
-@pytest.mark.parametrize(("successes", "trials"), [(0, 10), (3, 10), (10, 10), (1, 1), (499, 500)])
-def test_rate_interval_is_wilsons(successes, trials):
-    expected = stats.binomtest(successes, trials).proportion_ci(0.95, method="wilson")
-    figure = intervals.rate_interval(successes, trials)
-    assert (figure.lower, figure.upper) == pytest.approx((expected.low, expected.high), abs=1e-12)
-
-
 def test_no_variation_has_no_width_and_says_so():
     figure = intervals.mean_interval(np.full(10, 0.5), unit="nats")
     assert (figure.lower, figure.upper) == (0.5, 0.5) and figure.method.endswith("; no variation between prompts")
@@ -183,16 +166,10 @@ FINE = np.array([1.0, 2.0, 3.0, 4.0])
         (intervals.influence_interval(0.0, BAD, unit=""), "2 of 4 prompts have values that are not finite"),
         (intervals.seed_interval([0.3], unit=""), "an interval needs at least 2 seeds, got 1"),
         (intervals.seed_interval([0.3, math.nan], unit=""), "1 of 2 seeds has a value that is not finite"),
-        (intervals.rate_interval(0, 0), "no trials"),
     ],
 )
 def test_what_cannot_be_had_is_unresolved_with_its_reason(figure, reason):
     assert figure == Unresolved(reason)
-
-
-def test_impossible_counts_are_refused():
-    with pytest.raises(ValueError, match=r"successes must lie in \[0, trials\]\. Got 3 of 2"):
-        intervals.rate_interval(3, 2)
 
 
 def width(figure):

@@ -1,17 +1,19 @@
 """The prompt-clustered bootstrap, as a matrix of weights: resampled means are one product, ``weights @ values``.
 
-Use one matrix for all figures of a task, so that their resamples are paired.
+Use one matrix for all figures of a task, so that their resamples are paired. Seeds as the outer level: `clustered`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
+from scipy import special
 
-from interlace.estimate import Estimate, Figure, Unresolved
+from interlace.estimate import THIS_RUN, Estimate, Figure, Unresolved
 from interlace.statistics.intervals import LEVEL
 
 Endpoints: TypeAlias = Callable[[float, float, float], tuple[float, float]]
@@ -22,6 +24,11 @@ ENDPOINTS: Mapping[str, Endpoints] = {
 }
 """(point, lower quantile, upper quantile) to an interval. Basic follows a shift of the resamples; percentile keeps
 figures in their range."""
+MINIMUM_PROMPTS = 12
+"""Prompts from which a 95 % percentile interval of a skewed mean (Gamma(2) losses) covers in 93 % of cases and one of a
+ratio in 93 %; with 8 prompts it is 91 %."""
+RESAMPLES_BEYOND = 8
+"""Resamples that must lie beyond each end of the interval: fewer do not place it."""
 
 
 def prompt_weights(rng: np.random.Generator, num_prompts: int, resamples: int) -> Float[np.ndarray, "resample prompt"]:
@@ -46,31 +53,65 @@ def bootstrap_interval(
 ) -> Figure:
     """`point` with an interval from the statistic's value in each resample of prompts.
 
-    Unresolved if the point or any resample is not finite (the count is said), if there are fewer than 2 prompts, or
-    too few resamples for the level's quantiles (20 / (1 - level)). An interval that would miss its own point is
+    Unresolved if the point or any resample is not finite (the count is said), if there are fewer than
+    `MINIMUM_PROMPTS`, or too few resamples for the level's quantiles. An interval that would miss its own point is
     stretched to it, and `method` says so.
     """
-    refusal = _refusal(samples, point, num_prompts, level)
+    refusal = _not_finite(samples, point) or _too_few(num_prompts, "prompts", MINIMUM_PROMPTS)
     if refusal is not None:
         return refusal
-    low, high = np.quantile(samples, [0.5 - level / 2, 0.5 + level / 2]).tolist()
+    tail = tail_probability(num_prompts, num_prompts - 1, level)
+    return resampled_interval(
+        samples, point, tail, count=num_prompts, units="prompts", unit=unit, kind=kind, level=level
+    )
+
+
+def tail_probability(count: int, degrees: int, level: float) -> float:
+    """The share of resamples beyond each end: less than (1 - `level`) / 2 where `count` resampled units are few.
+
+    The normal tail beyond sqrt(n / (n - 1)) times Student's quantile at `degrees` of freedom: resamples of n units
+    scatter too little by that factor (Hesterberg 2015, expanded percentiles).
+    """
+    quantile = float(special.stdtrit(degrees, 0.5 + level / 2))
+    return float(special.ndtr(-quantile * math.sqrt(count / (count - 1))))
+
+
+def resampled_interval(
+    samples: Float[np.ndarray, "resample"],
+    point: float,
+    tail: float,
+    *,
+    count: int,
+    units: str,
+    unit: str,
+    kind: Literal["basic", "percentile"] = "percentile",
+    level: float = LEVEL,
+    scope: str = THIS_RUN,
+) -> Figure:
+    """`point` with the resamples' quantiles `tail` and 1 - `tail`: what every bootstrap here ends with."""
+    needed = math.ceil(RESAMPLES_BEYOND / tail)
+    refusal = _not_finite(samples, point)
+    if refusal is not None:
+        return refusal
+    if samples.size < needed:
+        return Unresolved(
+            f"{samples.size} resamples of {count} {units} are too few for level {level}: {needed} are needed"
+        )
+    low, high = np.quantile(samples, [tail, 1.0 - tail]).tolist()
     lower, upper = ENDPOINTS[kind](point, low, high)
     note = "" if lower <= point <= upper else ", stretched to its point"
-    method = f"{kind} bootstrap over prompts, {samples.size} resamples{note}"
-    return Estimate(point, min(lower, point), max(upper, point), level, num_prompts, method, unit)
+    method = f"{kind} bootstrap over {units}, {samples.size} resamples{note}"
+    return Estimate(point, min(lower, point), max(upper, point), level, count, method, unit, scope)
 
 
-def _refusal(samples: Float[np.ndarray, "resample"], point: float, num_prompts: int, level: float) -> Unresolved | None:
-    if not np.isfinite(point):
+def _not_finite(samples: Float[np.ndarray, "resample"], point: float) -> Unresolved | None:
+    if not math.isfinite(point):
         return Unresolved(f"the figure itself is {point}")
     bad = int(samples.size - np.isfinite(samples).sum())
-    if bad:
-        return Unresolved(f"{bad} of {samples.size} resamples are not finite")
-    if num_prompts < 2:
-        return Unresolved(f"an interval needs at least 2 prompts, got {num_prompts}")
-    needed = round(20 / (1 - level))
-    return (
-        Unresolved(f"{samples.size} resamples are too few for level {level}: {needed} are needed")
-        if samples.size < needed
-        else None
-    )
+    return Unresolved(f"{bad} of {samples.size} resamples are not finite") if bad else None
+
+
+def _too_few(count: int, units: str, minimum: int) -> Unresolved | None:
+    if count >= minimum:
+        return None
+    return Unresolved(f"a bootstrap interval needs at least {minimum} {units}, got {count}")

@@ -12,12 +12,20 @@ from jaxtyping import Float
 from scipy import special
 
 from interlace.estimate import Estimate, Figure, Unresolved
-from interlace.statistics.intervals import LEVEL, mean_interval, wilson_ends
+from interlace.statistics.intervals import LEVEL, mean_interval, paired_change
+from interlace.statistics.rates import wilson_ends
 
 PRIOR = 0.1
 """How much sampled prompts count, in prompts, for the widest scatter that their mean allows: successes that came from
 one prompt or none do not tell how unequal prompts are. Chosen in simulation: coverage is 94 to 99 % from rates of .002
 to .98 over 128 and 512 prompts of 2 to 16 samples, however unequal the prompts; without it, down to 87 %."""
+PROMPTS_FOR_PRIOR = 64
+"""With fewer prompts `PRIOR` shrinks in proportion: Student's quantile already widens the interval, and both together
+cover 98 % at 16 equal prompts of 8 samples (97 % so)."""
+MINIMUM_CHANGED = 8
+"""Prompts that must have changed for a change of sampled rewards to be printed. In simulation over 16 to 512 prompts of
+8 samples, equal and unequal, intervals that rest on 8 changed prompts cover in 93.7 to 97 % on average over rates and
+in at least 92 % at each; without this refusal, down to 61 % at 16 unequal prompts."""
 METHOD = "Wilson over prompts, effective number by their variance"
 
 
@@ -50,13 +58,32 @@ def bounded_mean_interval(
     plain = mean_interval(values, unit=unit, level=level)
     if isinstance(plain, Unresolved) or (is_exact and plain.lower == plain.upper):
         return plain
-    count, prior = values.size, 0.0 if is_exact else PRIOR
+    count = values.size
+    prior = 0.0 if is_exact else PRIOR * min(1.0, count / PROMPTS_FOR_PRIOR)
     mean = min(1.0, max(0.0, (plain.value - low) / (high - low)))
     scatter = float(values.var()) * count / (high - low) ** 2
     trials = (count - 1) * (count * mean * (1.0 - mean) + prior) / (scatter + prior)
     lower, upper = wilson_ends(mean, trials, float(special.stdtrit(count - 1, 0.5 + level / 2)))
     ends = low + (high - low) * lower, low + (high - low) * upper
     return Estimate(plain.value, min(plain.value, ends[0]), max(plain.value, ends[1]), level, count, METHOD, unit)
+
+
+def sampled_change(
+    before: Float[np.ndarray, "prompt"], after: Float[np.ndarray, "prompt"], *, unit: str, level: float = LEVEL
+) -> Figure:
+    """Mean of `after` - `before`, prompt means of sampled rewards: `paired_change`, refused where few prompts changed.
+
+    Where most prompts are always right or always wrong, a few carry all of the change, and how much the next ones would
+    change is not known. Enumerated rewards need no such refusal. Right or wrong once a prompt: `rate_change` is exact.
+    """
+    change = paired_change(before, after, unit=unit, level=level)
+    changed = int((before != after).sum())
+    if isinstance(change, Unresolved) or changed >= MINIMUM_CHANGED:
+        return change
+    return Unresolved(
+        f"{changed} of {before.size} prompts changed, {MINIMUM_CHANGED} are needed: measure more prompts, "
+        "or more samples a prompt"
+    )
 
 
 def reward_interval(

@@ -36,7 +36,7 @@ def influence_interval(
     error is about the mean of `influence` (for a mean: value of the prompt minus the mean). Its own mean is taken off.
     Where influence does not vary there is no visible error; the interval then has no width and `method` says why.
     """
-    refusal = _refusal(influence, units)
+    refusal = refusal_of(influence, units)
     if refusal is not None:
         return refusal
     if not math.isfinite(value):
@@ -60,7 +60,7 @@ def mean_interval(
     `weights`: what each prompt counts for (default: all the same), positive sum. Coverage is close to `level` from
     about 30 prompts on unless a few prompts carry nearly all of the variation.
     """
-    refusal = _refusal(values, "prompts")
+    refusal = refusal_of(values, "prompts")
     if refusal is not None:
         return refusal
     relative = np.ones_like(values) if weights is None else weights / weights.mean()
@@ -93,7 +93,7 @@ def ratio_interval(
     level: float = LEVEL,
 ) -> Figure:
     """Sum of `numerator` over sum of `denominator` (nats over tokens), linearised, prompts as clusters."""
-    refusal = _refusal(numerator, "prompts") or _refusal(denominator, "prompts") or _no_total(denominator)
+    refusal = refusal_of(numerator, "prompts") or refusal_of(denominator, "prompts") or _no_total(denominator)
     if refusal is not None:
         return refusal
     value, influence = _ratio(numerator, denominator)
@@ -111,40 +111,17 @@ def paired_ratio_change(
     """Change of a ratio whose denominator stays (the same expert tokens): sum of `after` - `before` over its sum."""
     with np.errstate(invalid="ignore"):
         change = after - before
-    refusal = _refusal(change, "prompts") or _refusal(denominator, "prompts") or _no_total(denominator)
+    refusal = refusal_of(change, "prompts") or refusal_of(denominator, "prompts") or _no_total(denominator)
     if refusal is not None:
         return refusal
     value, influence = _ratio(change, denominator)
     return influence_interval(value, influence, unit=unit, method="paired linearised ratio over prompts", level=level)
 
 
-def rate_interval(successes: int, trials: int, *, unit: str = "fraction", level: float = LEVEL) -> Figure:
-    """Wilson interval of a rate: `successes` among `trials` independent units; right at 0 and at 1 too.
-
-    >>> print(rate_interval(0, 10))
-    0.00 [0.00, 0.28] fraction
-    """
-    if not 0 <= successes <= trials:
-        raise ValueError(f"successes must lie in [0, trials]. Got {successes} of {trials}.")
-    if trials == 0:
-        return Unresolved("no trials")
-    rate = successes / trials
-    lower, upper = wilson_ends(rate, trials, float(special.ndtri(0.5 + level / 2)))
-    return Estimate(rate, lower, upper, level, trials, "Wilson", unit)
-
-
-def wilson_ends(rate: float, trials: float, quantile: float) -> tuple[float, float]:
-    """The least and greatest p in [0, 1] with abs(`rate` - p) <= `quantile` sqrt(p (1 - p) / `trials`)."""
-    share = quantile**2 / trials
-    centre = (rate + share / 2) / (1 + share)
-    half = math.sqrt(share * (rate * (1 - rate) + share / 4)) / (1 + share)
-    return min(rate, max(0.0, centre - half)), max(rate, min(1.0, centre + half))
-
-
 def seed_interval(values: Sequence[float], *, unit: str, level: float = LEVEL) -> Figure:
     """The mean over seeds, with a Student t interval that speaks of the recipe, not of one run."""
     array = np.asarray(values, dtype=np.float64)
-    refusal = _refusal(array, "seeds")
+    refusal = refusal_of(array, "seeds")
     if refusal is not None:
         return refusal
     mean = float(array.mean())
@@ -160,14 +137,15 @@ def _ratio(
     return value, (numerator - value * denominator) / denominator.mean()
 
 
-def _refusal(values: Float[np.ndarray, "unit"], units: str) -> Unresolved | None:
+def refusal_of(values: Float[np.ndarray, "unit"], units: str, minimum: int = 2) -> Unresolved | None:
+    """Why `values` have no interval: some are not finite (counted), or there are fewer than `minimum` of them."""
     bad = int(values.size - np.isfinite(values).sum())
     if bad:
         return Unresolved(
             f"{bad} of {values.size} {units} {'has a value that is' if bad == 1 else 'have values that are'} not finite"
         )
-    if values.size < 2:
-        return Unresolved(f"an interval needs at least 2 {units}, got {values.size}")
+    if values.size < minimum:
+        return Unresolved(f"an interval needs at least {minimum} {units}, got {values.size}")
     return None
 
 
