@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from interlace.api import read_law, run, summarise, write_report
+    from interlace.api import measure, read_law, run, summarise, write_report
     from interlace.errors import InterlaceError
     from interlace.estimate import Estimate, Unresolved
     from interlace.recipe import Recipe, load_recipe
@@ -22,6 +22,7 @@ __version__ = "0.1.0"
 __all__ = [
     # The verbs
     "run",
+    "measure",
     "summarise",
     "write_report",
     "read_law",
@@ -41,6 +42,7 @@ __all__ = [
 
 _HOMES = {
     "run": "interlace.api",
+    "measure": "interlace.api",
     "summarise": "interlace.api",
     "write_report": "interlace.api",
     "read_law": "interlace.api",

@@ -20,6 +20,10 @@ from interlace.store.run_store import MANIFEST
 from interlace.tasks import Task
 
 if TYPE_CHECKING:
+    from interlace.checkpoints import Measured
+    from interlace.checkpoints.asked import TaskLike
+    from interlace.checkpoints.found import PathLike
+    from interlace.checkpoints.measure import Note
     from interlace.theory.laws.reading import Reading
 
 REPORT = "report.html"
@@ -150,3 +154,53 @@ def read_law(label: str, /, **inputs: Any) -> Reading:
     from interlace.theory.laws.reading import read_law as read
 
     return read(find_law(label), inputs)
+
+
+def measure(
+    checkpoints: PathLike | Sequence[PathLike],
+    task: TaskLike | Sequence[TaskLike] | None = None,
+    *,
+    between: int | None = None,
+    budget: float | None = None,
+    exchange_rate: float | None = None,
+    write: str | Path | None = None,
+    base: str | Path | None = None,
+    prompts: int | None = None,
+    completions: int = 8,
+    seed: int = 0,
+    dtype: str = "float32",
+    note: Note | None = None,
+) -> Measured:
+    """SFT loss, reward and KL of checkpoints that any trainer wrote, and which of them to keep.
+
+    ``measure(["checkpoints/a", "checkpoints/b"], task).recommend()``. Nothing of a checkpoint is executed or unpickled,
+    and no network is used.
+
+    Args:
+        checkpoints: folders of models or adapters, .gguf files, folders of ``checkpoint-N``, stages, runs; the first
+            one is what KL and differences are taken from. ``NAME=PATH`` names one.
+        task: a Task, words as of ``--task`` (``addition:digits=2``, ``quickstart/sums``, ``rows.jsonl``), a mapping of
+            kind and options, or several of them; None: the tasks of the run that the first checkpoint lies in.
+        between: with two checkpoints, how many blends of their weights are measured between them (`Measured.line`).
+        budget: nats/response that SFT loss may rise above the first checkpoint's; a rule of `Measured.recommend`.
+        exchange_rate: reward units that a nat of SFT loss is worth; the other rule.
+        write: a new folder for the weights of the line's choice.
+        base: the model under adapters; None: what they name.
+        prompts: held-out prompts measured of each task; None: all.
+        completions: sampled a prompt where the reward cannot be enumerated; with 1, rewards of 0 and 1 are compared
+            exactly (McNemar).
+        seed: draws splits, and the samples, which are drawn alike for every checkpoint.
+        dtype: of the weights.
+        note: told what is looked at next.
+
+    Raises:
+        RecipeError: arguments that do not go together, a task that is not known.
+        MissingFileError, ModelError: a checkpoint that is not there, or must not or cannot be loaded.
+        DataError: what a task or a reward breaks; a rule that makes no sense.
+    """
+    from interlace.checkpoints.session import Session
+
+    session = Session(between, budget, exchange_rate, Path(write) if write else None, prompts, completions, seed, dtype)
+    paths = [checkpoints] if isinstance(checkpoints, str | Path) else list(checkpoints)
+    asked = None if task is None else [task] if isinstance(task, str | Mapping | Task) else list(task)
+    return session.measure(paths, asked, base, note)

@@ -27,6 +27,15 @@ def number(value: Number, decimals: int = 3, signed: bool = False) -> str:
     return text.replace("-", MINUS) if text.strip("+-0.,") else text.lstrip("+-")
 
 
+def p_value_text(p_value: Number) -> str:
+    """A p-value with two digits; below what is worth telling apart it is only said to be so.
+
+    >>> p_value_text(0.0312), p_value_text(1e-9)
+    ('0.031', '< 0.0001')
+    """
+    return "< 0.0001" if p_value < 1e-4 else f"{p_value:.2g}"
+
+
 def decimals_between(lower: Number, upper: Number) -> int:
     """Decimals worth printing: down to the interval's half width, between 2 and 4; 3 for an exact figure.
 

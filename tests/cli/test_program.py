@@ -15,7 +15,7 @@ from interlace import errors
 from interlace.cli import app
 from tests.cli.conftest import Call
 
-VERBS = ("run", "report", "theory", "list", "doctor")
+VERBS = ("run", "measure", "report", "theory", "list", "doctor")
 HELP = "import sys; sys.argv = ['interlace', '--help']; from interlace.cli import main; main()"
 
 
@@ -74,6 +74,8 @@ def test_version_is_the_installed_one() -> None:
         "seed below 0": (("run", "quickstart", "--seeds=-1"), 2),
         "bad override": (("run", "quickstart", "--set", "measure.every=0"), 2),
         "unknown profile": (("run", "quickstart", "--profile", "huge"), 2),
+        "no checkpoint": (("measure", "no/such/folder", "--task", "addition"), 3),
+        "bad condition": (("measure", "no/such/folder", "--fail-on", "loss > 1"), 2),
         "no run": (("report", "no/such/run"), 3),
         "unknown kind": (("list", "tsaks"), 2),
         "no law": (("theory",), 2),

@@ -13,6 +13,7 @@ from interlace import __version__
 from interlace.cli import output
 from interlace.cli.doctor import doctor
 from interlace.cli.list import list_registered
+from interlace.cli.measure import measure
 from interlace.cli.report import report
 from interlace.cli.run import run
 from interlace.cli.theory import theory
@@ -28,6 +29,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command()(run)
+app.command()(measure)
 app.command()(report)
 app.command()(theory)
 app.command("list")(list_registered)

@@ -1,0 +1,13 @@
+"""Checkpoints that any trainer wrote: both objectives, paired differences, which one to keep, the line between two.
+
+`safety` and `found` look before anything is loaded, `loading` and `measure` load and measure, `objectives` compares,
+`choice` recommends, `line` and `blend` measure and save what lies between two checkpoints, `conditions` is
+``--fail-on``. This package's own names import no torch.
+"""
+
+from interlace.checkpoints.choice import Recommendation
+from interlace.checkpoints.found import Checkpoint, find_checkpoints
+from interlace.checkpoints.objectives import Comparison
+from interlace.checkpoints.result import Cell, Difference, Line, Measured
+
+__all__ = ["Cell", "Checkpoint", "Comparison", "Difference", "Line", "Measured", "Recommendation", "find_checkpoints"]

@@ -1,0 +1,110 @@
+"""``--fail-on``: conditions that a gate holds against the figures of checkpoints."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from interlace.checkpoints.objectives import COMPARED
+from interlace.checkpoints.result import Measured
+from interlace.errors import RecipeError, unknown_name
+from interlace.estimate import Estimate, Figure, figure_text
+
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+PROPERTIES = ("value", "increase", "decrease")
+ENDS = ("lower", "estimate", "upper")
+_FORM = re.compile(
+    r"\s*(?:(?P<task>[^\s:]+):)?(?P<objective>\w+)\.(?P<property>\w+)(?:\.(?P<end>\w+))?"
+    r"\s*(?P<comparison>[<>]=?)\s*(?P<limit>\S+)\s*"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """``[TASK:]OBJECTIVE.PROPERTY[.END] COMPARISON NUMBER``, such as ``sft_loss.increase > 0.02``.
+
+    PROPERTY: `value` at a checkpoint, `increase` or `decrease` from the first. It is met if the whole interval meets
+    it, so that noise alone seldom does; END (`lower`, `estimate`, `upper`) asks for one number of the figure instead.
+    """
+
+    text: str
+    task: str | None
+    objective: str
+    property: str
+    end: str | None
+    comparison: str
+    limit: float
+
+    def is_met(self, figure: Estimate) -> bool:
+        """Whether the figure, or the end of it that is asked for, meets the condition."""
+        ends = {"lower": figure.lower, "estimate": figure.value, "upper": figure.upper}
+        asked = [ends[self.end]] if self.end else [figure.lower, figure.upper]
+        sign = -1.0 if self.property == "decrease" else 1.0
+        return all(COMPARISONS[self.comparison](sign * number, self.limit) for number in asked)
+
+
+def parse_condition(text: str) -> Condition:
+    """The condition in `text`. Raises RecipeError for another form, or an unknown objective, property or end."""
+    found = _FORM.fullmatch(text)
+    limit = None if found is None else _number(found["limit"])
+    if found is None or limit is None:
+        raise RecipeError(f"--fail-on must read like 'sft_loss.increase > 0.02'. Got {text!r}. Write it so.")
+    for what, name, known in (
+        ("objective", found["objective"], tuple(COMPARED)),
+        ("property", found["property"], PROPERTIES),
+        ("end", found["end"] or "estimate", ENDS),
+    ):
+        if name not in known:
+            raise RecipeError(unknown_name(f"--fail-on {what}", name, known))
+    return Condition(
+        text.strip(), found["task"], found["objective"], found["property"], found["end"], found["comparison"], limit
+    )
+
+
+def failures(measured: Measured, conditions: list[Condition]) -> list[str]:
+    """A sentence for each condition that is met, or cannot be decided, at any checkpoint after the first.
+
+    A `value` is held against every checkpoint. What is not resolved fails too: a gate that was not checked is not
+    passed. Raises RecipeError for a task that was not measured.
+    """
+    return [sentence for condition in conditions for sentence in _failures(measured, condition)]
+
+
+def _failures(measured: Measured, condition: Condition) -> Iterator[str]:
+    if condition.task is not None and condition.task not in measured.tasks:
+        raise RecipeError(unknown_name("--fail-on task", condition.task, measured.tasks))
+    figures = list(_figures(measured, condition))
+    if not figures:
+        yield f"{condition.text}: there is nothing to compare. Name two checkpoints"
+    for where, figure in figures:
+        if not isinstance(figure, Estimate):
+            yield f"{condition.text}: cannot be decided for {where}: {figure}"
+        elif condition.is_met(figure):
+            yield f"{condition.text}: {where}, {figure_text(figure, signed=condition.property != 'value')}"
+
+
+def _figures(measured: Measured, condition: Condition) -> Iterator[tuple[str, Figure]]:
+    """What the condition speaks of, each with the words that say where."""
+    tasks = measured.tasks if condition.task is None else (condition.task,)
+    names = [checkpoint.name for checkpoint in measured.checkpoints]
+    for task in tasks:
+        if condition.property == "value":
+            yield from ((f"{name} on {task}", measured.figure(name, condition.objective, task)) for name in names)
+            continue
+        for name in names[1:]:
+            change = measured.difference(names[0], name, condition.objective, task).change
+            yield f"{name} against {names[0]} on {task}", change
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

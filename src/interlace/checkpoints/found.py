@@ -1,0 +1,182 @@
+"""Checkpoints as a user names them: a model's folder, a series, a run, an adapter, a GGUF file; one list, in order."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from interlace.checkpoints.safety import read_json, refuse_code, refuse_unsafe
+from interlace.errors import MissingFileError, ModelError, RecipeError
+from interlace.store import newest_complete_checkpoint, verify_checkpoint
+from interlace.store.checkpoints import MANIFEST_NAME, checkpoint_step
+from interlace.store.run_store import MANIFEST, STAGES
+
+Kind: TypeAlias = Literal["model", "adapter", "gguf"]
+PathLike: TypeAlias = str | Path
+
+CONFIG, ADAPTER_CONFIG = "config.json", "adapter_config.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Weights that exist. `name` is what tables call them; `base` is the model's folder under an adapter."""
+
+    name: str
+    path: Path
+    kind: Kind
+    base: Path | None = None
+
+    def to_json(self) -> dict[str, str]:
+        """The object on the wire."""
+        return {"name": self.name, "path": str(self.path), "kind": self.kind}
+
+
+def find_checkpoints(paths: Sequence[PathLike], base: PathLike | None = None) -> tuple[Checkpoint, ...]:
+    """Every checkpoint that `paths` name, in order, each looked at and none loaded; names differ.
+
+    A path is a model's or an adapter's folder, a .gguf file, a folder of ``checkpoint-N`` (ordered by N), a stage of a
+    run, or a run (its first weights and each stage's last); ``NAME=PATH`` names a single checkpoint. A folder
+    that holds a model is that model, whatever ``checkpoint-N`` lie in it.
+
+    Args:
+        paths: at least one.
+        base: the model under adapters; None: the folder that each adapter names.
+
+    Raises:
+        MissingFileError: a path, a base or weights that are not there.
+        ModelError: a checkpoint that must not be loaded (`refuse_unsafe`), or that was not written to its end.
+        RecipeError: no path, or a name for several checkpoints.
+    """
+    if not paths:
+        raise RecipeError("CKPT must name at least one checkpoint. Got none. Name a model's folder.")
+    under = None if base is None else _base_folder(str(base), Path())
+    found = [checkpoint for path in paths for checkpoint in _named(str(path), under)]
+    for checkpoint in found:
+        _refuse_unfit(checkpoint)
+    return _with_names_that_differ(found)
+
+
+def _named(word: str, base: Path | None) -> list[Checkpoint]:
+    """The checkpoints of one word, which may be ``NAME=PATH``."""
+    name, equals, rest = word.partition("=")
+    if not equals or "/" in name or Path(word).exists():
+        return list(_at(Path(word).expanduser(), base))
+    found = list(_at(Path(rest).expanduser(), base))
+    if len(found) != 1 or not name:
+        raise RecipeError(f"NAME=CKPT must name one checkpoint. Got {len(found)} in {rest!r}. Leave the name out.")
+    return [replace(found[0], name=name)]
+
+
+def _at(path: Path, base: Path | None) -> Iterator[Checkpoint]:
+    if path.suffix == ".gguf" and path.is_file():
+        yield Checkpoint(path.stem, path, "gguf")
+    elif not path.is_dir():
+        raise MissingFileError(
+            f"CKPT must be a folder or a .gguf file on this machine. Got {path}, which is not there. Check the path; "
+            "a hub's model is first downloaded (`hf download ID --local-dir FOLDER`)."
+        )
+    elif (path / MANIFEST).exists() and (path / STAGES).is_dir():
+        yield from _of_run(path)
+    elif (path / ADAPTER_CONFIG).exists():
+        yield Checkpoint(path.name, path, "adapter", base or _base_of(path))
+    elif not (path / CONFIG).exists() and (series := _series(path)):
+        yield from (checkpoint for step in series for checkpoint in _at(step, base))
+    else:
+        yield Checkpoint(_own_name(path.resolve()), path, "model")
+
+
+def _own_name(folder: Path) -> str:
+    """The folder's name; of a stage's averaged weights, the stage's with it."""
+    return f"{_stage_name(folder.parent)}/{folder.name}" if folder.name == "averaged" else folder.name
+
+
+def _stage_name(folder: Path) -> str:
+    """``rl`` for ``02-rl``."""
+    return re.sub(r"^\d+-", "", folder.name)
+
+
+def _series(folder: Path) -> list[Path]:
+    """The ``checkpoint-N`` folders in `folder`, ordered by N."""
+    found = [item for item in folder.glob("checkpoint-*") if item.is_dir() and checkpoint_step(item) >= 0]
+    return sorted(found, key=checkpoint_step)
+
+
+def _of_run(run: Path) -> Iterator[Checkpoint]:
+    """A run's first weights (where it made them) and each stage's last, by the names of its stages."""
+    stages = sorted((run / STAGES).iterdir())
+    kept = [folder for folder in stages if (folder / CONFIG).exists() or _series(folder)]
+    if not kept:
+        raise MissingFileError(f"{run} must hold a stage with a checkpoint. Got none yet. Wait for the first.")
+    for folder in kept:
+        name = _stage_name(folder)
+        if (folder / CONFIG).exists():
+            yield Checkpoint(name, folder, "model")
+            continue
+        newest, skipped = newest_complete_checkpoint(folder)
+        if newest is None:
+            raise ModelError(f"{folder} must hold a whole checkpoint. Got {'; '.join(skipped)}. Run it again.")
+        yield from (replace(checkpoint, name=name) for checkpoint in _at(newest, None))
+
+
+def _refuse_unfit(checkpoint: Checkpoint) -> None:
+    path = checkpoint.path
+    if checkpoint.kind == "gguf":
+        refuse_code(path.parent)  # Transformers reads a tokenizer's settings beside the file
+        return
+    if (path / MANIFEST_NAME).exists() and (reason := verify_checkpoint(path)) is not None:
+        raise ModelError(f"{path} must be as it was written: {reason}. Restore it, or name another checkpoint.")
+    refuse_unsafe(path)
+    if checkpoint.base is not None:
+        refuse_unsafe(checkpoint.base)
+
+
+def _base_of(adapter: Path) -> Path:
+    """The model's folder that an adapter names."""
+    named = read_json(adapter / ADAPTER_CONFIG).get("base_model_name_or_path")
+    if not named:
+        raise ModelError(f"{adapter / ADAPTER_CONFIG} must name its base model. Got none. Say --base FOLDER.")
+    return _base_folder(str(named), adapter)
+
+
+def _base_folder(named: str, adapter: Path) -> Path:
+    """`named` as a folder: where it says, beside the adapter, or in the machine's cache of the hub."""
+    for folder in (Path(named).expanduser(), adapter / named):
+        if folder.is_dir():
+            return folder
+    cached = _in_cache(named)
+    if cached is None:
+        raise MissingFileError(
+            f"the base model must be a folder on this machine. Got {named!r}, which is neither that nor in the cache "
+            "of the hub. Say --base FOLDER."
+        )
+    return cached
+
+
+def _in_cache(identifier: str) -> Path | None:
+    from huggingface_hub import snapshot_download  # only here: it takes a third of a second
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(identifier, local_files_only=True))
+    except (HFValidationError, LocalEntryNotFoundError, OSError):
+        return None
+
+
+def _with_names_that_differ(found: list[Checkpoint]) -> tuple[Checkpoint, ...]:
+    """Equal names get their folder's in front, and then a number."""
+    counts = Counter(checkpoint.name for checkpoint in found)
+    longer = [
+        replace(item, name=f"{_stage_name(item.path.resolve().parent)}/{item.name}") if counts[item.name] > 1 else item
+        for item in found
+    ]
+    seen: Counter[str] = Counter()
+    named = []
+    for item in longer:
+        seen[item.name] += 1
+        number = seen[item.name]
+        named.append(item if number == 1 else replace(item, name=f"{item.name} ({number})"))
+    return tuple(named)

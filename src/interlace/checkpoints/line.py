@@ -1,0 +1,143 @@
+"""The straight line of weights between two checkpoints: both objectives along it, its Pareto part, the point to take.
+
+A repair for runs that are over: half way back towards the start often keeps most of the reward at less SFT loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from interlace.analysis.trajectory import Snapshot
+from interlace.checkpoints.blend import write_blend
+from interlace.checkpoints.choice import Profile, pareto, recommend
+from interlace.checkpoints.found import Checkpoint
+from interlace.checkpoints.loading import load_checkpoint
+from interlace.checkpoints.measure import Bench, Note, Snapshots, cells_of
+from interlace.checkpoints.result import Line, differences_of, profiles
+from interlace.errors import ModelError, RecipeError
+from interlace.policies import Policy
+from interlace.policies.interpolation import interpolated
+
+SMALLEST_STEP = 1e-3
+"""Positions closer than this are one."""
+
+
+def measure_line(
+    ends: Sequence[Checkpoint],
+    bench: Bench,
+    between: int,
+    *,
+    seen: Mapping[tuple[str, str], Snapshot] | None = None,
+    budget: float | None = None,
+    exchange_rate: float | None = None,
+    write: Path | None = None,
+    dtype: str = "float32",
+    note: Note | None = None,
+) -> Line:
+    """Both objectives at the ends and at `between` blends, evenly spaced; KL is to position 0.
+
+    With a `budget`, one more blend is measured: where the line's SFT loss, interpolated between measured positions,
+    passes it. `choice` is then one of the measured positions (`choice.recommend`). `write`: a new folder for its
+    weights. `seen`: what `bench` has measured of the ends already, by their names.
+
+    Raises:
+        RecipeError: not two checkpoints, `between` < 1.
+        ModelError: two checkpoints of different shapes.
+    """
+    check_ends(ends, between)
+    start, end = (load_checkpoint(checkpoint, dtype) for checkpoint in ends)
+    _refuse_other_shapes(ends, start, end)
+    bench.first = start
+    snapshots = _ends(ends, seen or {})
+    for at in np.linspace(0.0, 1.0, between + 2).tolist():
+        if any(name == _name(at) for name, _ in snapshots):
+            continue
+        if note is not None:
+            note(f"position {at:.3g} of the line")
+        snapshots |= bench.look(_name(at), _at(at, start, end))
+    extra = _position_of_budget(profiles(snapshots), budget)
+    if extra is not None:
+        snapshots |= bench.look(_name(extra), _at(extra, start, end))
+    line = _line(ends, _in_order(snapshots), budget, exchange_rate)
+    return line if write is None else _written(line, ends, start, end, write, dtype)
+
+
+def _line(ends: Sequence[Checkpoint], snapshots: Snapshots, budget: float | None, exchange_rate: float | None) -> Line:
+    found = profiles(snapshots, "position")
+    return Line(
+        start=ends[0].name,
+        end=ends[1].name,
+        positions=tuple(map(float, found)),
+        names=tuple(found),
+        cells=tuple(cells_of(snapshots)),
+        differences=differences_of(snapshots, neighbours=False),
+        pareto=pareto(found),
+        choice=recommend(found, budget=budget, exchange_rate=exchange_rate),
+    )
+
+
+def _at(position: float, start: Policy, end: Policy) -> Policy:
+    """The blend at `position`; the ends themselves, so that they are measured as they are."""
+    if position in (0.0, 1.0):
+        return end if position else start
+    return start.with_model(interpolated(start.model, end.model, position))
+
+
+def _ends(ends: Sequence[Checkpoint], seen: Mapping[tuple[str, str], Snapshot]) -> Snapshots:
+    """What is known of the ends, under the names of their positions."""
+    names = {end.name: _name(at) for end, at in zip(ends, (0.0, 1.0), strict=True)}
+    return {(names[name], task): snapshot for (name, task), snapshot in seen.items()}
+
+
+def _name(position: float) -> str:
+    return f"{position:.4g}"
+
+
+def _in_order(snapshots: Snapshots) -> Snapshots:
+    return dict(sorted(snapshots.items(), key=lambda entry: float(entry[0][0])))
+
+
+def _position_of_budget(found: dict[str, Profile], budget: float | None) -> float | None:
+    """The last place where the interpolated SFT loss comes to the budget's on every task, if it is new; else None."""
+    if budget is None:
+        return None
+    places = np.array([float(name) for name in found])
+    tasks = next(iter(found.values())).losses
+    excess = np.array([[found[name].losses[task] - tasks[task] - budget for task in tasks] for name in found])
+    worst = excess.max(axis=1) if tasks else np.zeros(0)
+    crossings = [i for i in range(len(worst) - 1) if worst[i] <= 0.0 < worst[i + 1]]
+    if not crossings:
+        return None
+    i = crossings[-1]
+    share = worst[i] / (worst[i] - worst[i + 1]) if np.isfinite(worst[i + 1]) else 0.0
+    at = float(_name(places[i] + share * (places[i + 1] - places[i])))
+    return at if abs(places - at).min() > SMALLEST_STEP else None
+
+
+def _written(line: Line, ends: Sequence[Checkpoint], start: Policy, end: Policy, folder: Path, dtype: str) -> Line:
+    write_blend(ends, start, end, line.chosen, folder, dtype)
+    return replace(line, written=str(folder))
+
+
+def check_ends(ends: Sequence[Checkpoint], between: int) -> None:
+    """Raise RecipeError unless there are two checkpoints and at least one blend between them."""
+    if len(ends) != 2:
+        raise RecipeError(f"--between must stand with two checkpoints. Got {len(ends)}. Name the two ends.")
+    if between < 1:
+        raise RecipeError(f"--between must be at least 1 blend. Got {between}. Give another number.")
+
+
+def _refuse_other_shapes(ends: Sequence[Checkpoint], start: Policy, end: Policy) -> None:
+    shapes = [
+        {name: tuple(weight.shape) for name, weight in policy.model.named_parameters()} for policy in (start, end)
+    ]
+    if shapes[0] == shapes[1]:
+        return
+    names = sorted({*shapes[0], *shapes[1]})
+    name = next(name for name in names if shapes[0].get(name) != shapes[1].get(name))
+    found = " and ".join(f"{shape.get(name, 'none')} in {end.name}" for shape, end in zip(shapes, ends, strict=True))
+    raise ModelError(f"--between must have two checkpoints of one shape. Got {name}: {found}. Name two of one model.")

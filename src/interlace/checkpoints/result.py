@@ -1,0 +1,223 @@
+"""What measuring checkpoints gives: cells, paired differences, the Pareto set, a recommendation, a line between two."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from interlace.analysis import SCHEMA_VERSION
+from interlace.analysis.trajectory import Snapshot
+from interlace.checkpoints.choice import Profile, Recommendation, pareto, recommend
+from interlace.checkpoints.found import Checkpoint
+from interlace.checkpoints.objectives import COMPARED, KL_FROM_FIRST, Comparison, compare
+from interlace.encoding import encode_float, jsonable
+from interlace.errors import unknown_name
+from interlace.estimate import Estimate, Figure
+from interlace.statistics.multiplicity import adjusted
+
+COLUMNS = ("kind", "from", "checkpoint", "task", "objective", "value", "lower", "upper", "level", "n", "method", "unit",
+           "scope", "p_value", "p_value_adjusted", "unresolved")  # fmt: skip
+
+MAIN = ("sft_loss", "reward")
+"""Objectives whose differences are listed even where there is none to be had, with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One objective of one checkpoint on one task."""
+
+    checkpoint: str
+    task: str
+    objective: str
+    figure: Figure
+
+    def to_json(self) -> dict[str, Any]:
+        """The object on the wire."""
+        return {"checkpoint": self.checkpoint, "task": self.task, "objective": self.objective,
+                "estimate": self.figure.to_json()}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An objective at `end` minus at `start`, paired prompt by prompt.
+
+    `p_value`: of no change, two-sided (exact McNemar where rewards are one 0 or 1 a prompt); `p_value_adjusted`: after
+    Holm over all differences of the result, so that any false alarm among them has the probability it names. None for
+    an unresolved change.
+    """
+
+    start: str
+    end: str
+    task: str
+    objective: str
+    figure: Figure
+    p_value: float | None
+    p_value_adjusted: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The object on the wire."""
+        return {"from": self.start, "to": self.end, "task": self.task, "objective": self.objective,
+                "estimate": self.figure.to_json(), "p_value": jsonable(self.p_value),
+                "p_value_adjusted": jsonable(self.p_value_adjusted)}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Line:
+    """The straight line of weights from one checkpoint (position 0) to another (position 1).
+
+    `cells`, `differences` (from position 0), `pareto` and `choice` as of checkpoints, by the names of the positions.
+    `choice` is one of `positions`; `written` the folder that the blend was saved to.
+    """
+
+    start: str
+    end: str
+    positions: tuple[float, ...]
+    names: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    differences: tuple[Difference, ...]
+    pareto: tuple[str, ...]
+    choice: Recommendation
+    written: str | None = None
+
+    @property
+    def chosen(self) -> float:
+        """The position of the choice."""
+        return self.positions[self.names.index(self.choice.checkpoint)]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object on the wire."""
+        return {
+            "from": self.start,
+            "to": self.end,
+            "positions": [
+                {"position": encode_float(at), "name": name}
+                for at, name in zip(self.positions, self.names, strict=True)
+            ],
+            "cells": [cell.to_json() for cell in self.cells],
+            "differences": [item.to_json() for item in self.differences],
+            "pareto": list(self.pareto),
+            "recommendation": self.choice.to_json() | {"position": encode_float(self.chosen)},
+            "written": self.written,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Checkpoints x tasks x objectives, every figure with its interval over held-out prompts.
+
+    `snapshots` hold what each prompt contributed, by (checkpoint, task): `difference` pairs any two on it. Objectives:
+    ``sft_loss``, ``sft_loss_per_token``, ``sft_loss_right``, ``sft_loss_wrong``, ``reward``,
+    ``kl_policy_first_nats_per_response``. `budget` and `exchange_rate`: the rule of `recommend`, unless it is told.
+    """
+
+    checkpoints: tuple[Checkpoint, ...]
+    tasks: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    differences: tuple[Difference, ...]
+    snapshots: Mapping[tuple[str, str], Snapshot] = field(repr=False)
+    line: Line | None = None
+    budget: float | None = None
+    exchange_rate: float | None = None
+
+    def __str__(self) -> str:
+        lines = [f"{cell.checkpoint}, {cell.objective} on {cell.task}: {cell.figure}" for cell in self.cells]
+        return "\n".join([*lines, f"keep {self.recommend()}"])
+
+    def figure(self, checkpoint: str, objective: str, task: str | None = None) -> Figure:
+        """One cell; `task` may be left out where there is one. Raises KeyError for a cell that is not there."""
+        task = self.tasks[0] if task is None else task
+        for cell in self.cells:
+            if (cell.checkpoint, cell.objective, cell.task) == (checkpoint, objective, task):
+                return cell.figure
+        raise KeyError(unknown_name("cell", f"{checkpoint}, {objective}, {task}", self._cell_names()))
+
+    def difference(self, start: str, end: str, objective: str, task: str | None = None) -> Comparison:
+        """An objective at `end` minus at `start`, for any two checkpoints, with its own p-value (not adjusted).
+
+        Raises KeyError for an unknown checkpoint, objective or task.
+        """
+        task = self.tasks[0] if task is None else task
+        return compare(objective, self.snapshots[start, task], self.snapshots[end, task])
+
+    @cached_property
+    def profiles(self) -> dict[str, Profile]:
+        """Each checkpoint's snapshots, by task."""
+        return profiles(self.snapshots)
+
+    @property
+    def pareto(self) -> tuple[str, ...]:
+        """The checkpoints that no other one beats or equals in every objective (SFT loss and reward of each task)."""
+        return pareto(self.profiles)
+
+    def recommend(self, *, budget: float | None = None, exchange_rate: float | None = None) -> Recommendation:
+        """Which checkpoint to keep, and why; see `choice.recommend` for the three rules."""
+        if budget is None and exchange_rate is None:
+            budget, exchange_rate = self.budget, self.exchange_rate
+        return recommend(self.profiles, budget=budget, exchange_rate=exchange_rate)
+
+    def to_json(self) -> dict[str, Any]:
+        """The result of ``interlace measure --json``."""
+        head = {"schema_version": SCHEMA_VERSION, "checkpoints": [item.to_json() for item in self.checkpoints]}
+        body = {
+            "tasks": list(self.tasks),
+            "cells": [cell.to_json() for cell in self.cells],
+            "differences": [item.to_json() for item in self.differences],
+            "pareto": list(self.pareto),
+            "recommendation": self.recommend().to_json(),
+        }
+        return head | body | ({} if self.line is None else {"line": self.line.to_json()})
+
+    def to_csv(self) -> str:
+        """One row a figure: cells, differences, and the line's of either."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        parts = [("", self.cells, self.differences)]
+        parts += [] if self.line is None else [("line ", self.line.cells, self.line.differences)]
+        for prefix, cells, differences in parts:
+            writer.writerows(_row(f"{prefix}cell", cell.to_json()) for cell in cells)
+            writer.writerows(_row(f"{prefix}difference", item.to_json()) for item in differences)
+        return text.getvalue()
+
+    def _cell_names(self) -> list[str]:
+        return [f"{cell.checkpoint}, {cell.objective}, {cell.task}" for cell in self.cells]
+
+
+def profiles(snapshots: Mapping[tuple[str, str], Snapshot], kind: str = "") -> dict[str, Profile]:
+    """By checkpoint (in order), each task's snapshot; `kind` as of `Profile`."""
+    found: dict[str, dict[str, Snapshot]] = {}
+    for (name, task), snapshot in snapshots.items():
+        found.setdefault(name, {})[task] = snapshot
+    return {name: Profile(name, tasks, kind) for name, tasks in found.items()}
+
+
+def differences_of(snapshots: Mapping[tuple[str, str], Snapshot], neighbours: bool = True) -> tuple[Difference, ...]:
+    """From the first to each, and between neighbours; Holm over all of them. KL is left out: it is a difference."""
+    names, tasks = (list(dict.fromkeys(key[i] for key in snapshots)) for i in (0, 1))
+    pairs = [(names[0], name) for name in names[1:]]
+    pairs += list(itertools.pairwise(names[1:])) if neighbours else []
+    made = [
+        (start, end, task, objective, compare(objective, snapshots[start, task], snapshots[end, task]))
+        for start, end in pairs
+        for task in tasks
+        for objective in COMPARED
+        if objective != KL_FROM_FIRST
+    ]
+    kept = [entry for entry in made if entry[3] in MAIN or isinstance(entry[4].change, Estimate)]
+    controlled = adjusted([comparison.p_value for *_, comparison in kept])
+    return tuple(
+        Difference(start, end, task, objective, comparison.change, comparison.p_value, p_value)
+        for (start, end, task, objective, comparison), p_value in zip(kept, controlled, strict=True)
+    )
+
+
+def _row(kind: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    estimate = found["estimate"]
+    where = {"from": found.get("from", ""), "checkpoint": found.get("checkpoint", found.get("to", ""))}
+    own = {key: found[key] for key in ("task", "objective", "p_value", "p_value_adjusted") if key in found}
+    return {"kind": kind} | where | own | estimate

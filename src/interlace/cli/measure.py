@@ -1,0 +1,129 @@
+"""`interlace measure CKPT...`: both objectives on checkpoints that exist already, and which of them to keep."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from interlace.cli.output import JsonOption, complain, print_json, stderr, stdout
+from interlace.errors import MissingFileError, RecipeError
+
+if TYPE_CHECKING:
+    from interlace.checkpoints import Measured
+
+FAILED = 4
+"""Exit code of a condition that is met."""
+
+
+Checkpoints: TypeAlias = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="CKPT...",
+        help="Folders of models, adapters, checkpoint-N series, stages or runs, or .gguf files; the first is what the "
+        "others are compared with. NAME=CKPT names one.",
+    ),
+]
+Tasks: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--task",
+        metavar="TASK",
+        help="addition:digits=2,expert_error=0.5 | quickstart/sums | RUN/sums | rows.jsonl:prompt=question. "
+        "Repeatable; NAME=TASK names one. By default the tasks of the run that CKPT lies in.",
+    ),
+]
+Between: TypeAlias = Annotated[
+    int | None, typer.Option(metavar="N", help="Measure N blends of two checkpoints' weights too.")
+]
+Budget: TypeAlias = Annotated[
+    float | None, typer.Option(metavar="NATS", help="Recommend the largest reward within this rise of SFT loss.")
+]
+ExchangeRate: TypeAlias = Annotated[
+    float | None, typer.Option(metavar="REWARD", help="Recommend by the reward that a nat of SFT loss is worth.")
+]
+Write: TypeAlias = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Save the recommended blend (with --between).")
+]
+FailOn: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CONDITION", help="Exit with 4 if it is met: 'sft_loss.increase > 0.02'. Repeatable."),
+]
+Base: TypeAlias = Annotated[Path | None, typer.Option(help="The model under adapters; by default what they name.")]
+Prompts: TypeAlias = Annotated[int | None, typer.Option(help="Held-out prompts a task; by default all.")]
+Completions: TypeAlias = Annotated[int, typer.Option(help="Sampled a prompt where rewards cannot be enumerated.")]
+SeedOption: TypeAlias = Annotated[int, typer.Option(help="Draws splits and samples.")]
+Dtype: TypeAlias = Annotated[str, typer.Option(help="Of the weights.")]
+Html: TypeAlias = Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with figures and tables.")]
+Csv: TypeAlias = Annotated[Path | None, typer.Option(metavar="FILE", help="Write every figure, one a row.")]
+
+
+def measure(
+    checkpoints: Checkpoints,
+    tasks: Tasks = None,
+    between: Between = None,
+    budget: Budget = None,
+    exchange_rate: ExchangeRate = None,
+    write: Write = None,
+    fail_on: FailOn = None,
+    base: Base = None,
+    prompts: Prompts = None,
+    completions: Completions = 8,
+    seed: SeedOption = 0,
+    dtype: Dtype = "float32",
+    html: Html = None,
+    csv: Csv = None,
+    json: JsonOption = False,
+) -> None:
+    """Measure SFT loss, reward and KL of checkpoints that any trainer wrote, compare them, and say which to keep."""
+    _check_files({"--html": (html, ".html"), "--csv": (csv, ".csv")})
+    with redirect_stdout(sys.stderr), stderr().status("looking at the checkpoints") as status:
+        from interlace.checkpoints.conditions import failures, parse_condition
+        from interlace.checkpoints.session import Session
+
+        conditions = [parse_condition(text) for text in fail_on or ()]
+        session = Session(between, budget, exchange_rate, write, prompts, completions, seed, dtype)
+        measured = session.measure(checkpoints, tasks, base, lambda what: status.update(f"measuring {what}"))
+        failed = failures(measured, conditions)
+    _show(measured, html, csv, json)
+    for sentence in failed:
+        complain(sentence, label="Failed")
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _show(measured: Measured, html: Path | None, csv: Path | None, json: bool) -> None:
+    """The result on stdout, files where they are asked for, and where those are on stderr."""
+    from interlace.cli.measured import print_measured
+
+    if json:
+        print_json(measured)
+    else:
+        print_measured(stdout(), measured)
+    if html is not None:
+        from interlace.report.checkpoints import write_checkpoints_page
+
+        _say("Page", write_checkpoints_page(measured, html))
+    if csv is not None:
+        csv.write_text(measured.to_csv(), encoding="utf-8")
+        _say("Figures", csv)
+    if measured.line is not None and measured.line.written is not None:
+        _say("Blend", measured.line.written)
+
+
+def _say(what: str, path: str | Path) -> None:
+    stderr().print(f"{what}: {path}", markup=False, soft_wrap=True)
+
+
+def _check_files(asked: dict[str, tuple[Path | None, str]]) -> None:
+    """Before anything is measured: whether what is asked for can be written."""
+    for option, (path, suffix) in asked.items():
+        if path is None:
+            continue
+        if path.suffix.lower() != suffix:
+            raise RecipeError(f"{option} must name a {suffix} file. Got {path}. Write {path.stem}{suffix}.")
+        if not path.absolute().parent.is_dir():
+            raise MissingFileError(f"{option} must lie in a folder that is there. Got {path}. Make its folder first.")

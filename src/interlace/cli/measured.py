@@ -1,0 +1,107 @@
+"""Measured checkpoints in the terminal: a table of levels, one of differences, the line, and which to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from interlace.checkpoints import Cell, Difference, Line, Measured
+from interlace.estimate import Figure, Unresolved, interval_text, value_text
+from interlace.wording import p_value_text
+
+COLUMNS = {
+    "sft_loss": "SFT loss",
+    "sft_loss_right": "on right\nresponses",
+    "sft_loss_wrong": "on wrong\nresponses",
+    "reward": "reward",
+    "kl_policy_first_nats_per_response": "KL to\nthe first",
+}
+"""Objectives of the table of levels."""
+SHOWN = ("sft_loss", "reward")
+"""Objectives of the table of differences."""
+WORDS = {"sft_loss": "SFT loss", "reward": "reward"}
+
+
+def print_measured(console: Console, measured: Measured) -> None:
+    """Everything a reader needs first; the rest is in JSON, CSV and HTML."""
+    names = [checkpoint.name for checkpoint in measured.checkpoints]
+    for task in measured.tasks:
+        console.print(levels_table(f"{task} (SFT loss and KL in nats/response)", names, task, measured.cells))
+    if measured.differences:
+        console.print(differences_table(measured.differences, several=len(measured.tasks) > 1))
+    if len(names) > 1:
+        _say(console, f"Pareto set: {', '.join(measured.pareto)}")
+        _say(console, f"Recommended: {measured.recommend()}")
+    if measured.line is not None:
+        _print_line(console, measured.line, measured.tasks)
+    for reason in reasons(measured):
+        _say(console, f"Not resolved: {reason}")
+
+
+def _print_line(console: Console, line: Line, tasks: Sequence[str]) -> None:
+    console.print()
+    for task in tasks:
+        title = f"{task}: the straight line from {line.start} (0) to {line.end} (1)"
+        console.print(levels_table(title, line.names, task, line.cells))
+    _say(console, f"Pareto part: {', '.join(line.pareto)}")
+    _say(console, f"Recommended position: {line.choice}")
+
+
+def levels_table(title: str, names: Sequence[str], task: str, cells: Sequence[Cell]) -> Table:
+    """A row a checkpoint; objectives that no checkpoint has are left out."""
+    found = {(cell.checkpoint, cell.objective): cell.figure for cell in cells if cell.task == task}
+    shown = [key for key in COLUMNS if any(not isinstance(found[name, key], Unresolved) for name in names)]
+    table = _table(title)
+    table.add_column("checkpoint")
+    for key in shown:
+        table.add_column(COLUMNS[key], justify="right")
+    for name in names:
+        table.add_row(name, *(_cell(found[name, key]) for key in shown))
+    return table
+
+
+def differences_table(differences: Sequence[Difference], several: bool) -> Table:
+    """A row a pair and objective; p-values after Holm over all differences of the result."""
+    table = _table("Differences, paired on the same prompts (p after Holm)")
+    for column in ("from", "to", *(["task"] * several), "objective", "change", "p"):
+        table.add_column(column, justify="right" if column in ("change", "p") else "left")
+    for item in differences:
+        if item.objective in SHOWN:
+            where = (item.start, item.end, *([item.task] * several), WORDS[item.objective])
+            table.add_row(*where, _change(item.figure), _p_value(item.p_value_adjusted))
+    return table
+
+
+def reasons(measured: Measured) -> list[str]:
+    """Why figures of the tables are missing, each reason once."""
+    cells = [cell for cell in measured.cells if cell.objective in COLUMNS]
+    figures = [*(cell.figure for cell in cells), *(d.figure for d in measured.differences if d.objective in SHOWN)]
+    return list(dict.fromkeys(figure.reason for figure in figures if isinstance(figure, Unresolved)))
+
+
+def _say(console: Console, sentence: str) -> None:
+    console.print(sentence, markup=False, soft_wrap=True)
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=title, title_justify="left", title_style="bold", box=None, header_style="bold", padding=(0, 2, 0, 0)
+    )
+
+
+def _cell(figure: Figure) -> str:
+    if isinstance(figure, Unresolved):
+        return "\u2013"
+    return f"{value_text(figure)}\n{interval_text(figure)}".rstrip()
+
+
+def _change(figure: Figure) -> str:
+    if isinstance(figure, Unresolved):
+        return "not resolved"
+    return f"{value_text(figure, signed=True)} {interval_text(figure, signed=True)}".rstrip()
+
+
+def _p_value(value: float | None) -> str:
+    return "\u2013" if value is None else p_value_text(value)

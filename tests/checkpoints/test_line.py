@@ -1,0 +1,130 @@
+"""The line between two checkpoints, and the folder that a blend is saved to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import interlace
+from interlace.checkpoints import Measured
+from interlace.checkpoints.blend import write_blend
+from interlace.checkpoints.found import find_checkpoints
+from interlace.checkpoints.line import _position_of_budget
+from interlace.checkpoints.loading import load_checkpoint
+from interlace.errors import ModelError, RecipeError, RunFolderError
+from interlace.estimate import Estimate
+from interlace.policies import load_policy, make_embedded
+from interlace.policies.interpolation import interpolated
+from interlace.store import verify_checkpoint
+from interlace.tasks import Task
+from tests.checkpoints.conftest import SIZES
+from tests.checkpoints.test_choice import profile, world
+
+
+@pytest.fixture(scope="module")
+def measured(models: Path, task: Task, tmp_path_factory: pytest.TempPathFactory) -> Measured:
+    folder = tmp_path_factory.mktemp("blends") / "half"
+    return interlace.measure([models / "a", models / "c"], task, between=3, exchange_rate=0.01, write=folder)
+
+
+def logits(policy_model: torch.nn.Module) -> torch.Tensor:
+    with torch.no_grad():
+        return policy_model.eval()(input_ids=torch.tensor([[3, 4, 5, 6]])).logits
+
+
+def test_the_ends_of_the_line_are_the_checkpoints(measured: Measured) -> None:
+    line = measured.line
+    assert line is not None
+    assert line.positions == (0.0, 0.25, 0.5, 0.75, 1.0)
+    figures = {(cell.checkpoint, cell.objective): cell.figure for cell in line.cells}
+    for name, end in (("0", "a"), ("1", "c")):
+        for objective in ("sft_loss", "reward"):
+            assert figures[name, objective] == measured.figure(end, objective)
+    assert set(line.pareto) <= set(line.names)
+    assert {item.start for item in line.differences} == {"0"}
+
+
+def test_a_point_of_the_line_is_the_blend_of_the_weights(measured: Measured, models: Path, task: Task) -> None:
+    start, end = (load_policy(str(models / name)) for name in "ac")
+    half = interpolated(start.model, end.model, 0.5)
+    assert measured.line is not None
+    found = {(cell.checkpoint, cell.objective): cell.figure for cell in measured.line.cells}["0.5", "sft_loss"]
+    folder = Path(measured.line.written or "").parent / "by-hand"
+    half.save_pretrained(folder)
+    start.tokenizer.save_pretrained(folder)
+    alone = interlace.measure(folder, task).figure("by-hand", "sft_loss")
+    assert isinstance(alone, Estimate) and isinstance(found, Estimate)
+    assert alone.value == pytest.approx(found.value, rel=1e-6)
+
+
+def test_a_written_blend_loads_and_is_what_was_chosen(measured: Measured, models: Path) -> None:
+    line = measured.line
+    assert line is not None and line.written is not None
+    folder = Path(line.written)
+    assert verify_checkpoint(folder) is None
+    loaded = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    start, end = (load_policy(str(models / name)).model for name in "ac")
+    torch.testing.assert_close(logits(loaded), logits(interpolated(start, end, line.chosen)))
+    assert AutoTokenizer.from_pretrained(folder)("1+1=")["input_ids"]
+
+
+def test_two_adapters_give_an_adapter_on_the_line_of_effective_weights(
+    adapters: Path, task: Task, tmp_path: Path
+) -> None:
+    ends = [adapters / "first", adapters / "second"]
+    measured = interlace.measure(ends, task, between=2, budget=0.0, write=tmp_path / "blend")
+    assert measured.line is not None
+    (blend,) = find_checkpoints([tmp_path / "blend"])
+    assert blend.kind == "adapter" and (tmp_path / "blend" / "adapter_model.safetensors").exists()
+    start, end = (load_checkpoint(item).model for item in find_checkpoints(ends))
+    expected = interpolated(start, end, measured.line.chosen)
+    for found, wanted in zip(load_checkpoint(blend).model.parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("position", [0.3, 0.5])
+def test_the_blend_of_adapters_between_the_ends(adapters: Path, tmp_path: Path, position: float) -> None:
+    ends = find_checkpoints([adapters / "first", adapters / "second"])
+    start, end = map(load_checkpoint, ends)
+    write_blend(ends, start, end, position, tmp_path / "blend", "float32")
+    (blend,) = find_checkpoints([tmp_path / "blend"])
+    assert blend.kind == "adapter"
+    expected = interpolated(start.model, end.model, position)
+    for found, wanted in zip(load_checkpoint(blend).model.parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-5)
+
+
+def test_an_adapter_and_a_model_give_dense_weights(adapters: Path, models: Path, tmp_path: Path) -> None:
+    ends = find_checkpoints([adapters / "first", models / "b"])
+    start, end = map(load_checkpoint, ends)
+    write_blend(ends, start, end, 0.5, tmp_path / "blend", "float32")
+    (blend,) = find_checkpoints([tmp_path / "blend"])
+    assert blend.kind == "model"
+    torch.testing.assert_close(
+        logits(load_checkpoint(blend).model), logits(interpolated(start.model, end.model, 0.5)), atol=1e-5, rtol=1e-4
+    )
+
+
+def test_a_budget_is_looked_for_where_the_line_passes_it() -> None:
+    line = world(profile("0", 0.5, 0.1), profile("0.5", 0.6, 0.4), profile("1", 1.0, 0.9))
+    assert _position_of_budget(line, 0.2) == pytest.approx(0.625)
+    assert _position_of_budget(line, 0.1) is None  # the blend that is there meets it
+    assert _position_of_budget(line, 0.6) is None
+    assert _position_of_budget(line, None) is None
+    dipping = world(profile("0", 0.5, 0.1), profile("0.5", 0.3, 0.4), profile("1", 0.9, 0.9))
+    assert _position_of_budget(dipping, 0.0) == pytest.approx(0.6667)
+
+
+def test_what_cannot_be_blended(models: Path, task: Task, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="--between must stand with two checkpoints. Got 3"):
+        interlace.measure([models / name for name in "abc"], task, between=1)
+    other = make_embedded(tmp_path / "other", task.alphabet, 0, SIZES | {"hidden_size": 48})
+    with pytest.raises(ModelError, match=r"--between must have two checkpoints of one shape. Got lm_head|Got model"):
+        interlace.measure([models / "a", other], task, between=1)
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "file").write_text("mine")
+    with pytest.raises(RunFolderError, match="--write must name a new or empty folder"):
+        interlace.measure([models / "a", models / "b"], task, between=1, write=tmp_path / "used")

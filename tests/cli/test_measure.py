@@ -1,0 +1,77 @@
+"""`measure` through the program: a run's stages, the line, a gate, JSON, CSV and the page."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Call
+
+RUN = "runs/quickstart-tiny"
+SMALL = ("--set", "tasks.sums.train_prompts=100", "--set", "tasks.sums.heldout=40")
+TASK = "addition:train_prompts=100,heldout=32"
+FEW = ("--prompts", "32")
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for the whole file; the first test to need it trains a tiny run there."""
+    return tmp_path_factory.mktemp("measured")
+
+
+@pytest.fixture(autouse=True)
+def _in_workplace(workplace: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+    monkeypatch.chdir(workplace)
+    if not Path(RUN).exists():
+        assert call("run", "quickstart", "--profile", "tiny", *SMALL).code == 0
+
+
+def test_a_run_is_measured_on_its_own_tasks(call: Call) -> None:
+    called = call("measure", RUN, *FEW, "--json")
+    assert called.code == 0
+    found = json.loads(called.out)
+    assert [item["name"] for item in found["checkpoints"]] == ["model", "sft", "rl", "sft-2"]
+    assert found["tasks"] == ["sums"]
+    assert {(item["from"], item["to"]) for item in found["differences"]} == {
+        ("model", "sft"), ("model", "rl"), ("model", "sft-2"), ("sft", "rl"), ("rl", "sft-2")
+    }  # fmt: skip
+
+
+def test_a_stages_series_is_measured_on_the_runs_tasks(call: Call) -> None:
+    called = call("measure", f"{RUN}/stages/02-rl", f"{RUN}/stages/02-rl/averaged", *FEW)
+    assert called.code == 0
+    assert "checkpoint-4" in called.out and "rl/averaged" in called.out
+    assert "Recommended: " in called.out
+
+
+def test_a_task_in_words_and_a_gate(call: Call) -> None:
+    ends = (f"{RUN}/stages/00-model", f"{RUN}/stages/01-sft")
+    passed = call("measure", *ends, "--task", f"sums={TASK}", "--fail-on", "sft_loss.increase > 0.02")
+    assert passed.code == 0
+    failed = call("measure", *ends, "--task", f"{RUN}/sums", *FEW, "--fail-on", "sft_loss.decrease > 0.02", "--json")
+    assert failed.code == 4
+    assert json.loads(failed.out)["schema_version"]
+    assert failed.error.startswith("Failed: sft_loss.decrease > 0.02: checkpoint-4 against 00-model on sums, ")
+
+
+def test_the_line_its_blend_and_the_files(call: Call, workplace: Path) -> None:
+    ends = (f"before={RUN}/stages/00-model", f"after={RUN}/stages/01-sft/averaged")
+    called = call("measure", *ends, *FEW, "--between", "1", "--write", "blend", "--html", "page.html", "--csv", "f.csv")
+    assert called.code == 0
+    assert "the straight line from before (0) to after (1)" in called.out
+    assert called.err.split("\n")[-4:-1] == ["Page: page.html", "Figures: f.csv", "Blend: blend"]
+    again = call("measure", "blend", "--task", f"{RUN}/sums", *FEW, "--json")
+    assert again.code == 0
+    kinds = {row["kind"] for row in csv.DictReader(Path("f.csv").read_text().splitlines())}
+    assert kinds == {"cell", "difference", "line cell", "line difference"}
+    used = call("measure", *ends, "--between", "1", "--write", "blend")
+    assert (used.code, used.out) == (3, "")
+    assert "--write must name a new or empty folder" in used.error
+
+
+def test_files_that_cannot_be_written_are_said_first(call: Call) -> None:
+    assert "--html must name a .html file. Got page.txt" in call("measure", RUN, "--html", "page.txt").error
+    assert "--csv must lie in a folder that is there" in call("measure", RUN, "--csv", "no/such.csv").error
