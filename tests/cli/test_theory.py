@@ -255,8 +255,8 @@ def test_options_and_names_are_the_same(call: Call) -> None:
             ("A5", "--prompts", "0.5,0.3,0.2", *BINARY), 3,
             "--prompts must have one weight a prompt (2). Got 3. Give one for each row.",
         ),
-        "weights that do not sum to 1": (
-            ("A5", "--prompts", "1,1", *BINARY), 3, "prompts must sum to 1. Got 2.0. Divide by the sum.",
+        "weights of nothing": (
+            ("A5", "--prompts", "0,0", *BINARY), 3, "prompts must sum to 1. Got 0.0. Divide by the sum.",
         ),
         "broken JSON": (
             ("A5", "--reference", "[[0.2,0.8", *TABLES), 2,
@@ -501,3 +501,8 @@ def test_large_tables_are_read_in_no_time(call: Call, tmp_path: Path) -> None:
     began = time.perf_counter()
     assert "2,048 prompts of 16 responses" in call("theory", "A5", *words).out
     assert time.perf_counter() - began < 10.0
+
+
+def test_weights_of_prompts_may_be_counts() -> None:
+    counts, shares = (call("theory", "A5", "--prompts", text, *BINARY, "--json") for text in ("3,1", "0.75,0.25"))
+    assert counts.code == 0 and counts.out == shares.out

@@ -282,7 +282,7 @@ def test_D4_refuses_what_is_no_group():
 
 
 def test_D4_refuses_a_reward_that_is_not_binary():
-    problem = one_prompt([0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.0, 1.0, 0.5])
+    problem = one_prompt([0.5, 0.5, 0.0], [0.4, 0.4, 0.2], [0.0, 1.0, 0.5])
     group_rl_time(problem, problem.reference, 1.0, 8)  # 0.5 is never given
     other = normalised(np.ones((1, 3)))
     for function in (lambda: group_rl_time(problem, other, 1.0, 8), lambda: group_velocity(problem, other, 8)):
@@ -293,6 +293,6 @@ def test_D4_refuses_a_reward_that_is_not_binary():
 def test_D4_conditions_are_decided():
     from interlace.theory.laws import LAWS
 
-    problem = one_prompt([0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.0, 1.0, 0.5])
+    problem = one_prompt([0.5, 0.5, 0.0], [0.4, 0.4, 0.2], [0.0, 1.0, 0.5])
     inputs = [{"problem": problem, "policy": policy} for policy in (problem.reference, normalised(np.ones((1, 3))))]
     assert [LAWS["D4"].conditions[0].check(each) for each in inputs] == [True, False]

@@ -52,7 +52,7 @@ def test_every_law_is_read(label):
 @pytest.mark.parametrize("label", LAWS)
 def test_a_reading_goes_through_json(label):
     found = json.loads(dumps(read(label).to_json()))
-    assert list(found) == ["law", "statement", "conditions", "inputs", "value", "also", "meaning"]
+    assert list(found) == ["law", "statement", "details", "conditions", "inputs", "value", "also", "meaning"]
     assert found["law"] == label and found["statement"] == LAWS[label].statement
     assert all(list(each) == ["condition", "holds"] for each in found["conditions"])
 
@@ -71,8 +71,9 @@ def test_the_value_is_what_the_law_s_function_returns():
 
 
 def test_further_functions_are_evaluated_where_their_inputs_are_there():
-    assert set(read_law(LAWS["A5"], {"problem": SMALL}).also) == {"perfect_expert_limit"}
-    assert set(read_law(LAWS["A5"], {"problem": SMALL, "rl_time": 1.0}).also) == {"perfect_expert_limit", "free_energy"}
+    always = {"parity_rl_time", "perfect_expert_limit"}
+    assert set(read_law(LAWS["A5"], {"problem": SMALL}).also) == always
+    assert set(read_law(LAWS["A5"], {"problem": SMALL, "rl_time": 1.0}).also) == {*always, "free_energy"}
     assert set(read("A10", reward=0.6).also) == {"nearest_rl_time", "matching_rl_time"}
 
 
@@ -113,14 +114,18 @@ def test_the_policy_is_the_path_at_rl_time_or_the_reference():
 
 def test_start_p_and_q_are_reference_and_expert():
     assert read("A8").assumed == {"start": "the reference"}
+    assert read("A8", rl_time=2.0).assumed == {"start": "the RL path at RL time 2"}
     reading = read("A9")
     assert reading.assumed == {"p": "the reference", "q": "the expert"}
     assert reading.value == distributional.reward_change_bounds(SMALL, SMALL.reference, SMALL.expert)
 
 
 def test_other_inputs_that_may_be_left_out():
-    assert read("A4", rl_time=None).value == distributional.sft_loss_slope(SMALL, 0.0)
-    assert read("A4", rl_time=None).assumed == {"rl_time": "0, the start of RL"}
+    assert read("A4", rl_time=None, kl_coefficient=None).value == distributional.sft_loss_slope(SMALL, 0.0)
+    assert read("A4", rl_time=None, kl_coefficient=None).assumed == {"rl_time": "0, the start of RL"}
+    at_optimum = read("A1", rl_time=None, kl_coefficient=0.5)
+    assert at_optimum.value == distributional.sft_loss_increase(SMALL, 2.0)
+    assert at_optimum.assumed == {"rl_time": "2, where a KL coefficient of 0.5 has its optimum"}
     assert read("D15").value == paths.linearised_cost(np.array([1.0, 0.0]), np.array([1.0, 2.0]), None)
     assert read("D1", rl_time=None).value == paths.loss_rate(SMALL, SMALL.reference, SMALL.reward)
     assert read("D4").also["group_step_scale"].shape == (2,)

@@ -71,7 +71,7 @@ def _binary(given: Mapping[str, str], tables: list[str]) -> FiniteProblem:
         raise DataError(
             f"--expert-reward must be one number, or one a pass rate ({rates.size}). Got {earned.size}. Give one."
         )
-    return binary_problem(rates, earned, _prompts(given, rates.size))
+    return binary_problem(rates, np.broadcast_to(earned, rates.shape), _prompts(given, rates.size))
 
 
 def _from_tables(given: Mapping[str, str], tables: list[str]) -> FiniteProblem:
@@ -114,7 +114,8 @@ def _prompts(given: Mapping[str, str], count: int) -> np.ndarray:
         raise DataError(
             f"--prompts must have one weight a prompt ({count}). Got {weights.size}. Give one for each row."
         )
-    return weights
+    total = float(weights.sum())
+    return weights / total if 0.0 < total < float("inf") else weights
 
 
 def _shares(name: str, text: str) -> np.ndarray:

@@ -101,13 +101,23 @@ def shown(value: Any) -> Text:
     return Text(_array(np.asarray(value)) if np.ndim(value) else said(float(value), DIGITS))
 
 
+def _lumped(problem: FiniteProblem) -> str:
+    """What a reader must know of a problem of pass rates."""
+    if problem.reference.shape[1] != 2 or not (problem.reward == [1.0, 0.0]).all():
+        return ""
+    return (
+        ". Right against wrong alone: changes along the RL path (A1, A3 to A6) are as on a model of these pass rates, "
+        "levels of SFT loss, fronts and shortfalls leave out what lies within each"
+    )
+
+
 def _problem(problem: FiniteProblem) -> str:
     rows, columns = problem.reference.shape
     size = f"{rows:,} prompt{'s' if rows != 1 else ''} of {columns:,} response{'s' if columns != 1 else ''}"
     earned = expected_reward(problem, problem.reference)
     return (
         f"{size}; the reference earns {said(earned, DIGITS)} at SFT loss {said(sft_loss(problem, problem.reference))}, "
-        f"the expert {said(problem.expert_reward, DIGITS)}"
+        f"the expert {said(problem.expert_reward, DIGITS)}{_lumped(problem)}"
     )
 
 

@@ -36,16 +36,21 @@ class Local(NamedTuple):
 
 
 class TradeoffPath:
-    """Phi along the RL path: the table of rewards is prepared once, then a time costs one pass over it."""
+    """Phi along the RL path: the table of rewards is prepared once, then a time costs one pass over it.
+
+    Rewards are counted in units of their `width`, the widest range within a prompt, so that none is too large for its
+    fourth power: RL times in here are times `width`, and `exchange_rate` and slopes are over it.
+    """
 
     def __init__(self, problem: FiniteProblem, exchange_rate: float) -> None:
-        self.problem, self.exchange_rate = _without_weightless(problem), exchange_rate
-        problem = self.problem
-        self.gap = below_top(problem)
-        self.width = float(-self.gap.min())
-        below = top_reward(problem)[:, None] - problem.reward
+        self.problem = problem = _without_weightless(problem)
+        gap = below_top(problem)
+        self.width = float(-gap.min())
+        unit = self.width or 1.0
+        self.gap, self.exchange_rate = gap / unit, exchange_rate / unit
+        below = (top_reward(problem)[:, None] - problem.reward) / unit
         self.expert_shortfall = float(over_prompts(problem, (problem.expert * below).sum(axis=-1)))
-        self.start_gap = reward_difference(problem, problem.reference, problem.expert)
+        self.start_gap = reward_difference(problem, problem.reference, problem.expert) / unit
         self.start_mean = (problem.reference * self.gap).sum(axis=-1, keepdims=True)
 
     @property
@@ -56,7 +61,7 @@ class TradeoffPath:
     @property
     def rises_for_ever(self) -> bool:
         """Whether SFT loss is worth nothing, or the expert perfect."""
-        return self.exchange_rate == 0.0 or self.expert_shortfall <= reward_tolerance(self.problem)
+        return self.exchange_rate == 0.0 or self.expert_shortfall * self.width <= reward_tolerance(self.problem)
 
     @property
     def falls_at_the_start(self) -> bool:
@@ -65,8 +70,8 @@ class TradeoffPath:
         return start.slope < 0.0 or (start.slope == 0.0 and start.curvature < 0.0)
 
     def gain(self, rl_time: float) -> float:
-        """Phi(tau) - Phi(0)."""
-        return self._rise(rl_time) - self.exchange_rate * sft_loss_increase(self.problem, rl_time)
+        """Phi(tau) - Phi(0), in units of `width`, at a time as the crossings are given."""
+        return self._rise(rl_time * self.width) - self.exchange_rate * sft_loss_increase(self.problem, rl_time)
 
     def at(self, rl_time: float) -> Local:
         """Phi around one RL time: one pass over the table; the slope to the last digits is `slope_at`."""
@@ -91,7 +96,7 @@ class TradeoffPath:
         return variance - self.exchange_rate * (self.start_gap + self._rise(rl_time))
 
     def downward_crossings(self) -> Iterator[float]:
-        """Every RL time at which Phi' passes from plus to minus: strides that hold one sign change at most."""
+        """Every RL time (of the problem itself) at which Phi' passes from plus to minus."""
         time, end = 0.0, self._end()
         finest = stride = FINEST_STRIDE * end
         here = self.at(time)
@@ -99,7 +104,7 @@ class TradeoffPath:
             stride = self._clear_stride(here, min(stride, end - time), finest)
             there = self.at(time + stride)
             if here.slope > 0.0 >= there.slope:
-                yield self._root_between(time, time + stride)
+                yield self._root_between(time, time + stride) / self.width
             time, here = time + stride, there
 
     def _clear_stride(self, local: Local, stride: float, finest: float) -> float:
@@ -134,9 +139,9 @@ class TradeoffPath:
         return abs(local.slope) > stride * (max(0.0, towards_zero) + 0.5 * bend)
 
     def _end(self) -> float:
-        """An RL time after which Phi falls for ever: V <= w (E_x top - R), so Phi' < 0 once that shortfall is small."""
-        small = self.exchange_rate * self.expert_shortfall / (self.width + self.exchange_rate)
-        end = 1.0 / self.width
+        """An RL time after which Phi falls for ever: V <= E_x top - R, so Phi' < 0 once that shortfall is small."""
+        small = self.exchange_rate * self.expert_shortfall / (1.0 + self.exchange_rate)
+        end = 1.0
         while self._shortfall(end) >= small:
             end *= 2.0
         return end
@@ -153,7 +158,7 @@ class TradeoffPath:
         No term is negative, so that a small rise keeps its digits.
         """
         deviation, reference = self.gap - self.start_mean, self.problem.reference
-        if rl_time * self.width < 1.0:
+        if rl_time < 1.0:
             moved = np.expm1(rl_time * deviation)
             mass = 1.0 + np.einsum("xy,xy->x", reference, moved)
         else:  # counted from the best reward, not to overflow

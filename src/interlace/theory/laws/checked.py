@@ -111,8 +111,20 @@ def _check_number(name: str, value: Any) -> None:
         raise DataError(f"{name} must be a number. Got {value!r}. Give {INPUTS[name].sentence}.")
     if np.isnan(value).any():
         raise DataError(f"{name} must hold no NaN. Got {value}. Leave out what was not measured.")
-    if name == "rl_time" and np.min(value) < 0.0:
-        raise DataError(f"rl_time must be at least 0. Got {value}. RL time counts from the reference on.")
+    if name in _LEAST and np.size(value) and np.min(value) < 0.0:
+        raise DataError(f"{name} must be at least 0. Got {value}. {_LEAST[name]}")
+    if name in _FINITE and not np.isfinite(value).all():
+        raise DataError(f"{name} must be finite. Got {value}. Give {INPUTS[name].sentence}.")
+
+
+_LEAST = {
+    "rl_time": "RL time counts from the reference on.",
+    "sft_time": "SFT time counts from the start on.",
+    "step_size": "Give the size of a step.",
+    "variance": "A variance is never negative.",
+    "variances": "A variance is never negative.",
+}
+_FINITE = ("step_size", "velocity", "reward", "rewards", "variance", "variances", "log_ratios")
 
 
 def _check_whole(name: str, value: Any) -> None:

@@ -40,6 +40,13 @@ def _reference(problem: FiniteProblem) -> Assumed:
     return Assumed(problem.reference, "the reference")
 
 
+def _kl_optimum(kl_coefficient: float) -> Assumed:
+    if np.ndim(kl_coefficient) > 0 or not kl_coefficient > 0.0:
+        raise DataError(f"kl_coefficient must be positive. Got {kl_coefficient}. Without one give rl_time itself.")
+    return Assumed(1.0 / kl_coefficient, f"{said(1.0 / kl_coefficient)}, where a KL coefficient of "
+                   f"{said(kl_coefficient)} has its optimum")  # fmt: skip
+
+
 def _expert(problem: FiniteProblem) -> Assumed:
     return Assumed(problem.expert, "the expert")
 
@@ -56,8 +63,8 @@ def _no_preconditioner() -> Assumed:
     return Assumed(None, "none: plain gradients")
 
 
-def _start_of_rl() -> Assumed:
-    return Assumed(0.0, "0, the start of RL")
+def _start_of_rl(kl_coefficient: float | None = None) -> Assumed:
+    return Assumed(0.0, "0, the start of RL") if kl_coefficient is None else _kl_optimum(kl_coefficient)
 
 
 def _unit_step() -> Assumed:
@@ -87,8 +94,9 @@ def _problem_expert_reward(problem: FiniteProblem) -> Assumed:
 
 
 DEFAULTS: dict[str, Default] = {
+    "rl_time": _kl_optimum,
     "policy": _policy,
-    "start": _reference,
+    "start": _policy,
     "p": _reference,
     "q": _expert,
     "velocity": _reward_as_velocity,

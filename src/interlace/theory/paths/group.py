@@ -19,6 +19,10 @@ from interlace.theory.paths.path_model import PathModel, PathOptions, Point
 PassRates = TypeVar("PassRates", float, Float[np.ndarray, "*prompt"])
 
 
+LARGEST_GROUP = 100_000
+"""Up to here g_K is summed term by term; larger groups are as good as infinite."""
+
+
 class RightWrong(NamedTuple):
     """A policy's right (r = 1) and wrong (r = 0) responses: their mass, and the policy given each (0 if no mass)."""
 
@@ -133,6 +137,8 @@ def _step_scale(
     """g_K from both masses, so that nothing is lost next to a pass rate of 1."""
     if not (group_size >= 1 and (math.isinf(group_size) or float(group_size).is_integer())):
         raise DataError(f"group_size must be a whole number of at least 1, or inf. Got {group_size}. Try 8.")
+    if LARGEST_GROUP < group_size < math.inf:
+        raise DataError(f"group_size must be at most {LARGEST_GROUP:,}, or inf. Got {group_size:g}. Give inf.")
     if ddof not in (0, 1):
         raise DataError(f"ddof must be 0 or 1. Got {ddof}. TRL's GRPO divides by the std of ddof 1.")
     if not normalised:

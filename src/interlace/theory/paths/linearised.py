@@ -24,8 +24,8 @@ def linearised_cost(
     0.4
     """
     update = _applied(preconditioner, gradient_reward)
-    gain = float(gradient_reward @ update)
-    return float(gradient_loss @ update) / gain if gain != 0.0 else math.nan
+    gain = float(np.dot(gradient_reward, update))
+    return float(np.dot(gradient_loss, update)) / gain if gain != 0.0 else math.nan
 
 
 def _applied(

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from interlace.theory import distributional
-from interlace.theory.finite import FiniteProblem, expected_reward, over_prompts, reward_range, top_reward
+from interlace.theory.finite import FiniteProblem, expected_reward, over_prompts, reward_range, sft_loss, top_reward
 from interlace.theory.laws.curves.picture import Curve, Mark, Panel, Picture, Spot, curve, known, single
 
 POINTS = 241
@@ -50,6 +50,8 @@ def marks_of(problem: FiniteProblem, inputs: Mapping[str, Any]) -> tuple[Mark, .
 
 def notes_of(problem: FiniteProblem) -> tuple[str, ...]:
     """What no axis can show."""
+    if math.isinf(sft_loss(problem, problem.reference)):
+        return ("SFT loss is infinite at the start: the reference gives some expert response no mass (A).",)
     if reward_range(problem) == 0.0:
         return ("The reward is the same for every response that the reference can give: RL moves nothing.",)
     parity = distributional.parity_rl_time(problem)

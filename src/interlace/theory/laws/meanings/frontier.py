@@ -6,8 +6,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from interlace.theory import frontier
-from interlace.theory.finite import expected_reward, sft_loss
+from interlace.theory.finite import FiniteProblem, expected_reward, over_prompts, sft_loss
 from interlace.theory.laws.meanings.words import nats, said
 from interlace.wording import Number
 
@@ -96,6 +98,8 @@ def floor(inputs: Mapping[str, Any], value: Number) -> str:
     problem, reward = inputs["problem"], inputs["reward"]
     exact = frontier.least_sft_loss(problem, reward)
     start = sft_loss(problem, problem.reference)
+    if math.isinf(exact) and reward > _most(problem):
+        return f"No policy can earn {said(reward)}: the best responses of every prompt earn {said(_most(problem))}."
     if math.isinf(exact):
         return (
             f"A mean reward of {said(reward)} cannot be had without giving up responses of the expert: SFT loss is "
@@ -114,6 +118,12 @@ def floor(inputs: Mapping[str, Any], value: Number) -> str:
     )
 
 
+def _most(problem: FiniteProblem) -> float:
+    """E_x max r over the responses that the reference or the expert can give."""
+    best = np.where(frontier.allowed(problem), problem.reward, -np.inf).max(axis=-1)
+    return float(over_prompts(problem, best)) * (1.0 + 1e-12)
+
+
 def floor_of_figures(inputs: Mapping[str, Any], value: Number) -> str:
     """D13, sft_loss_floor_from_figures."""
     return (
@@ -129,7 +139,7 @@ def pl_constants(inputs: Mapping[str, Any], value: Any) -> str:
     if value.reward == 0.0:
         return "The policy gives no best response of some prompt: RL cannot find it, and its PL constant is 0 there."
     return (
-        f"With natural gradients SFT closes its gap by at least e^(\u22122 \u00d7 {said(value.sft)}) per SFT time, "
+        f"With natural gradients SFT leaves of its gap at most e^(\u22122 \u00d7 {said(value.sft)}) per SFT time, "
         f"and RL at this policy at a rate of at least 2 \u00d7 {said(value.reward)} per RL time. Plain gradients of "
         "a softmax have no such floor."
     )

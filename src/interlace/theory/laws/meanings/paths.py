@@ -122,9 +122,10 @@ def group_step(inputs: Mapping[str, Any], value: Float[np.ndarray, "prompt"]) ->
     slope = paths.std_natural_loss_rate(problem, policy)
     return (
         f"A step of size {said(inputs['step_size'])} with groups of {said(inputs['group_size'])} takes RL time "
-        f"{said(mean)} on average over prompts ({said(float(value.min()))} to {said(float(value.max()))}). Advantages "
-        f"divided by their standard deviation weigh prompts anew: natural gradient with them {_moves(slope)}, while "
-        f"{_parity(_gap(inputs))}."
+        f"{said(mean)}, matched in reward: the mean over prompts by their p(1 \u2212 p) ({said(float(value.min()))} to "
+        f"{said(float(value.max()))}). Natural gradient with advantages divided by their standard deviation weighs "
+        f"prompts anew: it {_moves(slope)}, while {_parity(_gap(inputs))}. For the whole curve under GRPO's own step: "
+        "`--plot`, or `follow` of interlace.theory.paths."
     )
 
 
@@ -152,6 +153,11 @@ def fitted_rl_time(inputs: Mapping[str, Any], value: Any) -> str:
     """D5."""
     if math.isnan(value.rl_time):
         return "Rewards do not vary within prompts: nothing tells how far RL has come along its path."
+    if value.rl_time < 0.0:
+        return (
+            f"The log-ratios fall with the reward (RL time {said(value.rl_time)}): the run has moved against this "
+            "reward, and the laws of A, which need RL time 0 or more, do not speak of it."
+        )
     coefficient = f" (KL coefficient {said(1.0 / value.rl_time)})" if value.rl_time > 0.0 else ""
     reading = f"The run stands where RL time {said(value.rl_time)}{coefficient} leads"
     if value.on_path_share >= 1.0 - ROUNDING:
