@@ -503,6 +503,6 @@ def test_large_tables_are_read_in_no_time(call: Call, tmp_path: Path) -> None:
     assert time.perf_counter() - began < 10.0
 
 
-def test_weights_of_prompts_may_be_counts() -> None:
+def test_weights_of_prompts_may_be_counts(call: Call) -> None:
     counts, shares = (call("theory", "A5", "--prompts", text, *BINARY, "--json") for text in ("3,1", "0.75,0.25"))
     assert counts.code == 0 and counts.out == shares.out

@@ -194,9 +194,15 @@ def test_D9_regret_of_a_policy_that_misses_the_expert_is_infinite():
 
 
 def test_D9_holds_within_the_allowed_responses_only():
-    """Condition violated: a response that neither reference nor expert can give beats the optimum."""
+    """Condition violated: half of the policy's mass is on what neither can give, whose reward counts as 0."""
+    from interlace.theory.laws import LAWS
+
     problem = one_prompt([0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.0, 1.0, 9.0])
-    assert regret(problem, np.array([[0.25, 0.25, 0.5]]), 1.0) < 0.0
+    policy = np.array([[0.25, 0.25, 0.5]])
+    within = LAWS["D9"].conditions[-1]
+    assert within.check({"problem": problem, "policy": policy}) is False
+    assert within.check({"problem": problem, "policy": problem.reference}) is True
+    assert finite.expected_reward(problem, policy) == 0.25
 
 
 def test_D9_mass_left_over_sits_on_the_best_response_that_the_expert_never_gives():
