@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from interlace.api import measure, read_law, run, summarise, write_report
+    from interlace.attachment import CouplingCallback, attach
     from interlace.errors import InterlaceError
     from interlace.estimate import Estimate, Unresolved
     from interlace.recipe import Recipe, load_recipe
@@ -26,6 +27,9 @@ __all__ = [
     "summarise",
     "write_report",
     "read_law",
+    # In a trainer of your own
+    "attach",
+    "CouplingCallback",
     # What they take
     "Recipe",
     "Task",
@@ -46,6 +50,8 @@ _HOMES = {
     "summarise": "interlace.api",
     "write_report": "interlace.api",
     "read_law": "interlace.api",
+    "attach": "interlace.attachment",
+    "CouplingCallback": "interlace.attachment",
     "Recipe": "interlace.recipe",
     "Task": "interlace.tasks",
     "load_recipe": "interlace.recipe",

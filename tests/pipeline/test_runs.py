@@ -12,7 +12,7 @@ from datasets import Dataset
 from transformers import AutoTokenizer, PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
-from interlace.callback import CouplingCallback
+from interlace.callback import StageCallback
 from interlace.dry_run import plan_recipe
 from interlace.errors import DataError, Interrupted, RecipeError, RunFolderError
 from interlace.estimate import Estimate, Figure
@@ -205,7 +205,7 @@ def test_training_with_probes_is_training_without_bit_for_bit(tmp_path: Path) ->
             targets = [MeasuredTask.prepare(task, policy)]
             instruments = Instruments(store, Observer(), targets, list(PROBES.values()), 2, seed=0)
             averaged = AveragedWeights(policy.model, 0.9)
-            trainer.add_callback(CouplingCallback("01-sft", instruments, policy, start, 1, averaged=averaged))
+            trainer.add_callback(StageCallback("01-sft", instruments, policy, start, 1, averaged=averaged))
         trainer.train()
         if with_probes:
             store.close()

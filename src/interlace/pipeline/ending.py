@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from transformers import Trainer
 
-from interlace.callback import CouplingCallback
+from interlace.callback import StageCallback
 from interlace.estimate import Estimate, Figure
 from interlace.ledger import Ledger, estimated_flops
 from interlace.measurement import RAW
@@ -32,7 +32,7 @@ class Ending:
     observer: Observer
     stage: str
     config: StageConfig
-    callback: CouplingCallback
+    callback: StageCallback
     trainer: Trainer
     steps: int
 
@@ -73,7 +73,7 @@ class Ending:
                 shutil.rmtree(folder)
 
     def _remarks(self) -> list[str]:
-        instruments, thinned = self.callback.instruments, self.callback.num_thinned
+        instruments, thinned = self.callback.instruments, self.callback.budget.num_thinned
         remarks = [
             constant_answer_remark(target, instruments.latest.get((target.task.name, RAW), {}).get("reward"))
             for target in instruments.targets

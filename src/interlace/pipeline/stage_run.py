@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from transformers import Trainer, TrainerState
 
-from interlace.callback import CouplingCallback, StopRequest
+from interlace.callback import StageCallback, StopRequest, stage_watch
 from interlace.errors import Interrupted, TrainingError
+from interlace.flags import FlagWatch
 from interlace.observer import Observer
 from interlace.pipeline.ending import Ending
 from interlace.pipeline.requests import stage_request
@@ -56,6 +57,7 @@ class StageRun:
         start = self.weights.load(self.weights.start_of(self.config))
         policy = start.with_model(independent_copy(start.model))
         callback = self._callback(policy, start, kind.resumable_every(arguments))
+        callback.watch = self._watch(callback.every, arguments.max_steps, already)
         if checkpoint is not None:
             callback.restore(checkpoint, already)
         trainer = kind.trainer(request, arguments, policy, callback)
@@ -96,7 +98,7 @@ class StageRun:
         self.store.event("flag", stage=self.stage, text=text)
         self.observer.note(f"{self.stage}: {text}")
 
-    def _callback(self, policy: Policy, start: Policy, save_at: int) -> CouplingCallback:
+    def _callback(self, policy: Policy, start: Policy, save_at: int) -> StageCallback:
         measure, average = self.recipe.measure, self.config.averaged_weights
         targets = [
             MeasuredTask.prepare(task, start, measure.prompts, self._completion_limit(name))
@@ -105,7 +107,7 @@ class StageRun:
         for target in targets:
             self.store.heldout(target.heldout)
         probes = [PROBES[name] for name in PRESETS[measure.preset]]
-        return CouplingCallback(
+        return StageCallback(
             stage=self.stage,
             instruments=Instruments(self.store, self.observer, targets, probes, measure.completions, self.seed),
             policy=policy,
@@ -116,6 +118,10 @@ class StageRun:
             stop=self.stop,
             save_at=save_at,
         )
+
+    def _watch(self, every: int, max_steps: int, already: int) -> FlagWatch:
+        """Flags before damage; a placebo's rewards say nothing of the task, and its stage is watched as any other."""
+        return stage_watch(self.store, self.stage, self.config.kind, list(self.tasks), max_steps, every, already)
 
     def _completion_limit(self, task: str) -> int | None:
         """The longest completion that RL on `task` samples anywhere in the recipe, which measurement must see too."""

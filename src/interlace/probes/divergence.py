@@ -27,7 +27,7 @@ class Divergence:
 
     def applies(self, context: ProbeContext) -> bool:
         """Where the policy is another than the start."""
-        return context.policy.model is not context.start.model
+        return context.policy is not context.start
 
     def measure(self, context: ProbeContext) -> Reading:
         """Walk both policies over the policy's own completions."""

@@ -22,8 +22,8 @@ NUM_SAMPLES_SHOWN = 6
 
 @dataclass
 class Instruments:
-    """Looks at policies and records. `seconds` adds up the wall time that looking took; `latest` holds the figures of
-    the last look at each (task, weights)."""
+    """Looks at policies and records. `seconds` adds up the wall time that looking took; `latest` and `latest_scores`
+    hold the figures and the prompts' contributions of the last look at each (task, weights)."""
 
     store: RunStore
     observer: Observer
@@ -33,11 +33,21 @@ class Instruments:
     seed: int
     seconds: float = 0.0
     latest: dict[tuple[str, str], Mapping[str, Figure]] = field(default_factory=dict)
+    latest_scores: dict[tuple[str, str], PromptScores] = field(default_factory=dict)
 
-    def look(self, stage: str, step: int, policy: Policy, start: Policy, weights: str = RAW) -> None:
-        """Measure every task under `policy` with every probe, and record it at this step of the stage."""
+    def look(
+        self,
+        stage: str,
+        step: int,
+        policy: Policy,
+        start: Policy,
+        weights: str = RAW,
+        probes: Sequence[Probe] | None = None,
+    ) -> None:
+        """Measure every task under `policy` with `probes` (None: all), and record it at this step of the stage."""
         for target in self.targets:
-            self._look(Point(stage, step, target.task.name, weights), policy, start, target, self.probes)
+            point = Point(stage, step, target.task.name, weights)
+            self._look(point, policy, start, target, self.probes if probes is None else probes)
 
     def look_on_line(
         self, stage: str, step: int, policy: Policy, start: Policy, position: float, probes: Sequence[Probe]
@@ -66,10 +76,12 @@ class Instruments:
                 reading = probe.measure(context)
                 figures |= reading.figures
                 scores |= reading.scores
-        self.store.scores(point, PromptScores(**scores))
+        contributed = PromptScores(**scores)
+        self.store.scores(point, contributed)
         for quantity, figure in figures.items():
             self.store.measurement(Measurement(point, quantity, figure))
         self.latest[point.task, point.weights] = figures
+        self.latest_scores[point.task, point.weights] = contributed
         self.observer.measured(point, figures)
         self.seconds += time.perf_counter() - began
 

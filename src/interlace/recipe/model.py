@@ -36,7 +36,8 @@ class MeasureConfig(Options):
     preset: str = "standard"
     """Which probes run, by the name of their price list (`interlace.probes.PRESETS`)."""
     overhead: float | None = Field(default=None, gt=0.0, le=1.0)
-    """Largest share of the stage's wall time that measurements between start and end may take; null: no limit."""
+    """Largest share of the stage's CPU time that measurements between its start and end may take, the dearest probes
+    left out first; null: no limit."""
     prompts: int | None = Field(default=None, ge=2)
     """Held-out prompts measured; null: all of them."""
     completions: int = Field(default=8, ge=2)

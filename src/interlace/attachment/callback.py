@@ -1,0 +1,188 @@
+"""CouplingCallback: for `callbacks=[...]` of any Transformers or TRL trainer that trains a causal language model.
+
+It never ends the training that it looks at: what fails is recorded, said once and switched off.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from interlace.attachment.randomness import untouched_randomness
+from interlace.attachment.rollouts import Rollouts
+from interlace.attachment.session import Session, Settings
+from interlace.attachment.trainers import policy_of, refuse_sharded
+from interlace.errors import InterlaceError, RecipeError, unknown_name
+from interlace.policies import Policy
+from interlace.policies.kept import KeptPolicy
+from interlace.probes import PRESETS
+from interlace.tasks import Task
+
+logger = logging.getLogger("interlace")
+
+Event = Callable[..., None]
+
+
+def harmless(event: Event) -> Event:
+    """`event` of rank 0 alone; no error of it reaches the trainer."""
+
+    @functools.wraps(event)
+    def guarded(
+        self: CouplingCallback, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any
+    ) -> None:
+        if self.is_off or not state.is_world_process_zero:
+            return
+        try:
+            event(self, args, state, control, **rest)
+        except Exception as error:  # noqa: BLE001 -- an instrument never ends the training that it looks at
+            self.switch_off(event.__name__, error)
+
+    return guarded
+
+
+class CouplingCallback(TrainerCallback):
+    """Looks at both objectives of `task` while a trainer trains, and writes a run folder that `interlace report` reads.
+
+    A callback sees the model, not what a trainer samples or logs to reporters that were set up before it: its figures
+    reach the progress bar, the printed logs and `trainer.state.log_history`. `interlace.attach` gives all of it.
+
+    Args:
+        task: what is measured; several tasks give a coupling matrix.
+        every: optimizer steps between looks, the wish; the start and the end are always looked at.
+        overhead: the largest share of the stage's CPU time that everything between start and end may take; the dearest
+            probes are left out first. None: no limit.
+        out: the run folder; by default `interlace` in the trainer's output_dir. A used one is never written into unless
+            training resumes: a new training takes `-2`, `-3` ...
+        preset: a price list of `interlace.probes.PRESETS`.
+        prompts: held-out prompts measured; None: all of them.
+        completions: sampled a prompt where the reward cannot be enumerated, at least 2.
+
+    Raises:
+        RecipeError: an unknown preset, or a number out of its range.
+        ModelError: at the trainer's construction: no causal language model, no tokenizer, or sharded weights.
+
+    Cost: memory of one copy of the trainable weights (with PEFT: of the adapter); time as `overhead` says, and two
+    looks more.
+    """
+
+    def __init__(
+        self,
+        task: Task | Sequence[Task],
+        every: int = 10,
+        overhead: float | None = 0.03,
+        out: str | Path | None = None,
+        preset: str = "standard",
+        *,
+        prompts: int | None = None,
+        completions: int = 8,
+    ) -> None:
+        refuse_settings(every, overhead, preset, prompts, completions)
+        tasks = (task,) if isinstance(task, Task) else tuple(task)
+        path = None if out is None else Path(out)
+        self.settings = Settings(tasks, every, overhead, path, preset, prompts, completions)
+        self.session: Session | None = None
+        self.is_off = False
+        self.writes_logs = False
+        self.rollouts: Rollouts | None = None
+        self._start: KeptPolicy | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """The run folder; None before training begins, and in processes that do not write."""
+        return None if self.session is None else self.session.store.folder
+
+    def on_init_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
+        """Keep the weights that training starts from, which a resume overwrites before it begins.
+
+        The one event that may raise: nothing is trained yet, and the mistake is the user's.
+        """
+        self.bind(args, rest["model"], rest["processing_class"])
+
+    def bind(self, args: TrainingArguments, model: Any, processing_class: Any) -> Policy:
+        """Take the policy that will be trained. Raises ModelError if it cannot be looked at."""
+        refuse_sharded(args)
+        policy = policy_of(model, processing_class)
+        self.settings.refuse_unfit(policy)
+        self._start = KeptPolicy.of(policy)
+        return policy
+
+    @harmless
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any
+    ) -> None:
+        """Take the run folder and look at the start; of a resumed training, only if no earlier process did."""
+        policy = policy_of(rest["model"], rest["processing_class"])
+        if self._start is None or state.global_step == 0:
+            self._start = KeptPolicy.of(policy)
+        if self.session is not None:
+            self.session.close()
+        with untouched_randomness():
+            self.session = Session.begin(self.settings, args, state, policy, self._start, logger.warning)
+        self.session.rollouts = self.rollouts
+
+    @harmless
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Look if it is time; the last step is the end."""
+        if self.session is not None:
+            is_last = state.global_step >= state.max_steps or control.should_training_stop
+            self.session.step_done(state.global_step, is_last)
+
+    @harmless
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        """Keep what the trainer logs, and add the latest figures for whoever logs after this callback."""
+        if self.session is None or logs is None:
+            return
+        with self.counted():
+            self.session.looking.keep_log(state.global_step, logs)
+            if not self.writes_logs:
+                news = self.session.news()
+                logs.update(news)
+                state.log_history[-1].update(news)
+
+    @harmless
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Write what the stage spent, and let go of the folder."""
+        if self.session is not None:
+            with untouched_randomness():
+                self.session.end(args, state)
+            self.session.close()
+
+    def counted(self) -> AbstractContextManager[None]:
+        """Counts what is done inside as time in the callback."""
+        return nullcontext() if self.session is None else self.session.looking.meter.counting()
+
+    def switch_off(self, where: str, error: Exception) -> None:
+        """No more looks in this training: recorded if that is still possible, and said once."""
+        self.is_off = True
+        text = (
+            f"interlace stopped looking in {where}: {type(error).__name__}: {str(error).rstrip('.')}. Training goes on."
+        )
+        logger.warning(text, exc_info=None if isinstance(error, InterlaceError) else error)
+        if self.session is not None:
+            self.session.give_up(text)
+
+
+def refuse_settings(every: int, overhead: float | None, preset: str, prompts: int | None, completions: int) -> None:
+    """Raise RecipeError for a setting out of its range, before a trainer is touched."""
+    if preset not in PRESETS:
+        raise RecipeError(unknown_name("preset", preset, PRESETS))
+    if every < 1:
+        raise RecipeError(f"every must be at least 1 optimizer step. Got {every}. Change it.")
+    if overhead is not None and not 0.0 < overhead <= 1.0:
+        raise RecipeError(f"overhead must lie in (0, 1], or be None for no limit. Got {overhead}. Change it.")
+    for name, value in (("prompts", prompts), ("completions", completions)):
+        if value is not None and value < 2:
+            raise RecipeError(f"{name} must be at least 2, to see how they vary. Got {value}. Raise it.")

@@ -1,0 +1,46 @@
+"""Figures as a trainer's logs carry them: `coupling/NAME`, with its interval's ends beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from interlace.estimate import Estimate, Figure
+from interlace.measurement import HeldOut, PromptScores
+from interlace.statistics import paired_change
+
+PREFIX = "coupling/"
+
+
+def logged(figures: Mapping[str, Figure], task: str = "") -> dict[str, float]:
+    """Value, lower and upper end of every figure that is resolved; what is not is left out, never logged as 0.
+
+    `task` goes into the names where several are measured. Ends are left out where a figure is exact.
+
+    >>> from interlace.estimate import Unresolved
+    >>> logged({"reward": Estimate(0.5, 0.4, 0.6, 0.95, 9, "t", "reward units"), "kl": Unresolved("why")})
+    {'coupling/reward': 0.5, 'coupling/reward_lower': 0.4, 'coupling/reward_upper': 0.6}
+    """
+    found: dict[str, float] = {}
+    for name, figure in figures.items():
+        if isinstance(figure, Estimate):
+            full = PREFIX + (f"{task}/{name}" if task else name)
+            found |= {full: figure.value, f"{full}_lower": figure.lower, f"{full}_upper": figure.upper}
+    return found
+
+
+def changes(held: HeldOut, start: PromptScores, now: PromptScores) -> dict[str, Figure]:
+    """What both objectives changed since the stage's start, and the parity gap, paired prompt by prompt."""
+    found: dict[str, Figure] = {}
+    if start.expert_logprobs is not None and now.expert_logprobs is not None and held.prompt.size:
+        losses = (
+            held.per_prompt(-scores.expert_logprobs) for scores in (start, now) if scores.expert_logprobs is not None
+        )
+        found["sft_loss_change"] = paired_change(*losses, unit="nats/response")
+    if start.reward_values is not None and now.reward_values is not None:
+        reward = now.mean_reward()
+        found["reward_change"] = paired_change(start.mean_reward(), reward, unit="reward units")
+        if held.prompt.size and np.isfinite(held.reward).all():
+            found["parity_gap"] = paired_change(held.per_prompt(held.reward), reward, unit="reward units")
+    return found

@@ -1,0 +1,97 @@
+"""Where TRL's RL trainers show what they sample: bound methods overridden on the trainer in hand, and its own logs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+from transformers import Trainer
+
+from interlace.attachment.callback import CouplingCallback
+from interlace.attachment.rollouts import Batch, Rollouts
+from interlace.rewards.base import Reward
+from interlace.statistics import reward_interval
+from interlace.tasks import Task
+
+SAMPLES = "_calculate_rewards"
+ROLLOUT = "_generate_and_score_completions"
+"""TRL's method that scores a batch of completions, and the one around it that turns scores into advantages."""
+
+
+def samples(trainer: Trainer) -> bool:
+    """Whether the trainer samples completions and rewards them (GRPO, RLOO and what derives from them)."""
+    return callable(getattr(trainer, SAMPLES, None)) and callable(getattr(trainer, ROLLOUT, None))
+
+
+def listen(trainer: Trainer, callback: CouplingCallback) -> Rollouts:
+    """Gather what `trainer` samples while it trains. What it returns to itself is left as it is; an error of ours
+    switches the callback off."""
+    rollouts = rollouts_of(trainer, callback.settings.tasks[0])
+
+    def read_rewards(rewards: Any, inputs: Any, prompts: Any, completions: Any, ids: Sequence[Sequence[int]]) -> None:
+        if trainer.model.training:
+            rollouts.add(batch_of(trainer, rewards, ids))
+
+    def read_advantages(output: dict[str, Any], inputs: Any) -> None:
+        if trainer.model.training:
+            rollouts.advantages.append(np.asarray(_array(output["advantages"])).reshape(-1))
+
+    override(trainer, SAMPLES, read_rewards, callback)
+    override(trainer, ROLLOUT, read_advantages, callback)
+    return rollouts
+
+
+def override(owner: Any, method: str, read: Callable[..., None], callback: CouplingCallback) -> None:
+    """Let `read` see what `owner.method` returns and was given; the method itself runs as before."""
+    original = getattr(owner, method)
+
+    def with_a_reader(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        if not callback.is_off:
+            try:
+                with callback.counted():
+                    read(result, *args, **kwargs)
+            except Exception as error:  # noqa: BLE001 -- an instrument never ends the training that it looks at
+                callback.switch_off(method, error)
+        return result
+
+    setattr(owner, method, with_a_reader)
+
+
+def batch_of(trainer: Trainer, rewards: Tensor, ids: Sequence[Sequence[int]]) -> Batch:
+    """Rewards of all processes in their groups, weighed as the trainer weighs them; this process's completions."""
+    values = _array(rewards)
+    weights = _array(trainer.reward_weights)
+    total = np.where(np.isnan(values).all(axis=1), np.nan, np.nansum(values * weights, axis=1))
+    tokenizer = getattr(trainer.processing_class, "tokenizer", trainer.processing_class)
+    ends = (tokenizer.eos_token_id, tokenizer.pad_token_id)
+    return Batch(
+        rewards=total.reshape(-1, trainer.num_generations),
+        lengths=np.array([len(row) for row in ids], dtype=np.int64),
+        cut=np.array([not row or row[-1] not in ends for row in ids], dtype=bool),
+    )
+
+
+def rollouts_of(trainer: Trainer, task: Task) -> Rollouts:
+    """An empty gathering that knows R_D."""
+    means = np.array([np.nan if e.expert_reward is None else e.expert_reward for e in task.heldout], dtype=np.float64)
+    single = [r.reward for e in task.heldout for r in e.responses if r.reward is not None]
+    rewards = np.array(single, dtype=np.float64)
+    expert = reward_interval(means, rewards, is_exact=task.expert_is_known)
+    return Rollouts(expert, _is_the_tasks(trainer, task), np.random.default_rng(int(trainer.args.seed)))
+
+
+def _is_the_tasks(trainer: Trainer, task: Task) -> bool:
+    """Whether the trainer's one reward function is the task's own."""
+    functions = list(trainer.reward_funcs)
+    if task.reward is None or len(functions) != 1:
+        return False
+    (given,), own = functions, task.reward
+    plain = [each.function if isinstance(each, Reward) else each for each in (given, own)]
+    return plain[0] is plain[1]
+
+
+def _array(values: Tensor) -> np.ndarray:
+    return values.detach().double().cpu().numpy()

@@ -1,0 +1,251 @@
+"""Session: one training under observation, from its first look to its last line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerState, TrainingArguments
+
+from interlace.attachment.folder import AttachedRun
+from interlace.attachment.logs import PREFIX, changes, logged
+from interlace.attachment.randomness import untouched_randomness
+from interlace.attachment.rollouts import Rollouts
+from interlace.attachment.trainers import stage_kind, stage_options
+from interlace.callback import Looking, stage_watch
+from interlace.errors import DataError
+from interlace.estimate import Figure
+from interlace.measurement import RAW, Measurement, Point, PromptScores
+from interlace.observer import Observer
+from interlace.policies import Policy
+from interlace.policies.kept import KeptPolicy
+from interlace.probes import PRESETS, PROBES, MeasuredTask
+from interlace.probes.instruments import Instruments
+from interlace.store import RunStore
+from interlace.tasks import Task
+
+Say = Callable[[str], None]
+
+
+class Speaker(Observer):
+    """Says notes through `say`, each once."""
+
+    def __init__(self, say: Say) -> None:
+        self.say = say
+        self._said: set[str] = set()
+
+    def note(self, sentence: str) -> None:
+        """Something a user should read."""
+        if sentence not in self._said:
+            self._said.add(sentence)
+            self.say(sentence)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for; see `CouplingCallback`."""
+
+    tasks: tuple[Task, ...]
+    every: int
+    overhead: float | None
+    out: Path | None
+    preset: str
+    prompts: int | None
+    completions: int
+
+    def refuse_unfit(self, policy: Policy) -> None:
+        """Raise DataError for a held-out set that this policy cannot read, or two tasks of one name."""
+        if not self.tasks or len({task.name for task in self.tasks}) < len(self.tasks):
+            names = ", ".join(task.name for task in self.tasks) or "none"
+            raise DataError(f"tasks must be at least one, with names of their own. Got {names}. Name each.")
+        self.targets(policy, None)
+
+    def targets(self, policy: Policy, completion_limit: int | None) -> list[MeasuredTask]:
+        """Every task's held-out set under the policy's tokenizer."""
+        return [MeasuredTask.prepare(task, policy, self.prompts, completion_limit) for task in self.tasks]
+
+
+@dataclass
+class Session:
+    """What is looked at, where it is written, and what the trainer's logs have not carried yet."""
+
+    looking: Looking
+    store: RunStore
+    start: Policy
+    rollouts: Rollouts | None = None
+    _news: dict[str, float] = field(default_factory=dict)
+    _last_look: int = -1
+    _rollouts_took: float = 0.0
+
+    @classmethod
+    def begin(
+        cls,
+        settings: Settings,
+        args: TrainingArguments,
+        state: TrainerState,
+        policy: Policy,
+        start: KeptPolicy,
+        say: Say,
+    ) -> Session:
+        """Take the folder, record what begins, and look at the start unless an earlier process did."""
+        run = AttachedRun(Path(str(args.output_dir)).name, stage_kind(args), settings.tasks, int(args.seed))
+        already = state.global_step
+        store = run.claim(settings.out or Path(str(args.output_dir)) / "interlace", already > 0)
+        targets = settings.targets(policy, getattr(args, "max_completion_length", None))
+        for target in targets:
+            store.heldout(target.heldout)
+        _announce(store, run, args, state)
+        probes = [PROBES[name] for name in PRESETS[settings.preset]]
+        observer = Speaker(say)
+        instruments = Instruments(store, observer, targets, probes, settings.completions, run.seed)
+        looking = Looking(run.stage, instruments, policy, start, settings.every, settings.overhead)
+        session = cls(looking, store, start)
+        looking.on_failure = session._probe_failed
+        for probe in looking.probes:
+            probe.on_failure = session._probe_failed
+        names = [task.name for task in settings.tasks]
+        looking.watch = stage_watch(store, run.stage, run.kind, names, state.max_steps, settings.every, already)
+        session._look_at_start(already)
+        return session
+
+    def step_done(self, step: int, is_last: bool) -> None:
+        """One optimizer step is done: look if it is time, and take in what was sampled since the last look."""
+        if not is_last and step % self.looking.every:
+            self.looking.step_done(step, is_last)
+            return
+        with untouched_randomness():
+            looked = self.looking.step_done(step, is_last)
+        with self.looking.meter.counting(at_end=is_last):
+            if is_last or self.looking.budget.room > self._rollouts_took:
+                self._take_rollouts(step)
+            if looked:
+                self._last_look = step
+                self._report(step)
+
+    def news(self) -> dict[str, float]:
+        """The figures that no log has carried yet, handed over once."""
+        news, self._news = self._news, {}
+        return news
+
+    def end(self, args: TrainingArguments, state: TrainerState) -> None:
+        """Look at the end if the last step was not it, and finish the stage if all its steps were done."""
+        with self.looking.meter.counting(at_end=True):
+            if self._last_look != state.global_step and not getattr(args, "load_best_model_at_end", False):
+                self.step_done(state.global_step, is_last=True)
+            self._show(state.global_step)
+        looking = self.looking
+        self._say_what_was_thinned()
+        if state.global_step >= state.max_steps:
+            self.store.event(
+                "stage_finished", stage=looking.stage, steps_done=state.global_step, ledger=self._ledger(state)
+            )
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self.store.close()
+
+    def give_up(self, text: str) -> None:
+        """Record why nothing more is looked at, if that can still be written."""
+        try:
+            self.store.event("flag", stage=self.looking.stage, text=text)
+            self.store.close()
+        except (OSError, ValueError):
+            return
+
+    def _look_at_start(self, already: int) -> None:
+        """A resumed training is looked at from the weights it once started with, unless an earlier process did."""
+        looking = self.looking
+        looking.begin()
+        measured = all(self._start_scores(target.task.name) for target in looking.instruments.targets)
+        if already and measured:
+            return
+        with looking.meter.counting(at_end=True):
+            current, looking.policy = looking.policy, looking.policy if not already else looking.start
+            looking.look(0)
+            self._show(0)
+            looking.policy = current
+        if not already:
+            self._last_look = 0
+            self._report(0)
+
+    def _report(self, step: int) -> None:
+        """Hand the latest figures to the trainer's next log."""
+        instruments, several = self.looking.instruments, len(self.looking.instruments.targets) > 1
+        self._news |= {f"{PREFIX}step": float(step)}
+        for target in instruments.targets:
+            name = target.task.name
+            figures = dict(instruments.latest.get((name, RAW), {}))
+            before, now = self._start_scores(name), instruments.latest_scores.get((name, RAW))
+            if step and before is not None and now is not None:
+                figures |= changes(target.heldout, before, now)
+            self._news |= logged(figures, name if several else "")
+        share = self.looking.meter.share
+        if share is not None:
+            self._news[f"{PREFIX}overhead"] = share
+
+    def _take_rollouts(self, step: int) -> None:
+        """Record what was sampled since the last time. Where there is no room for it, it is gathered further."""
+        began = time.process_time()
+        figures: Mapping[str, Figure] = {} if self.rollouts is None else self.rollouts.figures()
+        point = Point(self.looking.stage, step, self.looking.instruments.targets[0].task.name)
+        for quantity, figure in figures.items():
+            self.store.measurement(Measurement(point, quantity, figure))
+        self._news |= logged(figures)
+        self._rollouts_took = time.process_time() - began
+
+    def _start_scores(self, task: str) -> PromptScores | None:
+        """What the prompts contributed at the stage's start, in this process or an earlier one."""
+        assert self.looking.watch is not None
+        return self.looking.watch.start_of(task)
+
+    def _show(self, step: int) -> None:
+        """Keep a few sampled completions for the report."""
+        looking = self.looking
+        try:
+            looking.instruments.show(looking.stage, step, looking.policy, looking.start)
+        except DataError as error:
+            self._probe_failed("samples", error)
+
+    def _probe_failed(self, name: str, error: Exception) -> None:
+        """Record it and say it; a reward that fails is told by the probe that asked first."""
+        reason = str(error).rstrip(".")
+        text = f"the probe {name} failed and was switched off: {type(error).__name__}: {reason}"
+        self.store.event("flag", stage=self.looking.stage, text=text)
+        self.looking.instruments.observer.note(f"{text}. Training goes on.")
+
+    def _say_what_was_thinned(self) -> None:
+        budget, meter = self.looking.budget, self.looking.meter
+        if budget.num_thinned or budget.num_lightened:
+            self.looking.flag(
+                0,
+                "overhead",
+                f"{budget.num_thinned} looks were left out and {budget.num_lightened} were made with cheaper probes, "
+                f"to keep within overhead={budget.overhead:g} (used {meter.share or 0.0:.3g} between start and end)",
+            )
+
+    def _ledger(self, state: TrainerState) -> dict[str, Any]:
+        """What the stage spent, as far as a callback can know it; what it cannot is left out."""
+        looking = self.looking
+        spent = {"optimizer_steps": state.global_step, **looking.clock.totals(looking.instruments.seconds)}
+        if self.rollouts is not None:
+            spent["tokens_sampled"] = self.rollouts.tokens_sampled
+        if state.num_input_tokens_seen:
+            spent["tokens_forward"] = spent["tokens_backward"] = int(state.num_input_tokens_seen)
+        return spent
+
+
+def _announce(store: RunStore, run: AttachedRun, args: TrainingArguments, state: TrainerState) -> None:
+    store.event(
+        "stage_started",
+        stage=run.stage,
+        name=run.kind,
+        stage_kind=run.kind,
+        task=run.tasks[0].name,
+        steps_planned=state.max_steps,
+        resumed_from=state.global_step if state.global_step else -1,
+        options={"trainer_config": type(args).__name__, **stage_options(args)},
+        began=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    )

@@ -1,0 +1,15 @@
+"""Callbacks: schedule -> probes -> run folder, inside any Transformers trainer and within a budget of CPU time.
+
+`looking` is the core that the pipeline's callback (`stage`) and a user's own (`interlace.attachment`) share; `budget`
+and `clock` say what a look may cost and what it did; `watching` raises flags; `stop` turns a signal into a saved
+checkpoint.
+"""
+
+from interlace.callback.budget import Budget, MeteredProbe
+from interlace.callback.clock import Clock, Meter
+from interlace.callback.looking import Looking
+from interlace.callback.stage import StageCallback
+from interlace.callback.stop import StopRequest
+from interlace.callback.watching import stage_watch
+
+__all__ = ["Budget", "Clock", "Looking", "Meter", "MeteredProbe", "StageCallback", "StopRequest", "stage_watch"]

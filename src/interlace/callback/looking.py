@@ -1,0 +1,107 @@
+"""Looking: when to look at a policy that is being trained, with which probes, and what to raise a flag about.
+
+The core of every callback: it knows no trainer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from interlace.callback.budget import Budget, MeteredProbe, OnFailure
+from interlace.callback.clock import Clock, Meter
+from interlace.flags import FlagWatch
+from interlace.measurement import AVERAGED, RAW
+from interlace.policies import Policy
+from interlace.policies.averaging import AveragedWeights
+from interlace.probes.instruments import Instruments
+
+
+@dataclass
+class Looking:
+    """Measures a policy through a stage of training.
+
+    `start` is the policy at the stage's start; `policy` wraps the trainer's own model; `every` counts optimizer steps
+    between looks (the start and the end are always looked at); `overhead` is the largest share of the stage's CPU time
+    that everything between the two may take (None: no limit); `on_failure` takes the errors of probes (None: they are
+    raised); `watch` raises flags.
+    """
+
+    stage: str
+    instruments: Instruments
+    policy: Policy
+    start: Policy
+    every: int
+    overhead: float | None = None
+    averaged: AveragedWeights | None = None
+    watch: FlagWatch | None = None
+    on_failure: OnFailure | None = None
+    clock: Clock = field(default_factory=Clock)
+    meter: Meter = field(default_factory=Meter)
+    budget: Budget = field(init=False)
+    probes: list[MeteredProbe] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.budget = Budget(self.meter, self.overhead)
+        self.probes = [MeteredProbe(probe, self.on_failure) for probe in self.instruments.probes]
+
+    def begin(self) -> None:
+        """Start both clocks."""
+        self.clock.start(self.instruments.seconds)
+        self.meter.start()
+
+    def step_done(self, step: int, is_last: bool) -> bool:
+        """Take the new weights into the average, and look if it is time; whether anything was looked at."""
+        with self.meter.counting(at_end=is_last):
+            if self.averaged is not None:
+                self.averaged.update(self.policy.model)
+            if is_last:
+                return self.look(step)
+            return step % self.every == 0 and self.look(step, self.budget.affordable(self.probes))
+
+    def look(self, step: int, probes: list[MeteredProbe] | None = None) -> bool:
+        """Measure the raw weights and, where it is kept, their average, with `probes` (None: all); then the flags.
+
+        False if there are no probes left to look with.
+        """
+        chosen = self.budget_order() if probes is None else probes
+        if not chosen:
+            return False
+        for probe in chosen:
+            probe.seconds = 0.0
+        took = Meter()
+        with took.counting():
+            self._look(step, chosen)
+        self.budget.fixed = max(0.0, took.between - sum(probe.seconds for probe in chosen))
+        self._raise_flags(step)
+        self.instruments.store.event("overhead", stage=self.stage, step=step, **self.meter.to_json())
+        return True
+
+    def budget_order(self) -> list[MeteredProbe]:
+        """All probes that are on, the cheapest first."""
+        return sorted((probe for probe in self.probes if not probe.is_off), key=lambda probe: probe.rank)
+
+    def keep_log(self, step: int, logs: Mapping[str, Any]) -> None:
+        """Keep the numbers that the trainer logs."""
+        kept = {name: value for name, value in logs.items() if isinstance(value, int | float)}
+        self.instruments.store.event("training", stage=self.stage, step=step, metrics=kept)
+
+    def flag(self, step: int, rule: str, text: str, task: str = "") -> None:
+        """Record a flag and say it."""
+        self.instruments.store.event("flag", stage=self.stage, step=step, rule=rule, task=task, text=text)
+        self.instruments.observer.note(f"{self.stage}: {text}")
+
+    def _look(self, step: int, probes: list[MeteredProbe]) -> None:
+        self.instruments.look(self.stage, step, self.policy, self.start, probes=probes)
+        if self.averaged is not None:
+            averaged = self.policy.with_model(self.averaged.model)
+            self.instruments.look(self.stage, step, averaged, self.start, AVERAGED, probes=probes)
+
+    def _raise_flags(self, step: int) -> None:
+        if self.watch is None:
+            return
+        for target in self.instruments.targets:
+            scores = self.instruments.latest_scores.get((target.task.name, RAW))
+            for alarm in self.watch.see(step, target.heldout, scores) if scores is not None else ():
+                self.flag(step, alarm.rule, alarm.text, target.task.name)

@@ -1,0 +1,84 @@
+"""StageCallback: the pipeline's callback for a stage of a run folder.
+
+It looks at the raw weights and at their exponential average, keeps that average, marks checkpoints as whole, and turns
+a request to stop into a saved checkpoint. It knows Transformers, not TRL.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from interlace.callback.looking import Looking
+from interlace.callback.stop import StopRequest
+from interlace.encoding import dumps
+from interlace.store import seal_checkpoint
+
+COUNTERS = "interlace_counters.json"
+
+
+@dataclass
+class StageCallback(Looking, TrainerCallback):
+    """Measures both objectives through a stage, and keeps with each checkpoint what a resume needs.
+
+    `counters` add up over resumes; `save_at` divides the steps at which a checkpoint resumes exactly.
+    """
+
+    stop: StopRequest = field(default_factory=StopRequest)
+    save_at: int = 1
+    resumed_from: int | None = None
+    counters: dict[str, float] = field(default_factory=dict)
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Look at the stage's start, unless an earlier process has."""
+        self.begin()
+        if self.resumed_from is None:
+            with self.meter.counting(at_end=True):
+                self.look(0)
+                self.instruments.show(self.stage, 0, self.policy, self.start)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Take the new weights into the average; look if it is time; save and stop if asked."""
+        step = state.global_step
+        self.step_done(step, is_last=step >= state.max_steps)
+        self.instruments.observer.step(self.stage, step)
+        if self.stop.signal_number is not None and step % self.save_at == 0:
+            control.should_save = control.should_training_stop = True
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Complete the checkpoint: the average, then the mark that says it is whole."""
+        folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
+        if self.averaged is not None:
+            self.averaged.save(folder)
+        (folder / COUNTERS).write_text(dumps(self.spent()))
+        seal_checkpoint(folder)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        """Keep what the trainer logs."""
+        if logs:
+            self.keep_log(state.global_step, logs)
+
+    def spent(self) -> dict[str, float]:
+        """The counters and the wall seconds so far."""
+        return {**self.counters, **self.clock.totals(self.instruments.seconds)}
+
+    def restore(self, checkpoint: Path, step: int) -> None:
+        """Take up what a checkpoint holds of ours: the average and the counters."""
+        self.resumed_from = step
+        if self.averaged is not None:
+            self.averaged.load(checkpoint)
+        kept = json.loads((checkpoint / COUNTERS).read_text())
+        self.clock.trained_earlier = kept.pop("train_seconds")
+        self.clock.looked_earlier = kept.pop("measure_seconds")
+        self.counters.update(kept)

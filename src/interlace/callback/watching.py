@@ -1,0 +1,32 @@
+"""The flag watch of a stage in a run folder: it knows the stage's start and what was already said, resumes included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from interlace.flags import FLAGS, FlagWatch
+from interlace.flags.watch import planned_looks
+from interlace.measurement import Point, PromptScores
+from interlace.store import RunStore
+from interlace.store.events import read_events
+from interlace.store.run_store import EVENTS, SAMPLES
+from interlace.store.scores import read_scores
+
+
+def stage_watch(
+    store: RunStore, stage: str, kind: str, tasks: Sequence[str], max_steps: int, every: int, already: int
+) -> FlagWatch:
+    """Every rule over a stage of `max_steps`. What earlier processes said in their `already` steps is not repeated."""
+
+    def start_of(task: str) -> PromptScores | None:
+        try:
+            return read_scores(store.folder / SAMPLES, Point(stage, 0, task))
+        except KeyError:
+            return None
+
+    said = {
+        (event["task"], event["rule"])
+        for event in read_events(store.folder / EVENTS)
+        if event["kind"] == "flag" and event["stage"] == stage and event.get("task") and event["step"] <= already
+    }
+    return FlagWatch(kind, FLAGS, planned_looks(max_steps, every), len(tasks), start_of, said)

@@ -1,0 +1,86 @@
+"""What a flag rule is: it reads one piece of evidence, a stage's start beside now, and raises a sentence or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+
+from interlace.analysis.trajectory import REWARD, SFT_LOSS, Snapshot, Trajectory
+from interlace.measurement import RAW, HeldOut, PromptScores
+
+MATERIAL = 0.05
+"""A rise of SFT loss counts if it is resolved above this share of the stage's start: raw weights wobble by a twentieth
+of their loss from step to step without anything being wrong, and large held-out sets resolve the wobble too."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One look at a stage of `kind` (sft, rl, preference) beside the stage's start, on the same held-out prompts.
+
+    `level` is the two-sided level at which an interval's lower end is a test of this rule at this look.
+    """
+
+    kind: str
+    step: int
+    level: float
+    held: HeldOut
+    start_scores: PromptScores
+    scores: PromptScores
+
+    @cached_property
+    def trajectory(self) -> Trajectory:
+        """The start and now."""
+        start = Snapshot(self.held, 0, None, self.start_scores)
+        return Trajectory(self.held.task, RAW, self.held, (start, self.now))
+
+    @cached_property
+    def now(self) -> Snapshot:
+        """This look."""
+        return Snapshot(self.held, self.step, None, self.scores)
+
+    @property
+    def start(self) -> Snapshot:
+        """The stage's start."""
+        return self.trajectory.start
+
+    @property
+    def has_loss(self) -> bool:
+        """Whether SFT loss was measured at both."""
+        return self.trajectory.gap(SFT_LOSS) is None
+
+    @property
+    def has_reward(self) -> bool:
+        """Whether reward was measured at both, and the expert's is known on every prompt."""
+        return self.trajectory.gap(REWARD) is None
+
+    @property
+    def expert_reward(self) -> Float[np.ndarray, "prompt"]:
+        """R_D of each prompt, reward units."""
+        return self.trajectory.expert_reward
+
+    @property
+    def material_rise(self) -> float:
+        """The least rise of SFT loss that counts, nats/response."""
+        return MATERIAL * float(self.start.loss.mean())
+
+
+@runtime_checkable
+class FlagRule(Protocol):
+    """One rule of the registry."""
+
+    name: str
+    sentence: str
+    source: str
+    cost: str
+
+    def applies(self, evidence: Evidence) -> bool:
+        """Whether the evidence holds what the rule reads."""
+        ...
+
+    def raised(self, evidence: Evidence) -> str | None:
+        """The sentence to say, or None. An error of the first kind has probability (1 - level) / 2 at most."""
+        ...

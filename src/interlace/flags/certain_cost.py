@@ -1,0 +1,54 @@
+"""Flag: at this reward no policy of any method has the SFT loss that the stage began with (D13)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from interlace.estimate import Estimate
+from interlace.flags.base import Evidence
+from interlace.statistics import mean_interval
+from interlace.theory.frontier.floor import sft_loss_floor_from_figures
+from interlace.wording import number
+
+
+class CertainCost:
+    """D13's floor H + 2 ((R - R_D)_+ / w)^2 at the reward's lower end lies above the upper end of the start's SFT loss.
+
+    H is the expert's entropy where the expert is known, else 0, which only lowers the floor; w is the range of all
+    rewards seen. The floor is a bound: it may stay silent where the cost is certain, and holds for every method.
+    """
+
+    name = "certain_cost"
+    sentence = "at this reward no method has the SFT loss that the stage began with"
+    source = "D13"
+    cost = "none beyond SFT loss and reward"
+
+    def applies(self, evidence: Evidence) -> bool:
+        """Where both objectives are measured and the expert's reward is known."""
+        return evidence.has_loss and evidence.has_reward
+
+    def raised(self, evidence: Evidence) -> str | None:
+        """Said at the first look where the floor is resolved above the start."""
+        level = (1.0 + evidence.level) / 2.0  # two intervals share the rule's error
+        gap = mean_interval(evidence.now.reward - evidence.expert_reward, unit="reward units", level=level)
+        loss = mean_interval(evidence.start.loss, unit="nats/response", level=level)
+        if not isinstance(gap, Estimate) or not isinstance(loss, Estimate):
+            return None
+        floor = sft_loss_floor_from_figures(_entropy(evidence), gap.lower, 0.0, evidence.trajectory.reward_range)
+        if floor <= loss.upper:
+            return None
+        return (
+            f"step {evidence.step}: at this reward on {evidence.held.task}, {number(gap.lower, 3)} or more above the "
+            f"expert's, no method has an SFT loss below {number(floor, 3)} nats/response (D13); the stage began at "
+            f"{loss}"
+        )
+
+
+def _entropy(evidence: Evidence) -> float:
+    """H, nats/response, over the held-out prompts; 0 where only single responses of the expert are known."""
+    held = evidence.held
+    if not held.expert_is_known:
+        return 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        surprise = np.where(held.probability > 0.0, -np.log(held.probability), 0.0)
+    return float(held.per_prompt(surprise).mean())

@@ -1,0 +1,148 @@
+"""The user's training is never killed; the user's mistakes are said before it starts."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset
+from transformers import Qwen3ForSequenceClassification
+from trl import RewardConfig, RewardTrainer
+
+import interlace
+from interlace.errors import DataError, ModelError, RecipeError
+from interlace.store import RunStore, read_run
+from interlace.tasks.example import Example, ExpertResponse
+from tests.attachment import worlds
+
+
+def test_a_failing_probe_is_recorded_said_once_and_switched_off(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = worlds.make_task()
+    calls = []
+
+    def broken(completions: list[str], **columns: Any) -> list[float]:
+        calls.append(len(completions))
+        raise ZeroDivisionError("no reward today")
+
+    sampled = replace(task, reward=broken, heldout=tuple(replace(e, rewarded=None) for e in task.heldout))
+    trainer = worlds.sft(tmp_path, task)
+    with caplog.at_level(logging.WARNING, logger="interlace"):
+        callback = interlace.attach(trainer, sampled, every=1, overhead=None)
+        trainer.train()
+    assert trainer.state.global_step == 4
+    said = [record.getMessage() for record in caplog.records if "switched off" in record.getMessage()]
+    assert len([text for text in said if "the probe reward failed" in text and "no reward today" in text]) == 1
+    assert callback.folder is not None
+    (stage,) = read_run(callback.folder).stages
+    assert stage.finished and any("the probe reward failed" in flag for flag in stage.flags)
+    assert {item.quantity for item in stage.measurements} >= {"sft_loss"}
+    measured = [item.point.step for item in stage.measurements if item.quantity == "sft_loss"]
+    assert measured == [0, 1, 2, 3, 4]
+
+
+def test_a_full_disk_stops_the_looks_and_not_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = worlds.make_task()
+    bare = worlds.sft(tmp_path, task)
+    bare.train()
+    trainer = worlds.sft(tmp_path, task)
+    callback = interlace.attach(trainer, task, every=1, overhead=None)
+
+    def full(self: RunStore, point: Any, scores: Any) -> None:
+        if point.step == 2:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RunStore, "scores", full)
+    with caplog.at_level(logging.WARNING, logger="interlace"):
+        trainer.train()
+    assert callback.is_off
+    assert sum("stopped looking in on_step_end: OSError" in record.getMessage() for record in caplog.records) == 1
+    one, other = worlds.weights(bare), worlds.weights(trainer)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_an_error_at_trls_seams_reaches_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = worlds.make_task()
+    trainer = worlds.grpo(tmp_path, task)
+    callback = interlace.attach(trainer, task, every=1, overhead=None)
+    assert callback.rollouts is not None
+    monkeypatch.setattr(type(callback.rollouts), "add", lambda self, batch: 1 / 0)
+    trainer.train()
+    assert callback.is_off and trainer.state.global_step == 4
+
+
+def test_a_reward_model_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    task = worlds.make_task()
+    policy = worlds.make_model(tmp_path / "model", task)
+    model = Qwen3ForSequenceClassification(
+        policy.model.config.__class__(**policy.model.config.to_dict() | {"num_labels": 1})
+    )
+    rows = [{"chosen": e.prompt + "1", "rejected": e.prompt + "2"} for e in task.train]
+    trainer = RewardTrainer(
+        model,
+        args=RewardConfig(str(tmp_path / "out"), **worlds.COMMON),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=policy.tokenizer,
+    )
+    with pytest.raises(ModelError, match="must train a causal language model.*Got Qwen3ForSequenceClassification"):
+        interlace.attach(trainer, task)
+
+
+def test_a_trainer_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
+    task = worlds.make_task()
+    trainer = worlds.plain(tmp_path, task)
+    trainer.processing_class = None
+    with pytest.raises(ModelError, match="must have a tokenizer with an end-of-sequence token. Got NoneType"):
+        interlace.attach(trainer, task)
+
+
+def test_sharded_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = worlds.make_task()
+    trainer = worlds.plain(tmp_path, task)
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(ModelError, match="must keep whole weights in each process. It uses FSDP"):
+        interlace.attach(trainer, task)
+
+
+def test_attaching_twice_is_refused(tmp_path: Path) -> None:
+    task = worlds.make_task()
+    trainer = worlds.sft(tmp_path, task)
+    interlace.attach(trainer, task)
+    with pytest.raises(RecipeError, match="must be attached to once"):
+        interlace.attach(trainer, task)
+
+
+def test_an_expert_response_that_does_not_fit_is_said_before_training(tmp_path: Path) -> None:
+    task = worlds.make_task()
+    long = Example("1+1=", (ExpertResponse("1" * 200, 1.0, 0.0),), {"answer": "2"})
+    trainer = worlds.sft(tmp_path, task)
+    with pytest.raises(DataError, match="must fit the context of 128 tokens"):
+        interlace.attach(trainer, replace(task, heldout=(long,), reward=None, train=task.train[:1]))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"every": 0}, "every must be at least 1 optimizer step. Got 0."),
+        ({"overhead": 0.0}, "overhead must lie in .0, 1., or be None for no limit. Got 0.0."),
+        ({"preset": "everything"}, "preset must be one of .*light.* Got 'everything'."),
+        ({"prompts": 1}, "prompts must be at least 2"),
+        ({"completions": 1}, "completions must be at least 2"),
+    ],
+)
+def test_settings_out_of_range_are_said(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        interlace.CouplingCallback(worlds.make_task(), **settings)
+
+
+def test_tasks_need_names_of_their_own(tmp_path: Path) -> None:
+    task = worlds.make_task()
+    with pytest.raises(DataError, match="tasks must be at least one, with names of their own. Got sums, sums"):
+        interlace.attach(worlds.sft(tmp_path, task), [task, task])

@@ -1,0 +1,92 @@
+"""A training that was killed and resumed leaves one run; another training takes another folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import TrainerCallback
+
+import interlace
+from interlace.store import read_run
+from tests.attachment import worlds
+
+
+class Kill(TrainerCallback):
+    """Ends the process's work as a kill would."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step == self.step:
+            raise KeyboardInterrupt
+
+
+def figures(folder: Path) -> dict[Any, Any]:
+    (stage,) = read_run(folder).stages
+    return {(item.point, item.quantity): item.figure for item in stage.measurements}
+
+
+@pytest.mark.parametrize("way", ["attach", "callback"])
+def test_a_resumed_training_ends_as_an_unbroken_one(tmp_path: Path, way: str) -> None:
+    task = worlds.make_task()
+
+    def build(folder: Path) -> tuple[Any, Any]:
+        settings = {"every": 1, "overhead": None}
+        if way == "attach":
+            trainer = worlds.sft(folder, task, save_strategy="steps", save_steps=2)
+            return trainer, interlace.attach(trainer, task, **settings)
+        callback = interlace.CouplingCallback(task, **settings)
+        return worlds.sft(folder, task, [callback], save_strategy="steps", save_steps=2), callback
+
+    trainer, unbroken = build(tmp_path / "whole")
+    trainer.train()
+    trainer, killed = build(tmp_path / "killed")
+    trainer.add_callback(Kill(3))
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    killed.session.close()  # as the end of the process does
+    trainer, resumed = build(tmp_path / "killed")
+    trainer.train(resume_from_checkpoint=True)
+    assert resumed.folder == killed.folder
+    assert figures(resumed.folder) == figures(unbroken.folder)
+    assert read_run(resumed.folder).stages[0].finished
+
+
+def test_a_new_training_takes_a_folder_of_its_own(tmp_path: Path) -> None:
+    task = worlds.make_task()
+    folders = []
+    for _ in range(2):
+        trainer = worlds.sft(tmp_path, task)
+        callback = interlace.attach(trainer, task, every=4, out=tmp_path / "run")
+        trainer.train()
+        folders.append(callback.folder)
+    assert folders == [tmp_path / "run", tmp_path / "run-2"]
+
+
+def test_resuming_what_was_begun_without_it_measures_the_start_first(tmp_path: Path) -> None:
+    task = worlds.make_task()
+    worlds.sft(tmp_path, task, save_strategy="steps", save_steps=2).train()
+    trainer = worlds.sft(tmp_path, task, max_steps=6, save_strategy="steps", save_steps=2)
+    callback = interlace.attach(trainer, task, every=1, overhead=None)
+    trainer.train(resume_from_checkpoint=True)
+    assert callback.folder is not None
+    steps = sorted({point.step for point, _ in figures(callback.folder)})
+    assert steps == [0, 5, 6]
+
+
+def test_a_training_that_is_stopped_early_is_looked_at_where_it_ended(tmp_path: Path) -> None:
+    class Stop(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            control.should_training_stop = state.global_step == 3
+
+    task = worlds.make_task()
+    trainer = worlds.sft(tmp_path, task)
+    callback = interlace.attach(trainer, task, every=2, overhead=None)
+    trainer.add_callback(Stop())
+    trainer.train()
+    assert callback.folder is not None
+    (stage,) = read_run(callback.folder).stages
+    assert max(item.point.step for item in stage.measurements) == 3 and not stage.finished

@@ -1,0 +1,145 @@
+"""Every trainer that can be looked at, and what its user then has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from peft import LoraConfig
+from transformers import Trainer
+
+import interlace
+from interlace.api import write_report
+from interlace.estimate import Estimate, Unresolved
+from interlace.measurement import RAW
+from interlace.store import read_run
+from tests.attachment import worlds
+
+
+@pytest.mark.parametrize(
+    ("build", "kind"),
+    [
+        (worlds.sft, "sft"),
+        (worlds.grpo, "rl"),
+        (worlds.rloo, "rl"),
+        (worlds.dpo, "preference"),
+        (worlds.kto, "preference"),
+        (worlds.plain, "sft"),
+    ],
+)
+def test_every_tracker_gets_the_figures_and_the_folder_is_a_run(
+    build: Callable[..., Trainer], kind: str, tmp_path: Path
+) -> None:
+    task = worlds.make_task()
+    trainer = build(tmp_path, task)
+    reporter = worlds.with_reporter(trainer)
+    callback = interlace.attach(trainer, task, every=2, overhead=None)
+    trainer.train()
+    for name in ("sft_loss", "reward", "kl_policy_start_nats_per_response", "sft_loss_change", "parity_gap"):
+        value, lower, upper = (reporter.seen[f"coupling/{name}{end}"] for end in ("", "_lower", "_upper"))
+        assert lower <= value <= upper
+    assert any("coupling/sft_loss" in entry for entry in trainer.state.log_history)
+    assert callback.folder == tmp_path / "out" / "interlace"
+    (stage,) = read_run(callback.folder).stages
+    assert (stage.kind, stage.steps_done, stage.finished) == (kind, 4, True)
+    points = read_run(callback.folder).points(stage.stage, "sums", RAW)
+    assert [point.step for point in points] == [0, 2, 4]
+    assert stage.training and stage.samples and stage.ledger["train_seconds"] > 0.0
+    assert write_report(callback.folder).read_text(encoding="utf-8").count("sums")
+
+
+def test_what_is_logged_is_what_is_measured(tmp_path: Path) -> None:
+    task = worlds.make_task()
+    trainer = worlds.sft(tmp_path, task)
+    callback = interlace.attach(trainer, task, every=2, overhead=None)
+    trainer.train()
+    assert callback.folder is not None
+    figures = {
+        (item.point.step, item.quantity): item.figure for item in read_run(callback.folder).stages[0].measurements
+    }
+    logged = {
+        entry["coupling/step"]: entry["coupling/sft_loss"]
+        for entry in trainer.state.log_history
+        if "coupling/sft_loss" in entry
+    }
+    assert set(logged) == {2.0, 4.0}  # the start's are followed by step 2's before the first log
+    for step, value in logged.items():
+        figure = figures[int(step), "sft_loss"]
+        assert isinstance(figure, Estimate) and figure.value == value
+    change = trainer.state.log_history[-1].get("coupling/sft_loss_change")
+    start, end = figures[0, "sft_loss"], figures[4, "sft_loss"]
+    assert isinstance(start, Estimate) and isinstance(end, Estimate)
+    changes = [entry["coupling/sft_loss_change"] for entry in trainer.state.log_history if "coupling/step" in entry]
+    assert change is None and changes[-1] == pytest.approx(end.value - start.value, abs=1e-9)
+
+
+@pytest.mark.parametrize("build", [worlds.grpo, worlds.rloo])
+def test_what_rl_samples_anyway_is_read(build: Callable[..., Trainer], tmp_path: Path) -> None:
+    task = worlds.make_task()
+    scored: list[list[float | None]] = []
+    own = task.reward
+    assert own is not None
+    lengths: list[int] = []
+
+    def reward(completions: list[str], completion_ids: list[list[int]], **columns: object) -> list[float]:
+        values = [len(text) / 3 for text in completions]  # a reward with signal on an untrained model
+        scored.append(list(values))
+        lengths.extend(map(len, completion_ids))
+        return values
+
+    trainer = build(tmp_path, task, reward_funcs=reward, gradient_accumulation_steps=2)
+    callback = interlace.attach(trainer, task, every=4, overhead=None)
+    trainer.train()
+    assert callback.folder is not None and callback.rollouts is not None
+    found = {item.quantity: item.figure for item in read_run(callback.folder).stages[0].measurements}
+    means, tokens = found["train_reward"], found["train_completion_tokens"]
+    flat = [value for batch in scored for value in batch if value is not None]
+    assert isinstance(means, Estimate) and means.value == pytest.approx(sum(flat) / len(flat), abs=1e-6)
+    assert means.n == len(flat) // 4
+    assert isinstance(tokens, Estimate) and tokens.value == pytest.approx(sum(lengths) / len(lengths))
+    assert callback.rollouts.tokens_sampled == sum(lengths)
+    gap = found["train_parity_gap"]
+    assert isinstance(gap, Unresolved) and "not the task's reward alone" in gap.reason
+    assert {"train_reward_variance", "train_flat_groups_fraction", "train_truncated_fraction"} <= set(found)
+    assert isinstance(found["train_advantage_size"], Estimate)
+
+
+def test_a_callback_alone_reaches_the_trainers_history(tmp_path: Path) -> None:
+    task = worlds.make_task()
+    trainer = worlds.sft(tmp_path, task, [interlace.CouplingCallback(task, every=2, overhead=None)])
+    reporter = worlds.with_reporter(trainer)
+    trainer.train()
+    assert any("coupling/sft_loss" in entry for entry in trainer.state.log_history)
+    assert not any(name.startswith("coupling/") for name in reporter.seen)  # set up before it: only attach reaches it
+
+
+def test_peft_is_compared_with_its_own_start(tmp_path: Path) -> None:
+    task = worlds.make_task()
+    adapter = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
+    trainer = worlds.sft(tmp_path, task, peft=adapter, bf16=True, gradient_checkpointing=True)
+    callback = interlace.attach(trainer, task, every=2, overhead=None)
+    base = {name: value for name, value in worlds.weights(trainer).items() if "lora" not in name}
+    trainer.train()
+    after = worlds.weights(trainer)
+    assert all(base[name].equal(after[name]) for name in base)
+    assert callback._start is not None and all("lora" in name for name in callback._start.kept)
+    assert callback.folder is not None
+    kl = {
+        item.point.step: item.figure
+        for item in read_run(callback.folder).stages[0].measurements
+        if item.quantity == "kl_policy_start_nats_per_response"
+    }
+    assert isinstance(kl[0], Estimate) and kl[0].value == pytest.approx(0.0, abs=1e-9)
+    assert isinstance(kl[4], Estimate) and kl[4].value > 0.0
+
+
+def test_two_tasks_make_a_coupling_matrix(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    task = worlds.make_task()
+    trainer = worlds.sft(tmp_path, task)
+    reporter = worlds.with_reporter(trainer)
+    interlace.attach(trainer, [task, replace(task, name="again")], every=2, overhead=None)
+    trainer.train()
+    assert reporter.seen["coupling/sums/sft_loss"] == reporter.seen["coupling/again/sft_loss"]
