@@ -13,7 +13,7 @@ import torch
 
 from interlace.estimate import Estimate
 from interlace.policies import EncodedResponse, Policy, load_policy, make_embedded, response_logprobs
-from interlace.probes import PROBES, MeasuredTask, ProbeContext
+from interlace.probes import PROBES, MeasuredTask, Moment, ProbeContext
 from interlace.probes.divergence import visited_kl
 from interlace.tasks import build_task
 from interlace.tasks.base import Task
@@ -36,8 +36,10 @@ def policy(task: Task, tmp_path_factory: pytest.TempPathFactory) -> Policy:
     return policy
 
 
-def context(policy: Policy, task: Task, start: Policy | None = None, completions: int = 4) -> ProbeContext:
-    return ProbeContext(policy, start or policy, MeasuredTask.prepare(task, policy), completions, seed=0)
+def context(
+    policy: Policy, task: Task, start: Policy | None = None, completions: int = 4, moment: Moment | None = None
+) -> ProbeContext:
+    return ProbeContext(policy, start or policy, MeasuredTask.prepare(task, policy), completions, seed=0, moment=moment)
 
 
 def value(figure: object) -> float:
@@ -122,12 +124,14 @@ def test_a_policy_has_no_distance_from_itself(policy: Policy, task: Task) -> Non
 def test_every_probe_keeps_the_contract(policy: Policy, task: Task) -> None:
     """Declared needs exist, figures are registered figures, nothing is left behind in the model."""
     before = {name: weight.clone() for name, weight in policy.model.state_dict().items()}
-    seen = context(policy, task, start=policy.with_model(copy.deepcopy(policy.model)))
+    start = policy.with_model(copy.deepcopy(policy.model))
+    moment = Moment({name: 1.01 * weight.detach() for name, weight in policy.model.named_parameters()})
+    seen = context(policy, task, start, moment=moment)
     for name, probe in PROBES.items():
         assert probe.name == name and probe.sentence and probe.source
         assert all(hasattr(ProbeContext, need) for need in probe.needs)
         assert probe.applies(seen)
-        together, alone = probe.measure(seen), probe.measure(context(policy, task, start=seen.start))
+        together, alone = probe.measure(seen), probe.measure(context(policy, task, start, moment=moment))
         assert together.figures == alone.figures
     assert all(torch.equal(weight, before[key]) for key, weight in policy.model.state_dict().items())
     assert all(parameter.grad is None for parameter in policy.model.parameters())

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from interlace.attachment.randomness import untouched_randomness
@@ -125,6 +126,20 @@ class CouplingCallback(TrainerCallback):
         with untouched_randomness():
             self.session = Session.begin(self.settings, args, state, policy, self._start, logger.warning)
         self.session.rollouts = self.rollouts
+
+    @harmless
+    def on_pre_optimizer_step(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        optimizer: torch.optim.Optimizer | None = None,
+        **_: Any,
+    ) -> None:
+        """Before a step after which is looked, keep what the look wants to know of it."""
+        if self.session is not None:
+            step = state.global_step + 1
+            self.session.looking.step_begins(step, step >= state.max_steps, optimizer)
 
     @harmless
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:

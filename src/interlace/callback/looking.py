@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+
 from interlace.callback.budget import Budget, MeteredProbe, OnFailure
 from interlace.callback.clock import Clock, Meter
 from interlace.flags import FlagWatch
@@ -51,6 +53,12 @@ class Looking:
         self.clock.start(self.instruments.seconds)
         self.meter.start()
 
+    def step_begins(self, step: int, is_last: bool, optimizer: torch.optim.Optimizer | None) -> None:
+        """Before optimizer step `step`: keep what the look after it wants to know, if there will be one."""
+        if self._is_due(step, is_last):
+            with self.meter.counting(at_end=is_last):
+                self.instruments.remember(self.policy, optimizer)
+
     def step_done(self, step: int, is_last: bool) -> bool:
         """Take the new weights into the average, and look if it is time; whether anything was looked at."""
         with self.meter.counting(at_end=is_last):
@@ -58,7 +66,10 @@ class Looking:
                 self.averaged.update(self.policy.model)
             if is_last:
                 return self.look(step)
-            return step % self.every == 0 and self.look(step, self.budget.affordable(self.probes))
+            return self._is_due(step, is_last) and self.look(step, self.budget.affordable(self.probes))
+
+    def _is_due(self, step: int, is_last: bool) -> bool:
+        return is_last or step % self.every == 0
 
     def look(self, step: int, probes: list[MeteredProbe] | None = None) -> bool:
         """Measure the raw weights and, where it is kept, their average, with `probes` (None: all); then the flags.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from interlace.callback.looking import Looking
@@ -40,6 +41,18 @@ class StageCallback(Looking, TrainerCallback):
             with self.meter.counting(at_end=True):
                 self.look(0)
                 self.instruments.show(self.stage, 0, self.policy, self.start)
+
+    def on_pre_optimizer_step(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        optimizer: torch.optim.Optimizer | None = None,
+        **_: Any,
+    ) -> None:
+        """Before a step after which is looked, keep what the look wants to know of it."""
+        step = state.global_step + 1
+        self.step_begins(step, step >= state.max_steps, optimizer)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Take the new weights into the average; look if it is time; save and stop if asked."""

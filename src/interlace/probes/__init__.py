@@ -1,18 +1,33 @@
 """Probes: one file each. A new one is a file and a line in PROBES."""
 
+from interlace.probes.alignment import Alignment
 from interlace.probes.base import Probe, Reading
-from interlace.probes.context import ProbeContext
+from interlace.probes.concentration import Concentration
+from interlace.probes.context import Look, ProbeContext
+from interlace.probes.curvature import Curvature
 from interlace.probes.divergence import Divergence
+from interlace.probes.landscape import Landscape
+from interlace.probes.linearised import LinearisedCost
+from interlace.probes.moment import Moment
+from interlace.probes.noise import GradientNoise
+from interlace.probes.pl_constants import PlConstants
 from interlace.probes.reward import Reward
 from interlace.probes.sft_loss import SftLoss
+from interlace.probes.smoothness import Smoothness
 from interlace.probes.target import MeasuredTask
+from interlace.probes.update import Update
 
-PROBES: dict[str, Probe] = {probe.name: probe for probe in (SftLoss(), Reward(), Divergence())}
+_FORWARD = (SftLoss(), Reward(), Divergence())
+_BACKWARD = (Alignment(), LinearisedCost(), GradientNoise(), Update(), Concentration(), PlConstants())
+_CURVATURE = (Curvature(), Smoothness(), Landscape())
+
+PROBES: dict[str, Probe] = {probe.name: probe for probe in (*_FORWARD, *_BACKWARD, *_CURVATURE)}
 
 PRESETS: dict[str, tuple[str, ...]] = {
     "light": ("sft_loss", "reward"),
     "standard": ("sft_loss", "reward", "divergence"),
+    "full": tuple(PROBES),
 }
 """Price lists: which probes a preset pays for."""
 
-__all__ = ["PRESETS", "PROBES", "MeasuredTask", "Probe", "ProbeContext", "Reading"]
+__all__ = ["PRESETS", "PROBES", "Look", "MeasuredTask", "Moment", "Probe", "ProbeContext", "Reading"]

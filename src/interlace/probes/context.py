@@ -2,19 +2,90 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from interlace.errors import DataError
 from interlace.policies import EncodedResponse, Policy, decode_completion, response_logprobs, sample_completions
+from interlace.policies.parameters import ParameterSpace
+from interlace.probes.gradient_table import LOSS, REWARD, GradientTable, Objective, fill_table
+from interlace.probes.moment import Moment, preconditioner
+from interlace.probes.parts import (
+    Part,
+    enumerated_reward_parts,
+    loss_parts,
+    num_parts,
+    sampled_reward_parts,
+    split_prompts,
+)
 from interlace.probes.target import MeasuredTask
+from interlace.statistics.unbiased import MINIMUM_PARTS
 
 MAX_PROMPTS_FOR_DIVERGENCE = 64
 """Divergence is exact over the vocabulary at each prefix, so few completions resolve it."""
+MAX_PROMPTS_FOR_CURVATURE = 64
+"""A Hessian-vector product costs four gradients; curvature differs less between prompts than gradients do."""
+CURVATURE_PARTS = 4
+
+DISPLACEMENT, UPDATE = "displacement", "update"
+"""Directions in weight space: from the stage's start to here, and the last optimizer step."""
+
+Found = TypeVar("Found", covariant=True)
+
+
+@runtime_checkable
+class Measures(Protocol[Found]):
+    """What a context needs to know of a probe in order to read it once."""
+
+    name: str
+
+    def measure(self, context: ProbeContext) -> Found:
+        """Look once."""
+        ...
+
+
+@dataclass
+class Look:
+    """The contexts of one moment, one a task; what spans tasks is computed here, once for all of them."""
+
+    contexts: list[ProbeContext] = field(default_factory=list)
+
+    @cached_property
+    def space(self) -> ParameterSpace:
+        """The trainable parameters of the policy."""
+        return ParameterSpace.of(self.contexts[0].policy.model)
+
+    @cached_property
+    def directions(self) -> Mapping[str, Float[Tensor, "parameter"]]:
+        """`DISPLACEMENT` and `UPDATE`, where they are known and not 0."""
+        first, space = self.contexts[0], self.space
+        now = space.flat(space.weights(first.policy.model))
+        known = {} if first.policy.model is first.start.model else {DISPLACEMENT: space.weights(first.start.model)}
+        if first.moment is not None and first.moment.previous is not None:
+            known[UPDATE] = dict(first.moment.previous)
+        moved = {name: now - space.flat(weights).to(now) for name, weights in known.items()}
+        return {name: direction for name, direction in moved.items() if bool(direction.any())}
+
+    @cached_property
+    def metric(self) -> Float[Tensor, "parameter"] | None:
+        """The optimizer's diagonal, where it has one."""
+        first = self.contexts[0]
+        return preconditioner(first.policy.model, self.space, first.moment.optimizer if first.moment else None)
+
+    @cached_property
+    def gradients(self) -> GradientTable:
+        """The gradients of both objectives of every task, on disjoint parts of their held-out prompts."""
+        count = num_parts(self.space.dimension, 2 * len(self.contexts))
+        objectives = {key: parts for context in self.contexts for key, parts in context.parts(count).items()}
+        policy = self.contexts[0].policy
+        return fill_table(policy, self.space, objectives, metric=self.metric, directions=self.directions)
 
 
 @dataclass(frozen=True)
@@ -22,7 +93,8 @@ class ProbeContext:
     """The policy that is looked at, the policy at the stage's start, and the held-out set.
 
     `completions_per_prompt` are sampled where something must be sampled, by a generator seeded with `seed` alone: a
-    measurement neither reads nor moves the global random state.
+    measurement neither reads nor moves the global random state. `moment` is what the trainer knows; `look` is shared by
+    the contexts of all tasks at one moment.
     """
 
     policy: Policy
@@ -31,6 +103,63 @@ class ProbeContext:
     completions_per_prompt: int
     seed: int
     level: float = 0.95
+    moment: Moment | None = None
+    look: Look = field(default_factory=Look, repr=False, compare=False)
+    _readings: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.look.contexts.append(self)
+
+    def reading(self, probe: Measures[Found]) -> Found:
+        """What `probe` finds here; it looks once, whoever asks."""
+        if probe.name not in self._readings:
+            self._readings[probe.name] = probe.measure(self)
+        return self._readings[probe.name]
+
+    def has_gradient(self, *names: str) -> bool:
+        """Whether the task has all these objectives and the policy is one that is trained.
+
+        A copy for looking only, such as averaged weights, has no trainable parameters.
+        """
+        trained = any(weight.requires_grad for weight in self.policy.model.parameters())
+        return trained and {(self.target.task.name, name) for name in names} <= set(self.objectives)
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """The task's objectives whose gradients can be compared: SFT loss with an expert, reward where it is enumerated
+        or sampled in groups; none with fewer prompts than 3 parts of each need."""
+        target = self.target
+        if len(target.examples) < 2 * MINIMUM_PARTS:
+            return ()
+        sampled = target.task.reward is not None and self.completions_per_prompt > 1
+        there = {LOSS: bool(len(target.expert)), REWARD: target.rewarded is not None or sampled}
+        return tuple((target.task.name, name) for name, found in there.items() if found)
+
+    @property
+    def gradients(self) -> GradientTable:
+        """The look's table of gradients, all tasks. Cost: a forward and backward over the held-out responses."""
+        return self.look.gradients
+
+    def parts(self, count: int) -> dict[Objective, tuple[Part, ...]]:
+        """`count` parts of each objective, or as many as there are prompts; no prompt is in two of them."""
+        keys, prompts = self.objectives, len(self.target.examples)
+        count = min(count, prompts // max(1, len(keys)))
+        sets = split_prompts(prompts, count * len(keys)) if keys else ()
+        made = {LOSS: self._loss_parts, REWARD: self._reward_parts}
+        return {key: made[key[1]](sets[i :: len(keys)]) for i, key in enumerate(keys)}
+
+    @cached_property
+    def curvature_parts(self) -> tuple[Part, ...]:
+        """A few small parts of the SFT loss, for second derivatives."""
+        return self._loss_parts(split_prompts(len(self.target.examples), CURVATURE_PARTS, MAX_PROMPTS_FOR_CURVATURE))
+
+    def _loss_parts(self, sets: tuple[Int[np.ndarray, "prompt"], ...]) -> tuple[Part, ...]:
+        return loss_parts(self.target, sets)
+
+    def _reward_parts(self, sets: tuple[Int[np.ndarray, "prompt"], ...]) -> tuple[Part, ...]:
+        if self.target.rewarded is not None:
+            return enumerated_reward_parts(self.target, sets)
+        return sampled_reward_parts(self.completions, self.sampled_rewards, sets)
 
     @cached_property
     def logprobs(self) -> list[Float[np.ndarray, "token"]]:

@@ -8,12 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+
 from interlace.estimate import Figure
 from interlace.measurement import LINE, RAW, Measurement, Point, PromptScores
 from interlace.observer import Observer
 from interlace.policies import Policy, decode_completion
 from interlace.probes.base import Probe
-from interlace.probes.context import ProbeContext
+from interlace.probes.context import Look, ProbeContext
+from interlace.probes.moment import Moment, keep_weights
 from interlace.probes.target import MeasuredTask
 from interlace.store import RunStore
 
@@ -23,7 +26,8 @@ NUM_SAMPLES_SHOWN = 6
 @dataclass
 class Instruments:
     """Looks at policies and records. `seconds` adds up the wall time that looking took; `latest` and `latest_scores`
-    hold the figures and the prompts' contributions of the last look at each (task, weights)."""
+    hold the figures and the prompts' contributions of the last look at each (task, weights); `moment` is what the
+    trainer knows at the look that comes next."""
 
     store: RunStore
     observer: Observer
@@ -32,6 +36,7 @@ class Instruments:
     completions_per_prompt: int
     seed: int
     seconds: float = 0.0
+    moment: Moment | None = None
     latest: dict[tuple[str, str], Mapping[str, Figure]] = field(default_factory=dict)
     latest_scores: dict[tuple[str, str], PromptScores] = field(default_factory=dict)
 
@@ -45,16 +50,21 @@ class Instruments:
         probes: Sequence[Probe] | None = None,
     ) -> None:
         """Measure every task under `policy` with `probes` (None: all), and record it at this step of the stage."""
-        for target in self.targets:
-            point = Point(stage, step, target.task.name, weights)
-            self._look(point, policy, start, target, self.probes if probes is None else probes)
+        points = [Point(stage, step, target.task.name, weights) for target in self.targets]
+        self._look(points, policy, start, self.probes if probes is None else probes)
+        self.moment = None
+
+    def remember(self, policy: Policy, optimizer: torch.optim.Optimizer | None) -> None:
+        """Before an optimizer step after which is looked: keep what the look will want to know of it."""
+        needs_update = any("moment" in probe.needs for probe in self.probes)
+        self.moment = Moment(keep_weights(policy.model) if needs_update else None, optimizer)
 
     def look_on_line(
         self, stage: str, step: int, policy: Policy, start: Policy, position: float, probes: Sequence[Probe]
     ) -> None:
         """Measure every task at a place on the straight line from the stage's start to its end, with `probes` alone."""
-        for target in self.targets:
-            self._look(Point(stage, step, target.task.name, LINE, position), policy, start, target, probes)
+        points = [Point(stage, step, target.task.name, LINE, position) for target in self.targets]
+        self._look(points, policy, start, probes)
 
     def show(self, stage: str, step: int, policy: Policy, start: Policy) -> None:
         """Record one sampled completion for each of a few held-out prompts, the same ones all through the run."""
@@ -66,14 +76,23 @@ class Instruments:
                 self.store.event("sample", stage=stage, step=step, task=target.task.name, index=index, **sample)
         self.seconds += time.perf_counter() - began
 
-    def _look(self, point: Point, policy: Policy, start: Policy, target: MeasuredTask, probes: Sequence[Probe]) -> None:
+    def _look(self, points: Sequence[Point], policy: Policy, start: Policy, probes: Sequence[Probe]) -> None:
+        """One look at all tasks, which share what spans them."""
+        look = Look()
+        for point, target in zip(points, self.targets, strict=True):
+            ProbeContext(
+                policy, start, target, self.completions_per_prompt, self._seed_at(point), moment=self.moment, look=look
+            )
+        for point, context in zip(points, look.contexts, strict=True):
+            self._record(point, context, probes)
+
+    def _record(self, point: Point, context: ProbeContext, probes: Sequence[Probe]) -> None:
         began = time.perf_counter()
-        context = ProbeContext(policy, start, target, self.completions_per_prompt, self._seed_at(point))
         figures: dict[str, Figure] = {}
         scores: dict[str, Any] = {}
         for probe in probes:
             if probe.applies(context):
-                reading = probe.measure(context)
+                reading = context.reading(probe)
                 figures |= reading.figures
                 scores |= reading.scores
         contributed = PromptScores(**scores)

@@ -1,0 +1,56 @@
+"""Moment: what a trainer knows at a look that the weights alone do not tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from interlace.policies.parameters import ParameterSpace, widened
+
+SECOND_MOMENT = "exp_avg_sq"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """`previous`: the trainable weights before the last optimizer step, by name, on any device; `optimizer`: the
+    trainer's. Either may be missing."""
+
+    previous: Mapping[str, Tensor] | None = None
+    optimizer: torch.optim.Optimizer | None = None
+
+
+def keep_weights(model: PreTrainedModel) -> dict[str, Tensor]:
+    """Copies of the trainable weights, for `Moment.previous`. Cost: one copy in memory."""
+    return {name: weight.detach().clone() for name, weight in model.named_parameters() if weight.requires_grad}
+
+
+def preconditioner(
+    model: PreTrainedModel, space: ParameterSpace, optimizer: torch.optim.Optimizer | None
+) -> Float[Tensor, "parameter"] | None:
+    """Adam's diagonal P = 1 / (sqrt(v / (1 - beta2^t)) + eps), which turns a gradient into the update's direction.
+
+    None without an optimizer, before its first step, or where it keeps no second moments for every parameter.
+    """
+    inner = getattr(optimizer, "optimizer", optimizer)  # accelerate wraps it
+    if inner is None:
+        return None
+    groups = {id(weight): group for group in inner.param_groups for weight in group["params"]}
+    named, found = dict(model.named_parameters()), []
+    for name in space.names:
+        state, group = inner.state.get(named[name], {}), groups.get(id(named[name]))
+        if group is None or SECOND_MOMENT not in state:
+            return None
+        found.append(_diagonal(state, group))
+    return torch.cat(found) if found else None
+
+
+def _diagonal(state: Mapping[str, Any], group: Mapping[str, Any]) -> Tensor:
+    _, beta2 = group["betas"]
+    correction = 1.0 - beta2 ** float(state["step"])
+    return 1.0 / ((widened(state[SECOND_MOMENT]).reshape(-1) / correction).sqrt() + group["eps"])
