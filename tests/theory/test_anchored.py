@@ -278,3 +278,12 @@ def test_D6_and_D7_hold_prompt_by_prompt():
     together = anchored_policy(problem, anchor, 0.3, 2.0)
     assert np.allclose(together[:1], anchored_policy(alone, anchor[:1], 0.3, 2.0), rtol=1e-14)
     assert np.allclose(centred_rows(problem, together)[:1], centred_rows(alone, together[:1]))
+
+
+def test_D6_keeps_its_digits_where_beta_is_small():
+    """Two responses of one reward: their odds are the anchor's and the start's alone, whatever the reward's size."""
+    problem = one_prompt([0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [1.0, 1.0, 0.0])
+    anchor, beta, time = np.array([[0.2, 0.5, 0.3]]), 1e-8, 1e8
+    policy = anchored_policy(problem, anchor, beta, time)
+    share = math.exp(-beta * time)
+    assert policy[0, 0] / policy[0, 1] == pytest.approx((5 / 3) ** share * (2 / 5) ** (1 - share), rel=1e-11)

@@ -114,3 +114,14 @@ def test_wrong_problems_are_refused_in_one_sentence(arguments, message, monkeypa
 
 def close(value, expected):
     assert value == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_a_policy_of_another_shape_is_refused():
+    problem = FiniteProblem(np.array([0.5, 0.5]), np.full((2, 2), 0.5), np.full((2, 2), 0.5), np.eye(2))
+    one_row = np.array([[0.5, 0.5]])
+    for function in (finite.sft_loss, finite.expected_reward, finite.reward_variance, finite.entropy):
+        with pytest.raises(DataError, match=r"a policy must have the problem's shape \(2, 2\). Got \(1, 2\)"):
+            function(problem, one_row)
+    for function in (finite.kl, finite.chi_square, finite.total_variation, finite.reward_difference):
+        with pytest.raises(DataError, match="a policy must have the problem's shape"):
+            function(problem, one_row, one_row)

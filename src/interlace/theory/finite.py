@@ -115,6 +115,7 @@ def over_prompts(problem: FiniteProblem, values: Float[np.ndarray, "*batch promp
 
 def prompt_reward(problem: FiniteProblem, policy: Float[np.ndarray, "prompt response"]) -> Float[np.ndarray, "prompt"]:
     """R_x: the expected reward within each prompt, reward units."""
+    _check_tables(problem, policy)
     return (policy * problem.reward).sum(axis=-1)
 
 
@@ -127,6 +128,7 @@ def reward_difference(
     problem: FiniteProblem, p: Float[np.ndarray, "prompt response"], q: Float[np.ndarray, "prompt response"]
 ) -> float:
     """R(p) - R(q), reward units, without the digits that a difference of means would lose; 0 exactly if p is q."""
+    _check_tables(problem, p, q)
     used = (p > 0.0) | (q > 0.0)
     best = np.where(used, problem.reward, -np.inf).max(axis=-1, keepdims=True)
     return float(over_prompts(problem, ((p - q) * np.where(used, problem.reward - best, 0.0)).sum(axis=-1)))
@@ -144,11 +146,13 @@ def third_central_moment(problem: FiniteProblem, policy: Float[np.ndarray, "prom
 
 def sft_loss(problem: FiniteProblem, policy: Float[np.ndarray, "prompt response"]) -> float:
     """L(policy) = E_x E_{y ~ expert}[-log policy(y | x)], nats per response; inf where the policy misses the expert."""
+    _check_tables(problem, policy)
     return float(over_prompts(problem, -special.xlogy(problem.expert, policy).sum(axis=-1)))
 
 
 def entropy(problem: FiniteProblem, policy: Float[np.ndarray, "prompt response"]) -> float:
     """E_x H(policy(. | x)), nats per response. The expert's entropy is the least SFT loss there is."""
+    _check_tables(problem, policy)
     return float(over_prompts(problem, special.entr(policy).sum(axis=-1)))
 
 
@@ -156,6 +160,7 @@ def kl(
     problem: FiniteProblem, p: Float[np.ndarray, "prompt response"], q: Float[np.ndarray, "prompt response"]
 ) -> float:
     """E_x KL(p(. | x) to q(. | x)), nats."""
+    _check_tables(problem, p, q)
     # x log(x/y) - x + y: no term is negative, so that none cancels another's digits.
     return max(0.0, float(over_prompts(problem, special.kl_div(p, q).sum(axis=-1))))
 
@@ -164,6 +169,7 @@ def chi_square(
     problem: FiniteProblem, p: Float[np.ndarray, "prompt response"], q: Float[np.ndarray, "prompt response"]
 ) -> float:
     """X2(p, q) = E_x[sum p^2/q - 1]; inf where q misses p."""
+    _check_tables(problem, p, q)
     gap = np.square(p - q)
     ratio = np.divide(gap, q, out=np.where(gap > 0.0, np.inf, 0.0), where=q > 0.0)
     return float(over_prompts(problem, ratio.sum(axis=-1)))
@@ -173,6 +179,7 @@ def total_variation(
     problem: FiniteProblem, p: Float[np.ndarray, "prompt response"], q: Float[np.ndarray, "prompt response"]
 ) -> float:
     """E_x TV(p(. | x), q(. | x)), in [0, 1]."""
+    _check_tables(problem, p, q)
     return float(over_prompts(problem, 0.5 * np.abs(p - q).sum(axis=-1)))
 
 
@@ -205,6 +212,14 @@ def reward_range(problem: FiniteProblem, *policies: Float[np.ndarray, "prompt re
 def _central_moment(problem: FiniteProblem, policy: Float[np.ndarray, "prompt response"], order: int) -> float:
     deviation = problem.reward - prompt_reward(problem, policy)[:, None]
     return float(over_prompts(problem, (policy * deviation**order).sum(axis=-1)))
+
+
+def _check_tables(problem: FiniteProblem, *policies: Float[np.ndarray, "prompt response"]) -> None:
+    """Raise DataError for a policy of another shape than the problem's, which would be broadcast in silence."""
+    for policy in policies:
+        if np.shape(policy) != problem.reference.shape:
+            expected = f"the problem's shape {problem.reference.shape}. Got {np.shape(policy)}"
+            raise DataError(f"a policy must have {expected}. Give a row a prompt, a number a response.")
 
 
 def _check_shapes(problem: FiniteProblem) -> None:

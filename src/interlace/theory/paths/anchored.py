@@ -114,9 +114,11 @@ def anchored_problem(
     if not (mass > 0.0)[counts].all():
         row = f"row {int(mass[:, 0].argmin()) + 1} of {len(mass)}"
         raise DataError(f"anchor must share a response with the reference. Got none in {row}. Smooth the anchor.")
-    start = np.where(shared, problem.reference, 0.0) / mass
+    kept = np.where(shared | (mass == 0.0), problem.reference, 0.0)  # a prompt of weight 0 may keep its reference
     pull = -kl_coefficient * _log_ratio(np.where(shared, problem.reference, 0.0), anchor)
-    return FiniteProblem(problem.prompts, start, problem.expert, problem.reward + pull)
+    best = np.where(shared, problem.reward, -np.inf).max(axis=-1, keepdims=True)
+    below = np.where(counts, problem.reward - best, 0.0)  # counted from the best, or a small beta loses its digits
+    return FiniteProblem(problem.prompts, kept / kept.sum(axis=-1, keepdims=True), problem.expert, below + pull)
 
 
 def _log_ratio(
