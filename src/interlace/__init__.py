@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from interlace.api import measure, read_law, run, summarise, write_report
+    from interlace.api import fork, measure, read_law, run, summarise, write_report
     from interlace.attachment import CouplingCallback, attach
     from interlace.errors import InterlaceError
     from interlace.estimate import Estimate, Unresolved
@@ -23,6 +23,7 @@ __version__ = "0.1.0"
 __all__ = [
     # The verbs
     "run",
+    "fork",
     "measure",
     "summarise",
     "write_report",
@@ -46,6 +47,7 @@ __all__ = [
 
 _HOMES = {
     "run": "interlace.api",
+    "fork": "interlace.api",
     "measure": "interlace.api",
     "summarise": "interlace.api",
     "write_report": "interlace.api",

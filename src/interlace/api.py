@@ -10,16 +10,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from interlace.analysis import RunSummary
 from interlace.analysis import summarise as summarise_record
 from interlace.errors import DataError, MissingFileError, RecipeError
 from interlace.observer import Observer
-from interlace.recipe import Recipe, RecipeLike, load_recipe
+from interlace.recipe import ForksConfig, Recipe, RecipeLike, load_recipe
 from interlace.store import read_run
 from interlace.store.run_store import MANIFEST
 from interlace.tasks import Task
 
 if TYPE_CHECKING:
+    from interlace.analysis.summary import ForkSummary
     from interlace.checkpoints import Measured
     from interlace.checkpoints.asked import TaskLike
     from interlace.checkpoints.found import PathLike
@@ -90,6 +93,57 @@ def _named(tasks: Mapping[str, Any]) -> dict[str, Task]:
             found = f"{type(task).__name__} for {name!r}"
             raise RecipeError(f"tasks must hold interlace.Task. Got {found}. Make one with Task.from_rows.")
     return {name: replace(task, name=name) for name, task in tasks.items()}
+
+
+def fork(
+    run: str | Path,
+    stage: str | None = None,
+    *,
+    count: int = 4,
+    steps: int | None = None,
+    from_step: int = 0,
+    placebo: str | None = "strict",
+    mirrored: bool = False,
+    tasks: Mapping[str, Task] | None = None,
+    observer: Observer | None = None,
+) -> ForkSummary:
+    """Train copies of a finished stage beside the run: what of its change is drift, and what diffusion (B8, C9, C10).
+
+    ``fork("runs/quickstart", "rl").parts["sft_loss"]["diffusion"]``. The run's weights, figures and checkpoints stay as
+    they are; what the forks showed is added to its folder when the last of them was measured, so that one broken off
+    leaves no trace.
+
+    Args:
+        run: the folder of one run that `interlace.run` trained.
+        stage: its name; by default the first RL stage, or the first of all.
+        count: forks of each arm, at least 3.
+        steps: optimizer steps of a fork; by default the stage's own from `from_step` on.
+        from_step: 0 (the stage's start) or the step of a checkpoint that was kept; its optimizer's second moments are
+            taken over, its momentum is not.
+        placebo: how the second arm's rewards are permuted within groups: ``strict``, which refuses settings under which
+            they would still pull, or ``as_configured``; None: no such arm. SFT stages have none.
+        mirrored: a third arm, strict placebos with every advantage's sign turned.
+        tasks: the tasks that the run was given in Python, by name.
+        observer: told of progress.
+
+    Raises:
+        RunFolderError: no run folder, one that another process writes to, or data that have changed.
+        RecipeError: an unknown stage, or settings that cannot be forked.
+        TrainingError: a fork whose weights are no longer finite.
+    """
+    from interlace.pipeline.forks import fork_run
+
+    asked = _forks_asked(count=count, steps=steps, placebo=placebo, mirrored=mirrored)
+    return fork_run(Path(run), stage, asked, from_step, _named(tasks or {}), observer or Observer())
+
+
+def _forks_asked(**options: Any) -> ForksConfig:
+    """Raises RecipeError, with every problem, for options out of their range."""
+    try:
+        return ForksConfig.model_validate(options)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise RecipeError(f"forks must have options in their range. Got {problems}. Change them.") from None
 
 
 def report_on(folders: Sequence[Path], out: Path | None = None) -> Outcome:

@@ -10,6 +10,7 @@ from interlace.analysis.advice import run_advice, stage_advice
 from interlace.analysis.changes import objective_changes
 from interlace.analysis.controls import control
 from interlace.analysis.curves import curves
+from interlace.analysis.forks import fork_summaries
 from interlace.analysis.landmarks import landmarks
 from interlace.analysis.passage import Passage, expert_reward
 from interlace.analysis.predicted import parity_curve
@@ -68,6 +69,7 @@ def _stage(record: RunRecord, stage: StageRecord, rng: np.random.Generator) -> t
         curves=(*curves(record, stage), *_predicted(passages[RAW])),
         placebo=passages[RAW].placebo,
         control=control(record, stage),
+        forks=fork_summaries(record, stage, raw),
     )
     line = read_trajectory(record, stage.stage, stage.task, LINE)
     worded = replace(summary, sentence=stage_sentence(summary), remark=stage_remark(summary))

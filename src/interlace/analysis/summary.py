@@ -99,6 +99,48 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
+class ForkLength:
+    """What forks of `steps` steps show of drift and of diffusion, nats/response."""
+
+    steps: int
+    drift: Figure
+    diffusion: Figure
+
+    def to_json(self) -> dict[str, Any]:
+        """The object on the wire."""
+        return _fields(self, "steps", "drift", "diffusion")
+
+
+@dataclass(frozen=True, slots=True)
+class ForkSummary:
+    """What `count` forks of `steps` steps from `from_step` of a stage say its change is made of (B8, C9, C10).
+
+    `parts`, by objective (``sft_loss``, nats/response; ``reward``, reward units): ``drift`` + ``diffusion`` +
+    ``unresolved`` = ``change``, and with a placebo (its mode of C9) ``drift_by_reward`` + ``reward_free_drift`` =
+    ``drift``; a part that was not to be had is left out. `lengths`: SFT loss against the forks' length.
+    `placebo_against_stage`: how far it went and its optimizer's second moments, over the stage's own. `trail`: by arm,
+    what the trainers logged, a mean over forks a step.
+    """
+
+    task: str
+    from_step: int
+    steps: int
+    count: int
+    placebo: str | None
+    is_disjoint: bool
+    parts: Mapping[str, Mapping[str, Figure]]
+    lengths: tuple[ForkLength, ...]
+    diffusion_per_step: Figure
+    placebo_against_stage: Mapping[str, Figure]
+    trail: Mapping[str, Mapping[str, tuple[float, ...]]]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object on the wire."""
+        settings = ("task", "from_step", "steps", "count", "placebo", "is_disjoint")
+        return _fields(self, *settings, "parts", "lengths", "diffusion_per_step", "placebo_against_stage", "trail")
+
+
+@dataclass(frozen=True, slots=True)
 class Landmarks:
     """Where a stage passed what matters.
 
@@ -175,6 +217,7 @@ class StageSummary:
     placebo: str | None = None
     control: str | None = None
     remark: str = ""
+    forks: tuple[ForkSummary, ...] = ()
 
     @property
     def sft_loss(self) -> ObjectiveChange:
@@ -219,7 +262,7 @@ class StageSummary:
         """The object on the wire; curves stay with the measurements that they are drawn from."""
         first = ("name", "kind", "task", "steps_planned", "steps_done", "objectives", "parity_step")
         second = ("least_sft_loss_step", "reward_at_least_sft_loss", "expert_reward", "split", "verdicts")
-        third = ("self_checks", "flags", "ledger", "landmarks", "placebo", "control", "sentence")
+        third = ("self_checks", "flags", "ledger", "landmarks", "placebo", "control", "forks", "sentence")
         return _fields(self, *first, *second, *third)
 
 

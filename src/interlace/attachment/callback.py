@@ -15,13 +15,13 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from interlace.attachment.randomness import untouched_randomness
 from interlace.attachment.rollouts import Rollouts
 from interlace.attachment.session import Session, Settings
 from interlace.attachment.trainers import policy_of, refuse_sharded
 from interlace.errors import InterlaceError, RecipeError, unknown_name
 from interlace.policies import Policy
 from interlace.policies.kept import KeptPolicy
+from interlace.policies.randomness import untouched_randomness
 from interlace.probes import PRESETS
 from interlace.tasks import Task
 

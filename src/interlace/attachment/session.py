@@ -12,7 +12,6 @@ from transformers import TrainerState, TrainingArguments
 
 from interlace.attachment.folder import AttachedRun
 from interlace.attachment.logs import PREFIX, changes, logged
-from interlace.attachment.randomness import untouched_randomness
 from interlace.attachment.rollouts import Rollouts
 from interlace.attachment.trainers import stage_kind, stage_options
 from interlace.callback import Looking, stage_watch
@@ -22,6 +21,7 @@ from interlace.measurement import RAW, Measurement, Point, PromptScores
 from interlace.observer import Observer
 from interlace.policies import Policy
 from interlace.policies.kept import KeptPolicy
+from interlace.policies.randomness import untouched_randomness
 from interlace.probes import PRESETS, PROBES, MeasuredTask
 from interlace.probes.instruments import Instruments
 from interlace.store import RunStore

@@ -7,9 +7,20 @@ checkpoint.
 
 from interlace.callback.budget import Budget, MeteredProbe
 from interlace.callback.clock import Clock, Meter
+from interlace.callback.counting import CountingCallback
 from interlace.callback.looking import Looking
 from interlace.callback.stage import StageCallback
 from interlace.callback.stop import StopRequest
 from interlace.callback.watching import stage_watch
 
-__all__ = ["Budget", "Clock", "Looking", "Meter", "MeteredProbe", "StageCallback", "StopRequest", "stage_watch"]
+__all__ = [
+    "Budget",
+    "Clock",
+    "CountingCallback",
+    "Looking",
+    "Meter",
+    "MeteredProbe",
+    "StageCallback",
+    "StopRequest",
+    "stage_watch",
+]

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerControl, TrainerState, TrainingArguments
 
+from interlace.callback.counting import CountingCallback
 from interlace.callback.looking import Looking
 from interlace.callback.stop import StopRequest
 from interlace.encoding import dumps
@@ -23,7 +24,7 @@ COUNTERS = "interlace_counters.json"
 
 
 @dataclass
-class StageCallback(Looking, TrainerCallback):
+class StageCallback(Looking, CountingCallback):
     """Measures both objectives through a stage, and keeps with each checkpoint what a resume needs.
 
     `counters` add up over resumes; `save_at` divides the steps at which a checkpoint resumes exactly.

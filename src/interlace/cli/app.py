@@ -12,6 +12,7 @@ import typer
 from interlace import __version__
 from interlace.cli import output
 from interlace.cli.doctor import doctor
+from interlace.cli.fork import fork
 from interlace.cli.list import list_registered
 from interlace.cli.measure import measure
 from interlace.cli.report import report
@@ -29,6 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command()(run)
+app.command()(fork)
 app.command()(measure)
 app.command()(report)
 app.command()(theory)

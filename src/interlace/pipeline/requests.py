@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 
-from interlace.errors import RecipeError
+from interlace.errors import RecipeError, RunFolderError
 from interlace.pipeline.weights import EMBEDDED
 from interlace.policies import refuse_long_responses, source_of
 from interlace.policies.embedded import character_tokenizer, embedded_config
 from interlace.recipe import Recipe, StageConfig
 from interlace.stages import load_stage
 from interlace.stages.base import StageRequest
-from interlace.store.run_store import STAGES
+from interlace.store.run_store import STAGES, read_manifest
 from interlace.tasks.base import Task
 
 
@@ -49,6 +50,17 @@ def refuse_what_cannot_run(recipe: Recipe, tasks: dict[str, Task], run_folder: P
         for name, task in tasks.items():
             pairs = [(e.prompt, r.text) for e in (*task.train, *task.heldout) for r in e.responses]
             refuse_long_responses(tokenizer, pairs, min(limits[name], context))
+
+
+def refuse_changed_data(folder: Path, tasks: Mapping[str, Task]) -> None:
+    """Raise RunFolderError if the data of `tasks` are not those that the run in `folder` was begun with."""
+    kept = read_manifest(folder)["data"]
+    changed = [name for name, task in tasks.items() if kept.get(name) != task.fingerprint()]
+    if changed:
+        raise RunFolderError(
+            f"{folder} must be continued with the data that it was begun with. The data of "
+            f"{', '.join(changed)} have changed since. Restore them, or choose another --out."
+        )
 
 
 def _refuse_missing_optimizer(recipe: Recipe, config: StageConfig) -> None:

@@ -10,11 +10,12 @@ from interlace.callback import StopRequest
 from interlace.environment import run_manifest
 from interlace.errors import RunFolderError
 from interlace.observer import Observer
-from interlace.pipeline.requests import refuse_what_cannot_run, stage_folders
+from interlace.pipeline.forks import StageForks
+from interlace.pipeline.requests import refuse_changed_data, refuse_what_cannot_run, stage_folders
 from interlace.pipeline.stage_run import StageRun, refuse_if_stopped
 from interlace.pipeline.weights import Weights
 from interlace.policies import CoreShare
-from interlace.recipe import Recipe, StageConfig
+from interlace.recipe import ForksConfig, Recipe, StageConfig
 from interlace.store import RunStore, read_run
 from interlace.store.run_store import read_manifest
 from interlace.tasks import build_task
@@ -52,11 +53,13 @@ class SeedRun:
         store = self._claim(tasks)
         try:
             self.observer.run_started(str(self.folder), self.seed)
-            done = {item.stage for item in read_run(self.folder).stages if item.finished}
+            records = {item.stage: item for item in read_run(self.folder).stages if item.finished}
             weights = Weights(self.recipe, self.seed, store, tasks, self.machine.bf16)
             for stage, config in stage_folders(self.recipe):
-                if stage not in done:
+                if stage not in records:
                     self._stage(stage, config, store, tasks, weights)
+                if config.forks is not None and not (stage in records and records[stage].forks):
+                    self._fork(stage, config, config.forks, store, tasks, weights)
         finally:
             store.close()
 
@@ -70,19 +73,30 @@ class SeedRun:
         run.finish()
         refuse_if_stopped(self.stop, f"after {stage}", self.base)
 
+    def _fork(
+        self,
+        stage: str,
+        config: StageConfig,
+        asked: ForksConfig,
+        store: RunStore,
+        tasks: dict[str, Task],
+        weights: Weights,
+    ) -> None:
+        self.machine.cores.settle()
+        StageForks(self.recipe, self.seed, store, tasks, weights, stage, config, asked, self.observer).run()
+        refuse_if_stopped(self.stop, f"after the forks of {stage}", self.base)
+
     def _claim(self, tasks: dict[str, Task]) -> RunStore:
         """Take the run folder; what an earlier process decided of machine and data holds on."""
         manifest = self._manifest(tasks)
         store = RunStore.claim(self.folder, self.recipe.for_seed(self.seed).to_yaml(), self.recipe.source, manifest)
         kept = read_manifest(self.folder)
         self.machine = replace(self.machine, bf16=kept["bf16_auto"])
-        if kept["data"] != manifest["data"]:
+        try:
+            refuse_changed_data(self.folder, tasks)
+        except RunFolderError:
             store.close()
-            changed = [name for name in tasks if kept["data"].get(name) != manifest["data"][name]]
-            raise RunFolderError(
-                f"{self.folder} must be continued with the data that it was begun with. The data of "
-                f"{', '.join(changed)} have changed since. Restore them, or choose another --out."
-            )
+            raise
         return store
 
     def _manifest(self, tasks: dict[str, Task]) -> dict[str, Any]:

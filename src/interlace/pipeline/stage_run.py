@@ -16,16 +16,16 @@ from interlace.flags import FlagWatch
 from interlace.observer import Observer
 from interlace.pipeline.ending import Ending
 from interlace.pipeline.requests import stage_request
+from interlace.pipeline.targets import prepared_targets
 from interlace.pipeline.weights import Weights
 from interlace.policies import Policy
 from interlace.policies.averaging import AveragedWeights
 from interlace.policies.policy import independent_copy
-from interlace.probes import PRESETS, PROBES, MeasuredTask
+from interlace.probes import PRESETS, PROBES
 from interlace.probes.instruments import Instruments
 from interlace.recipe import Recipe, StageConfig
 from interlace.stages import load_stage
 from interlace.stages.base import Stage, StageRequest, take_over_optimizer
-from interlace.stages.completions import completion_limit
 from interlace.store import RunStore, newest_complete_checkpoint
 from interlace.store.checkpoints import checkpoint_step
 from interlace.tasks.base import Task
@@ -100,10 +100,7 @@ class StageRun:
 
     def _callback(self, policy: Policy, start: Policy, save_at: int) -> StageCallback:
         measure, average = self.recipe.measure, self.config.averaged_weights
-        targets = [
-            MeasuredTask.prepare(task, start, measure.prompts, self._completion_limit(name))
-            for name, task in self.tasks.items()
-        ]
+        targets = prepared_targets(self.recipe, self.tasks, start)
         for target in targets:
             self.store.heldout(target.heldout)
         probes = [PROBES[name] for name in PRESETS[measure.preset]]
@@ -122,11 +119,6 @@ class StageRun:
     def _watch(self, every: int, max_steps: int, already: int) -> FlagWatch:
         """Flags before damage; a placebo's rewards say nothing of the task, and its stage is watched as any other."""
         return stage_watch(self.store, self.stage, self.config.kind, list(self.tasks), max_steps, every, already)
-
-    def _completion_limit(self, task: str) -> int | None:
-        """The longest completion that RL on `task` samples anywhere in the recipe, which measurement must see too."""
-        options = [config.options for config in self.recipe.stages if config.kind == "rl" and config.task == task]
-        return max((completion_limit(self.tasks[task], each) for each in options), default=None)
 
     def _reconcile(self, found: Mapping[str, Any] | None) -> None:
         """Keep the trainer's own loss beside ours; a disagreement is said, not mended."""

@@ -6,7 +6,7 @@ called, `profiles` what a recipe becomes when it is only tried, `loading` all of
 """
 
 from interlace.recipe.loading import RecipeLike, load_recipe, shipped_recipes
-from interlace.recipe.model import AveragedWeights, MeasureConfig, Recipe, StageConfig
+from interlace.recipe.model import AveragedWeights, ForksConfig, MeasureConfig, Recipe, StageConfig
 from interlace.recipe.profiles import PROFILES, apply_profile
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Recipe",
     "StageConfig",
     "AveragedWeights",
+    "ForksConfig",
     "MeasureConfig",
     # Having one
     "RecipeLike",

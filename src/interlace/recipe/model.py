@@ -44,6 +44,20 @@ class MeasureConfig(Options):
     """Completions sampled a prompt where the reward cannot be enumerated; 2 at least, to see their variance."""
 
 
+class ForksConfig(Options):
+    """Copies of a stage, trained from its start with other seeds once it is done: they tell drift from diffusion, and
+    with a placebo what of the drift is the reward's (B8, C9, C10)."""
+
+    count: int = Field(default=4, ge=3)
+    """Forks of each arm."""
+    steps: int | None = Field(default=None, ge=1)
+    """Optimizer steps of a fork; null: those of the stage."""
+    placebo: Literal["strict", "as_configured"] | None = "strict"
+    """RL only: how the rewards of the placebo arm are permuted; null: no such arm."""
+    mirrored: bool = False
+    """RL only: a third arm, the strict placebos with every advantage's sign turned."""
+
+
 class StageConfig(Options):
     """One stage of the pipeline: `{sft: {...}}` or `{rl: {...}}` with options of ours and of TRL side by side."""
 
@@ -64,6 +78,8 @@ class StageConfig(Options):
     """Optimizer steps between measurements in this stage; null: `measure.every` of the recipe."""
     placebo: Literal["strict", "as_configured", "mirrored"] | None = None
     """RL only: a control whose update should not teach the reward (C9). Null: the real rewards."""
+    forks: ForksConfig | None = None
+    """Fork the stage once it is done, at its length times the forks in each arm; null: not."""
     algorithm: Literal["grpo"] | None = None
     """RL only: the algorithm, by default `grpo`."""
     options: dict[str, Any] = Field(default_factory=dict)
@@ -96,8 +112,8 @@ class StageConfig(Options):
         """Every option of the stage, ours and TRL's, as it stands under the stage's kind; only RL has RL's own."""
         skipped = {"kind", "options"} | (set() if self.kind == "rl" else {"placebo", "algorithm"})
         ours = {key: getattr(self, key) for key in type(self).model_fields if key not in skipped}
-        average = self.averaged_weights
-        return ours | {"averaged_weights": average and average.model_dump()} | self.options
+        nested = {key: value.model_dump() for key, value in ours.items() if isinstance(value, Options)}
+        return ours | nested | self.options
 
     @property
     def max_steps(self) -> int | None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from interlace.callback import StageCallback
+from interlace.callback import CountingCallback
 from interlace.errors import RecipeError
 from interlace.policies import Policy
 from interlace.tasks.base import Task
@@ -56,7 +56,7 @@ class Stage(Protocol):
         ...
 
     def trainer(
-        self, request: StageRequest, arguments: TrainingArguments, policy: Policy, callback: StageCallback
+        self, request: StageRequest, arguments: TrainingArguments, policy: Policy, callback: CountingCallback
     ) -> Trainer:
         """A TRL trainer ready to train `policy`."""
         ...

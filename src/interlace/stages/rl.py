@@ -10,7 +10,7 @@ from datasets import Dataset
 from transformers import Trainer, TrainingArguments
 from trl import GRPOConfig
 
-from interlace.callback import StageCallback
+from interlace.callback import CountingCallback
 from interlace.errors import DataError, RecipeError
 from interlace.policies import Policy
 from interlace.stages.base import StageRequest, built, common_options, quieted
@@ -49,7 +49,7 @@ class RlStage:
         return _generation_steps(arguments)
 
     def trainer(
-        self, request: StageRequest, arguments: TrainingArguments, policy: Policy, callback: StageCallback
+        self, request: StageRequest, arguments: TrainingArguments, policy: Policy, callback: CountingCallback
     ) -> Trainer:
         """TRL's GRPOTrainer over the task's prompts, counting sampled tokens."""
         kind = PlaceboGRPOTrainer if request.placebo else CountingGRPOTrainer

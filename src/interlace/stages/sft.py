@@ -11,7 +11,7 @@ from datasets import Dataset
 from transformers import Trainer, TrainingArguments
 from trl import SFTConfig, SFTTrainer
 
-from interlace.callback import StageCallback
+from interlace.callback import CountingCallback
 from interlace.errors import DataError
 from interlace.policies import Policy, encode_responses, refuse_long_responses, response_logprobs
 from interlace.stages.base import StageRequest, built, common_options, quieted
@@ -44,7 +44,7 @@ class SftStage:
         return 1
 
     def trainer(
-        self, request: StageRequest, arguments: TrainingArguments, policy: Policy, callback: StageCallback
+        self, request: StageRequest, arguments: TrainingArguments, policy: Policy, callback: CountingCallback
     ) -> Trainer:
         """TRL's SFTTrainer over rows drawn from the expert."""
         pairs = [(example.prompt, response.text) for example in request.task.train for response in example.responses]

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from interlace.measurement import LINE, HeldOut, Measurement, Point, PromptScores
 from interlace.store.events import read_events
+from interlace.store.forks import ForksRecord, forks_of
 from interlace.store.run_store import EVENTS, RESOLVED, SAMPLES, read_manifest
 from interlace.store.scores import read_heldout, read_scores
 
@@ -34,6 +35,7 @@ class StageRecord:
     samples: tuple[dict[str, Any], ...] = ()
     flags: tuple[str, ...] = ()
     training: tuple[dict[str, Any], ...] = ()
+    forks: tuple[ForksRecord, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ def _stage(stage: str, events: list[dict[str, Any]]) -> StageRecord:
         samples=tuple(_latest_samples(by_kind.get("sample", []))),
         flags=tuple(dict.fromkeys(event["text"] for event in by_kind.get("flag", []))),
         training=tuple(_bare(event) for event in by_kind.get("training", [])),
+        forks=forks_of(by_kind.get("forks", [])),
     )
 
 

@@ -1,0 +1,146 @@
+"""C10: what forks say a stage's change is made of: drift by reward, reward-free drift, diffusion, and the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from interlace.analysis.changes import NATS_RESPONSE, REWARD_UNIT
+from interlace.analysis.summary import ForkLength, ForkSummary
+from interlace.analysis.trajectory import REWARD, SFT_LOSS, Snapshot, Trajectory
+from interlace.estimate import Figure, Unresolved
+from interlace.measurement import Point
+from interlace.statistics import mean_interval
+from interlace.statistics.forks import ArmValues, ForkValues, part_figures, rate_figures
+from interlace.store import RunRecord, StageRecord
+from interlace.store.forks import ForksRecord
+
+UNITS = {SFT_LOSS: NATS_RESPONSE, REWARD: REWARD_UNIT}
+STAGE, PLACEBO, MIRRORED, PAIRS = "stage", "placebo", "mirrored", "pairs"
+
+PerPrompt = Float[np.ndarray, "prompt"]
+
+
+def fork_summaries(record: RunRecord, stage: StageRecord, own: Trajectory) -> tuple[ForkSummary, ...]:
+    """One summary for each place of the stage that was forked, from its latest experiment; `own` is the run itself."""
+    latest = {forks.from_step: forks for forks in stage.forks if stage.task in forks.tasks}
+    return tuple(_Reader(record, stage, latest[step], own).summary() for step in sorted(latest))
+
+
+@dataclass(frozen=True, eq=False)
+class _Reader:
+    """One experiment, read back for the task that the stage trains on."""
+
+    record: RunRecord
+    stage: StageRecord
+    forks: ForksRecord
+    own: Trajectory
+    _read: dict[tuple[int, str], Snapshot] = field(default_factory=dict)
+
+    def summary(self) -> ForkSummary:
+        """Everything that the experiment says."""
+        forks = self.forks
+        return ForkSummary(
+            task=self.stage.task,
+            from_step=forks.from_step,
+            steps=forks.marks[-1],
+            count=forks.count,
+            placebo=forks.placebo,
+            is_disjoint=forks.is_disjoint,
+            parts={name: self._parts(name, forks.marks[-1]) for name in UNITS if self._has(name)},
+            lengths=tuple(self._length(mark) for mark in forks.marks) if self._has(SFT_LOSS) else (),
+            diffusion_per_step=self._rate(),
+            placebo_against_stage=self._placebo_against_stage(),
+            trail={name: self._trail(name) for name in forks.arms},
+        )
+
+    def _parts(self, name: str, mark: int) -> dict[str, Figure]:
+        is_placebo = bool(self.stage.options.get("placebo"))
+        return part_figures(self._values(name, mark), unit=UNITS[name], is_placebo=is_placebo)
+
+    def _length(self, mark: int) -> ForkLength:
+        parts = self._parts(SFT_LOSS, mark)
+        return ForkLength(mark, parts["drift"], parts["diffusion"])
+
+    def _rate(self) -> Figure:
+        if not self._has(SFT_LOSS):
+            return Unresolved("the task has no expert responses")
+        for shorter, longer in list(pairwise(self.forks.marks))[-1:]:
+            short, long = (self._arm(STAGE, SFT_LOSS, mark) for mark in (shorter, longer))
+            rate, growth = rate_figures(short, long, (shorter, longer), unit="nats/response per step")
+            if growth.sign > 0:
+                return Unresolved(f"it still grows with the length of the forks, by {growth}: fork for more steps")
+            return rate
+        return Unresolved("forks were measured at one length only, so that growth with it cannot be excluded")
+
+    def _values(self, name: str, mark: int) -> ForkValues:
+        """With mirrored placebos the pairs' means tell their drift: what noise did to one it undid to the other."""
+        arms = self.forks.arms
+        placebo = PAIRS if MIRRORED in arms else PLACEBO if PLACEBO in arms else None
+        start = _vector(name, self._at(0, "start"))
+        free = None if placebo is None else self._arm(placebo, name, mark)
+        return ForkValues(start, self._arm(STAGE, name, mark), free, self._change(name, mark))
+
+    def _arm(self, arm: str, name: str, mark: int) -> ArmValues:
+        def read(reading: str) -> PerPrompt:
+            return _vector(name, self._at(mark, f"{arm}-{reading}"))
+
+        numbers = range(self.forks.count)
+        return ArmValues(
+            forks=np.stack([read(f"fork-{number}") for number in numbers]),
+            mean=read("mean"),
+            mean_without=np.stack([read(f"mean-without-{number}") for number in numbers]),
+        )
+
+    def _change(self, name: str, mark: int) -> PerPrompt | None:
+        """What the run itself did over the same steps; None where it was not looked at at both ends."""
+        ends = (self.forks.from_step, self.forks.from_step + mark)
+        found = {point.step: point for point in self.own.measured(name).snapshots if point.step in ends}
+        return _vector(name, found[ends[1]]) - _vector(name, found[ends[0]]) if len(found) == 2 else None
+
+    def _has(self, name: str) -> bool:
+        """Whether forks were measured on `name`; there is no SFT loss where the expert has no response."""
+        has_expert = self.own.without_expert is None
+        return self._at(0, "start").has(name) and (name != SFT_LOSS or has_expert)
+
+    def _at(self, mark: int, reading: str) -> Snapshot:
+        if (mark, reading) not in self._read:
+            step = self.forks.from_step + mark
+            point = Point(self.stage.stage, step, self.stage.task, self.forks.weights(reading))
+            held = self.record.heldout[self.stage.task]
+            self._read[mark, reading] = Snapshot(held, step, None, self.record.scores(point))
+        return self._read[mark, reading]
+
+    def _placebo_against_stage(self) -> dict[str, Figure]:
+        """How large the placebo's updates were beside the stage's own: it bounds nothing where they differ (C9)."""
+        if PLACEBO not in self.forks.arms:
+            return {}
+        own, placebo = (self.forks.arms[arm] for arm in (STAGE, PLACEBO))
+        pairs = {
+            "distance_ratio": (placebo["distances"][-1], own["distances"][-1]),
+            "second_moment_ratio": (placebo["second_moments"], own["second_moments"]),
+        }
+        return {name: _ratio(*pair) for name, pair in pairs.items()}
+
+    def _trail(self, arm: str) -> dict[str, tuple[float, ...]]:
+        """Means over the arm's forks of what its trainers logged, step by step."""
+        logs = self.forks.arms[arm]["logs"]
+        names = [name for name in logs[0] if len({len(log.get(name, ())) for log in logs}) == 1]
+        return {name: tuple(np.mean([log[name] for log in logs], axis=0).tolist()) for name in names}
+
+
+def _vector(name: str, snapshot: Snapshot) -> PerPrompt:
+    return snapshot.loss if name == SFT_LOSS else snapshot.reward
+
+
+def _ratio(above: Any, below: Any) -> Figure:
+    """Fork by fork, since forks of one number share their prompts and seed."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.asarray(above, dtype=np.float64) / np.asarray(below, dtype=np.float64)
+    if not np.isfinite(ratios).all():
+        return Unresolved("the stage's own forks did not move, or their optimizer keeps no second moments")
+    return mean_interval(ratios, unit="1", method="Student t over forks")

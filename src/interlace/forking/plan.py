@@ -1,0 +1,112 @@
+"""ForkPlan: which forks are trained from one state of a stage, and with what."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from interlace.errors import RecipeError
+from interlace.stages.base import Stage, StageRequest
+from interlace.tasks.base import Task
+
+LEAST_FORKS = 3
+"""With one left out, two are still needed to tell diffusion from drift."""
+
+STAGE, PLACEBO, MIRRORED = "stage", "placebo", "mirrored"
+"""The arms: the stage as it is; its rewards permuted within groups (C9); that with every advantage's sign turned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Forks of one kind. `placebo`: the mode of C9 that their rewards go through; None: the stage's own."""
+
+    name: str
+    placebo: str | None
+
+
+@dataclass(frozen=True)
+class ForkPlan:
+    """`count` forks of every arm, from `from_step` of the stage, for as many steps as the last of `marks`.
+
+    `request` is the stage's own. `marks` are the fork steps after which weights are kept, ascending: what forks show
+    against their length. `placebo`: ``strict`` or ``as_configured``; None: no placebo. `mirrored`: strict placebos get
+    partners with every advantage turned. `checkpoint` holds the optimizer's state that a fork takes up, None: a fresh
+    one; its second moments are kept and its momentum is not, so that no fork inherits old noise (B8). `learning_rate`
+    is held constant; None: the stage's own schedule from its beginning.
+
+    Forks of one number share their prompts and their seed in all arms; forks of different numbers share no prompt where
+    the task has enough (`num_prompts` a fork), else each goes through all of them in an order of its own.
+    """
+
+    request: StageRequest
+    count: int
+    marks: tuple[int, ...]
+    placebo: str | None = "strict"
+    mirrored: bool = False
+    from_step: int = 0
+    checkpoint: Path | None = None
+    learning_rate: float | None = None
+    num_prompts: int = 0
+
+    def __post_init__(self) -> None:
+        if self.count < LEAST_FORKS:
+            raise RecipeError(
+                f"forks must be at least {LEAST_FORKS}, to tell their spread. Got {self.count}. Give {LEAST_FORKS}."
+            )
+        if self.mirrored and self.placebo != "strict":
+            raise RecipeError(
+                f"mirrored forks must be partners of strict placebos. Got placebo {self.placebo or 'none'}. "
+                "Ask for placebo strict, or leave out mirrored."
+            )
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of a fork."""
+        return self.marks[-1]
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """A placebo of a stage that is one itself would be the same arm twice."""
+        own = Arm(STAGE, self.request.placebo)
+        if self.placebo is None or self.request.placebo is not None:
+            return (own,)
+        return (own, Arm(PLACEBO, self.placebo)) + ((Arm(MIRRORED, MIRRORED),) if self.mirrored else ())
+
+    @property
+    def is_disjoint(self) -> bool:
+        """Whether forks of different numbers share no prompt."""
+        return 0 < self.num_prompts <= len(self.request.task.train) // self.count
+
+    def refuse_leaks(self, kind: Stage) -> None:
+        """Raise RecipeError, before anything is trained, for an arm that the stage's settings forbid."""
+        for arm in self.arms:
+            kind.configure(self.of_fork(arm, 0, self.request.folder))
+
+    def of_fork(self, arm: Arm, number: int, folder: Path) -> StageRequest:
+        """The request of fork `number` (from 0) of an arm; `folder` is for what its trainer writes."""
+        return replace(
+            self.request,
+            task=self._task(number),
+            options={**self.request.options, **self._options()},
+            folder=folder,
+            seed=self._seed(number),
+            placebo=arm.placebo,
+        )
+
+    def _task(self, number: int) -> Task:
+        task = self.request.task
+        return replace(task, train=task.train[number :: self.count]) if self.is_disjoint else task
+
+    def _seed(self, number: int) -> int:
+        return zlib.crc32(f"{self.request.seed}/{self.request.stage}/fork/{self.from_step}/{number}".encode())
+
+    def _options(self) -> Mapping[str, Any]:
+        """Nothing is saved and every step is logged."""
+        quiet = {"save_strategy": "no", "logging_steps": 1}
+        if self.learning_rate is None:
+            return quiet
+        constant = {"lr_scheduler_type": "constant", "warmup_steps": 0, "learning_rate": self.learning_rate}
+        return {**quiet, **constant, "max_steps": self.steps}

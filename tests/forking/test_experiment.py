@@ -1,0 +1,159 @@
+"""Forks of a run: what they are, what they leave alone, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import interlace
+from interlace.errors import RecipeError, RunFolderError
+from interlace.estimate import Estimate
+from interlace.forking import Arm, ForkPlan
+from interlace.forking.training import train_fork
+from interlace.pipeline.forks import fork_lengths
+from interlace.policies import load_policy
+from interlace.stages import load_stage
+from interlace.stages.base import StageRequest
+from interlace.store import read_run
+
+from .worlds import files_in, letters, rl
+
+TASKS = {"letters": letters()}
+OWN = Arm("stage", None)
+
+
+def plan(**fields: Any) -> ForkPlan:
+    options = rl()["rl"]
+    del options["task"]
+    request = StageRequest("02-rl", letters(), options, Path("unused"), seed=0)
+    return ForkPlan(request, **{"count": 3, "marks": (2, 4), **fields})
+
+
+def start_of(run: Path) -> Any:
+    return load_policy(str(run / "stages" / "01-sft" / "checkpoint-60"))
+
+
+def test_parts_add_up_to_what_the_run_did(run: Path) -> None:
+    forks = interlace.fork(run, count=3, tasks=TASKS)
+    for name, parts in forks.parts.items():
+        value = {part: figure.value for part, figure in parts.items() if isinstance(figure, Estimate)}
+        split = ("drift_by_reward", "reward_free_drift", "diffusion", "unresolved")
+        assert sum(value[part] for part in split) == pytest.approx(value["change"], abs=1e-6)
+        change = interlace.summarise(run).stages["rl"].objective(name).change
+        assert isinstance(change, Estimate) and change.value == pytest.approx(value["change"], abs=1e-9)
+
+
+def test_the_run_stays_as_it_is_but_for_what_is_added(run: Path) -> None:
+    before = files_in(run)
+    torch.manual_seed(1), np.random.seed(1)  # noqa: NPY002 -- the user's own state (beartype moves Python's, in tests)
+    drawn = torch.rand(3), np.random.rand(3)  # noqa: NPY002
+    torch.manual_seed(1), np.random.seed(1)  # noqa: NPY002
+    interlace.fork(run, count=3, steps=4, placebo=None, tasks=TASKS)
+    assert torch.equal(torch.rand(3), drawn[0]) and np.array_equal(np.random.rand(3), drawn[1])  # noqa: NPY002
+    after = files_in(run)
+    assert after["events.jsonl"].startswith(before.pop("events.jsonl"))
+    assert {name: after[name] for name in before} == before
+
+
+def test_a_fork_that_fails_leaves_no_trace_in_the_record(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("interlace.forking.experiment.train_fork", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        interlace.fork(run, count=3, tasks=TASKS)
+    assert not read_run(run).stages[1].forks
+    assert not interlace.summarise(run).stages["rl"].forks
+
+
+def test_a_second_experiment_takes_the_place_of_the_first(run: Path) -> None:
+    first = interlace.fork(run, count=3, steps=4, placebo=None, tasks=TASKS)
+    second = interlace.fork(run, count=4, steps=4, placebo=None, tasks=TASKS)
+    assert (first.count, second.count) == (3, 4)
+    assert interlace.summarise(run).stages["rl"].forks[0].to_json() == second.to_json()
+
+
+def test_from_a_checkpoint_second_moments_are_kept_and_momentum_is_not(tmp_path: Path) -> None:
+    """One step: m = (1 - b1) g as in a fresh optimizer, v = b2 v + (1 - b2) g^2 with the checkpoint's v."""
+    sft = {"task": "letters", "max_steps": 4, "per_device_train_batch_size": 16, "save_steps": 4}
+    options = {"name": "adam", "model_options": {"hidden_size": 32, "num_hidden_layers": 1}, "stages": [{"sft": sft}]}
+    interlace.run(options, out=tmp_path / "run", tasks=TASKS)
+    forks = interlace.fork(tmp_path / "run", "sft", count=3, from_step=4, steps=1, tasks=TASKS)
+    assert set(forks.parts["sft_loss"]) == {"drift", "diffusion"}  # the run itself went no further
+    fresh = interlace.fork(tmp_path / "run", "sft", count=3, tasks=TASKS)
+    assert "change" in fresh.parts["sft_loss"]
+    last = read_run(tmp_path / "run").stages[0].forks
+    assert last[0].arms["stage"]["second_moments"] != last[1].arms["stage"]["second_moments"]
+
+
+def test_a_longer_fork_passes_through_a_shorter_one(run: Path) -> None:
+    """The schedule and the data are the stage's: where a fork ends changes nothing of it before."""
+    start, kind = start_of(run), load_stage("rl")
+    long, short = (train_fork(kind, plan(marks=marks), OWN, 0, start) for marks in ((2, 4), (2,)))
+    assert all(torch.equal(long.weights[2][name], short.weights[2][name]) for name in short.weights[2])
+    again, other = (train_fork(kind, plan(marks=(2,)), OWN, number, start) for number in (0, 1))
+    assert all(torch.equal(short.weights[2][name], again.weights[2][name]) for name in short.weights[2])
+    assert any(not torch.equal(short.weights[2][name], other.weights[2][name]) for name in short.weights[2])
+
+
+def test_mirrored_forks_take_the_opposite_first_step(run: Path) -> None:
+    """Plain SGD without clipping: the same completions, every advantage turned."""
+    start, kind = start_of(run), load_stage("rl")
+    here = plan(marks=(1,), placebo="strict", mirrored=True)
+    options = {**here.request.options, "optim": "sgd", "max_grad_norm": 0.0}
+    here = replace(here, request=replace(here.request, options=options))
+    there, back = (train_fork(kind, here, arm, 0, start).weights[1] for arm in here.arms[1:])
+    origin = dict(start.model.named_parameters())
+    for name, weight in there.items():
+        torch.testing.assert_close(weight - origin[name], origin[name] - back[name], atol=1e-7, rtol=1e-4)
+
+
+def test_forks_share_no_prompt_where_there_are_enough() -> None:
+    apart = plan(num_prompts=16)
+    sets = [{e.prompt for e in apart.of_fork(OWN, number, Path("unused")).task.train} for number in range(3)]
+    assert apart.is_disjoint and not (sets[0] & sets[1] or sets[1] & sets[2] or sets[0] & sets[2])
+    together = plan(num_prompts=17)
+    assert not together.is_disjoint
+    assert together.of_fork(OWN, 1, Path("unused")).task.train == together.request.task.train
+
+
+def test_a_stage_that_is_a_placebo_has_one_arm() -> None:
+    base = plan()
+    itself = replace(base, request=replace(base.request, placebo="strict"))
+    assert [arm.name for arm in base.arms] == ["stage", "placebo"]
+    assert [arm.name for arm in itself.arms] == ["stage"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"count": 2}, "greater than or equal to 3"),
+        ({"stage": "lr"}, "Did you mean 'rl'"),
+        ({"steps": 5}, "Choose from 4, 8"),
+        ({"from_step": 3}, "Choose from 0, 8"),
+        ({"placebo": None, "mirrored": True}, "partners of strict placebos"),
+        ({"placebo": "loose"}, "placebo"),
+    ],
+)
+def test_what_cannot_be_forked_is_refused(trained: Path, fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        interlace.fork(trained, **{"tasks": TASKS, **fields})
+
+
+def test_an_attached_run_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    (tmp_path / "resolved.yaml").write_text('{"name": "mine", "attached": {}}')
+    with pytest.raises(RunFolderError, match="Another trainer wrote it"):
+        interlace.fork(tmp_path)
+
+
+def test_lengths_lie_where_the_run_was_looked_at() -> None:
+    looked = [10, 20, 30, 40]
+    assert fork_lengths(40, looked) == (10, 20, 40)
+    assert fork_lengths(10, looked) == (10,)
+    assert fork_lengths(80, looked) == (20, 40, 80)
+    assert fork_lengths(1, []) == (1,)
+    with pytest.raises(RecipeError, match="Choose from 10, 20, 30, 40"):
+        fork_lengths(15, looked)
