@@ -54,6 +54,27 @@ def test_a_finished_run_prints_its_summary_again(call: Call, workplace: Path) ->
     assert all(stage["steps_done"] == stage["steps_planned"] == 4 for stage in run["stages"])
 
 
+def test_fork_of_a_run(call: Call) -> None:
+    called = call("fork", "runs/quickstart-tiny", "--forks", "3", "--placebo", "none", "--json")
+    assert called.code == 0, called.err
+    forks = json.loads(called.out)["forks"]
+    assert (forks["count"], forks["steps"], forks["placebo"]) == (3, 4, None)
+    assert {"drift", "diffusion", "change", "unresolved"} == set(forks["parts"]["sft_loss"])
+    assert "stage fork 3 of 3" in called.err
+    again = call("report", "runs/quickstart-tiny", "--json")
+    (run,) = json.loads(again.out)["runs"]
+    assert run["stages"][1]["forks"] == [forks]
+
+
+def test_fork_says_what_it_cannot_do(call: Call) -> None:
+    called = call("fork", "runs/quickstart-tiny", "--forks", "2")
+    assert called.code == 2 and "greater than or equal to 3" in called.err
+    called = call("fork", "runs/quickstart-tiny", "--stage", "lr")
+    assert called.code == 2 and "rl" in called.err
+    called = call("fork", "nowhere")
+    assert called.code == 3 and "must be a run folder" in called.err
+
+
 def test_report_of_a_run(call: Call, workplace: Path) -> None:
     called = call("report", "runs/quickstart-tiny", "--out", "page.html", "--json")
     assert called.code == 0

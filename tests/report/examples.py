@@ -10,6 +10,8 @@ import numpy as np
 
 from interlace.analysis.summary import (
     Curve,
+    ForkLength,
+    ForkSummary,
     Landmarks,
     ObjectiveChange,
     RunSummary,
@@ -79,6 +81,18 @@ def no_parity(reason: str = "SFT does not aim at reward") -> Landmarks:
 
 
 NO_PATH = Unresolved("the tilt is defined from an RL stage's start")
+
+
+def fork_summary() -> ForkSummary:
+    """Three forks of each arm."""
+    amounts = {"drift": 0.29, "drift_by_reward": 0.35, "reward_free_drift": -0.06, "diffusion": 0.02}
+    loss = {name: figure(value, 0.05) for name, value in {**amounts, "change": 0.318, "unresolved": 0.008}.items()}
+    lengths = tuple(ForkLength(steps, figure(0.003 * steps, 0.05), figure(steps / 5000, 0.01)) for steps in (50, 100))
+    ratios = {"distance_ratio": figure(1.1, 0.2, "1", 3), "second_moment_ratio": figure(0.2, 0.02, "1", 3)}
+    per_step = figure(0.0002, 0.0001, "nats/response per step", 3)
+    trail = {arm: {"reward": (0.6, 0.7)} for arm in ("stage", "placebo")}
+    parts = {"sft_loss": loss}
+    return ForkSummary("sums", 0, 100, 3, "strict", True, parts, lengths, per_step, ratios, trail)
 
 
 def sft_stage(name: str, steps: Sequence[int], loss: Sequence[float], reward: Sequence[float]) -> StageSummary:

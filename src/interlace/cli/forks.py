@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
+from interlace.analysis.fork_words import fork_remarks
 from interlace.analysis.summary import SCHEMA_VERSION, ForkSummary
 from interlace.cli.output import print_json, stdout
 from interlace.estimate import Figure, Unresolved, figure_text
@@ -51,15 +52,6 @@ def lengths_table(summary: ForkSummary) -> Table:
     for length in summary.lengths:
         table.add_row(str(length.steps), _cell(length.drift), _cell(length.diffusion))
     return table
-
-
-def fork_remarks(summary: ForkSummary) -> list[str]:
-    """What the tables do not say."""
-    shared = "share no prompt" if summary.is_disjoint else "go through the same prompts, each in an order of its own"
-    remarks = [f"Forks {shared}. Diffusion per step: {summary.diffusion_per_step}."]
-    for name, figure in summary.placebo_against_stage.items():
-        remarks.append(f"The placebo's {name.replace('_ratio', '').replace('_', ' ')} over the stage's own: {figure}.")
-    return remarks
 
 
 def _cell(figure: Figure | None) -> str:

@@ -10,7 +10,7 @@ from interlace.analysis.seeds import seed_groups
 from interlace.analysis.summary import PASSED, RunSummary
 from interlace.estimate import THIS_RECIPE, THIS_RUN
 from interlace.report.headline import Card, Headline, cards, run_headline, seeds_headline
-from interlace.report.plots import Chart, curves_charts, plane_charts, seeds_charts, split_charts
+from interlace.report.plots import Chart, curves_charts, fork_charts, plane_charts, seeds_charts, split_charts
 from interlace.report.provenance import Reconciliation, flags, ledger_table, manifest_rows, recipe_text, reconciliations
 from interlace.report.samples import StageSamples, stage_samples
 from interlace.report.tables import Table, landmark_table, parts_table, points_table, seeds_table, stage_table
@@ -46,6 +46,7 @@ SECTIONS = {
     "curves": "Curves",
     "plane": "Plane",
     "splits": "Where from",
+    "forks": "Drift or noise",
     "table": "Table",
     "verdicts": "Verdicts",
     "samples": "Samples",
@@ -67,6 +68,7 @@ class RunView:
     curves: list[Chart]
     planes: list[Chart]
     splits: list[Chart]
+    forks: list[Chart]
     points: Table
     stages: Table
     landmarks: Table
@@ -150,7 +152,7 @@ def _contents_of_many(views: Sequence[RunView]) -> tuple[tuple[str, str], ...]:
 
 
 def _contents(view: RunView) -> tuple[tuple[str, str], ...]:
-    empty = {"next": not view.advice, "samples": not view.samples}
+    empty = {"next": not view.advice, "forks": not view.forks, "samples": not view.samples}
     shown = tuple((f"{view.key}-{name}", title) for name, title in SECTIONS.items() if not empty.get(name))
     return (*shown, ("reading", "Reading intervals"))
 
@@ -166,6 +168,7 @@ def _run_view(key: str, record: RunRecord, summary: RunSummary) -> RunView:
         curves=curves_charts(summary),
         planes=plane_charts(summary),
         splits=split_charts(summary),
+        forks=fork_charts(summary),
         points=points_table(summary),
         stages=stage_table(summary),
         landmarks=landmark_table(summary),
