@@ -21,7 +21,7 @@ from interlace.stages import load_stage
 from interlace.stages.base import StageRequest
 from interlace.store import read_run
 
-from .worlds import files_in, letters, rl
+from .worlds import files_in, letters, recipe, rl
 
 TASKS = {"letters": letters()}
 OWN = Arm("stage", None)
@@ -140,6 +140,27 @@ def test_a_stage_that_is_a_placebo_has_one_arm() -> None:
 def test_what_cannot_be_forked_is_refused(trained: Path, fields: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         interlace.fork(trained, **{"tasks": TASKS, **fields})
+
+
+def test_a_recipe_forks_its_stage_once_it_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that ended in its forks makes them when it is continued, and not a second time."""
+    asked = recipe(rl(max_steps=4, forks={"count": 3, "placebo": None}))
+    with monkeypatch.context() as broken:
+        broken.setattr("interlace.forking.experiment.train_fork", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            interlace.run(asked, out=tmp_path / "run", tasks=TASKS)
+    assert [stage.finished for stage in read_run(tmp_path / "run").stages] == [True, True]
+    (forks,) = interlace.run(asked, out=tmp_path / "run", tasks=TASKS).stages["rl"].forks
+    assert (forks.count, forks.steps) == (3, 4)
+    monkeypatch.setattr("interlace.forking.experiment.train_fork", lambda *_: 1 / 0)
+    interlace.run(asked, out=tmp_path / "run", tasks=TASKS)
+
+
+def test_a_placebo_that_leaks_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    asked = recipe(rl(num_iterations=2, forks={"count": 3}))
+    with pytest.raises(RecipeError, match="placebo: strict needs `num_iterations`"):
+        interlace.run(asked, out=tmp_path / "run", tasks=TASKS)
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_attached_run_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
@@ -41,6 +42,7 @@ def refuse_what_cannot_run(recipe: Recipe, tasks: dict[str, Task], run_folder: P
         request = stage_request(stage, config, tasks[config.task], run_folder, seed, False)
         arguments = load_stage(config.kind).configure(request)
         _refuse_missing_optimizer(recipe, config)
+        _refuse_leaking_forks(request, config)
         if config.kind == "sft":
             limits[config.task] = min(limits[config.task], arguments.max_length or 2**31)
     found = _tokenizer_and_config(recipe, tasks)
@@ -61,6 +63,12 @@ def refuse_changed_data(folder: Path, tasks: Mapping[str, Task]) -> None:
             f"{folder} must be continued with the data that it was begun with. The data of "
             f"{', '.join(changed)} have changed since. Restore them, or choose another --out."
         )
+
+
+def _refuse_leaking_forks(request: StageRequest, config: StageConfig) -> None:
+    """A strict placebo of a stage asks of its settings what a placebo stage does (C9)."""
+    if config.forks is not None and config.kind == "rl" and config.placebo is None:
+        load_stage(config.kind).configure(replace(request, placebo=config.forks.placebo))
 
 
 def _refuse_missing_optimizer(recipe: Recipe, config: StageConfig) -> None:
