@@ -2,26 +2,45 @@
 
 from interlace.probes.alignment import Alignment
 from interlace.probes.base import Probe, Reading
+from interlace.probes.chi_square import ChiSquare
 from interlace.probes.concentration import Concentration
 from interlace.probes.context import Look, ProbeContext
 from interlace.probes.curvature import Curvature
 from interlace.probes.divergence import Divergence
+from interlace.probes.entropy import Entropy
+from interlace.probes.expert_divergence import ExpertDivergence
 from interlace.probes.landscape import Landscape
 from interlace.probes.linearised import LinearisedCost
+from interlace.probes.log_partition import LogPartition
 from interlace.probes.moment import Moment
+from interlace.probes.movement import Movement
 from interlace.probes.noise import GradientNoise
+from interlace.probes.norm_noise import NormLayerNoise
+from interlace.probes.pass_at_k import PassAtK
 from interlace.probes.pl_constants import PlConstants
 from interlace.probes.reward import Reward
+from interlace.probes.rl_path import RlPath
 from interlace.probes.sft_loss import SftLoss
 from interlace.probes.smoothness import Smoothness
 from interlace.probes.target import MeasuredTask
 from interlace.probes.update import Update
 
-_FORWARD = (SftLoss(), Reward(), Divergence())
+_BYPRODUCT = (Movement(), NormLayerNoise())
+_FORWARD = (
+    SftLoss(),
+    Reward(),
+    Divergence(),
+    PassAtK(),
+    ChiSquare(),
+    LogPartition(),
+    Entropy(),
+    RlPath(),
+    ExpertDivergence(),
+)
 _BACKWARD = (Alignment(), LinearisedCost(), GradientNoise(), Update(), Concentration(), PlConstants())
 _CURVATURE = (Curvature(), Smoothness(), Landscape())
 
-PROBES: dict[str, Probe] = {probe.name: probe for probe in (*_FORWARD, *_BACKWARD, *_CURVATURE)}
+PROBES: dict[str, Probe] = {probe.name: probe for probe in (*_BYPRODUCT, *_FORWARD, *_BACKWARD, *_CURVATURE)}
 
 PRESETS: dict[str, tuple[str, ...]] = {
     "light": ("sft_loss", "reward"),

@@ -13,7 +13,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interlace.errors import DataError
+from interlace.measurement import PromptScores
 from interlace.policies import EncodedResponse, Policy, decode_completion, response_logprobs, sample_completions
+from interlace.policies.kept import KeptPolicy
 from interlace.policies.parameters import ParameterSpace
 from interlace.probes.gradient_table import LOSS, REWARD, GradientTable, Objective, fill_table
 from interlace.probes.moment import Moment, preconditioner
@@ -63,13 +65,21 @@ class Look:
         return ParameterSpace.of(self.contexts[0].policy.model)
 
     @cached_property
+    def start_weights(self) -> Mapping[str, Tensor] | None:
+        """The trainable weights at the stage's start; None where the start is the policy itself."""
+        first = self.contexts[0]
+        if isinstance(first.start, KeptPolicy):
+            return first.start.kept
+        return None if first.policy.model is first.start.model else self.space.weights(first.start.model)
+
+    @cached_property
     def directions(self) -> Mapping[str, Float[Tensor, "parameter"]]:
         """`DISPLACEMENT` and `UPDATE`, where they are known and not 0."""
         first, space = self.contexts[0], self.space
         now = space.flat(space.weights(first.policy.model))
-        known = {} if first.policy.model is first.start.model else {DISPLACEMENT: space.weights(first.start.model)}
+        known = {} if self.start_weights is None else {DISPLACEMENT: self.start_weights}
         if first.moment is not None and first.moment.previous is not None:
-            known[UPDATE] = dict(first.moment.previous)
+            known[UPDATE] = first.moment.previous
         moved = {name: now - space.flat(weights).to(now) for name, weights in known.items()}
         return {name: direction for name, direction in moved.items() if bool(direction.any())}
 
@@ -93,8 +103,9 @@ class ProbeContext:
     """The policy that is looked at, the policy at the stage's start, and the held-out set.
 
     `completions_per_prompt` are sampled where something must be sampled, by a generator seeded with `seed` alone: a
-    measurement neither reads nor moves the global random state. `moment` is what the trainer knows; `look` is shared by
-    the contexts of all tasks at one moment.
+    measurement neither reads nor moves the global random state. `moment` is what the trainer knows; `at_start`: the
+    policy has the start's weights; `start_scores`: what was recorded there, if it was; `expert`: an expert-SFT policy,
+    if one was named; `look` is shared by the contexts of all tasks at one moment.
     """
 
     policy: Policy
@@ -104,6 +115,9 @@ class ProbeContext:
     seed: int
     level: float = 0.95
     moment: Moment | None = None
+    at_start: bool = False
+    start_scores: PromptScores | None = None
+    expert: Policy | None = None
     look: Look = field(default_factory=Look, repr=False, compare=False)
     _readings: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -115,6 +129,16 @@ class ProbeContext:
         if probe.name not in self._readings:
             self._readings[probe.name] = probe.measure(self)
         return self._readings[probe.name]
+
+    @property
+    def is_at_start(self) -> bool:
+        """Whether the policy is where the stage began."""
+        return self.at_start or self.policy is self.start
+
+    @property
+    def start_weights(self) -> Mapping[str, Tensor] | None:
+        """The look's weights at the stage's start."""
+        return self.look.start_weights
 
     def has_gradient(self, *names: str) -> bool:
         """Whether the task has all these objectives and the policy is one that is trained.
@@ -198,3 +222,15 @@ class ProbeContext:
         if any(value is None for value in rewards):
             raise DataError("a reward must score every held-out completion. It returned None. Return a number instead.")
         return np.array(rewards, dtype=np.float64).reshape(len(examples), -1)
+
+    @cached_property
+    def sampled_groups(self) -> tuple[list[list[EncodedResponse]], Float[np.ndarray, "prompt completion"]]:
+        """Groups of completions for the first `MAX_PROMPTS_FOR_DIVERGENCE` prompts, and their rewards, sampled even
+        where rewards are enumerated."""
+        count = MAX_PROMPTS_FOR_DIVERGENCE
+        if self.target.rewarded is None:
+            return self.completions[:count], self.sampled_rewards[:count]
+        sampled = ProbeContext(
+            self.policy, self.start, self.target.first(count), self.completions_per_prompt, self.seed, self.level
+        )
+        return sampled.completions, sampled.sampled_rewards

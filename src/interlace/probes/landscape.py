@@ -13,6 +13,7 @@ from interlace.probes.base import Price, Reading
 from interlace.probes.context import ProbeContext
 from interlace.probes.curvature import Curvature
 from interlace.probes.gradient_table import LOSS, REWARD
+from interlace.probes.movement import Movement
 from interlace.probes.part_statistics import from_intervals
 from interlace.probes.pl_constants import PlConstants
 from interlace.probes.smoothness import Smoothness
@@ -36,7 +37,7 @@ class Landscape:
     [0, 1] on it (0 here, 1 at the best reward); the optimum is at the exchange rate in the figure's method. Each is not
     resolved where one of its inputs is not.
 
-    Cost: that of `alignment`, `pl_constants`, `curvature`, `smoothness` and `update`, shared with them.
+    Cost: that of `alignment`, `pl_constants`, `curvature`, `smoothness`, `movement` and `update`, shared with them.
     """
 
     name = "landscape"
@@ -76,7 +77,7 @@ class Landscape:
 
 
 def _found(context: ProbeContext) -> dict[str, Figure]:
-    probes = (Alignment(), PlConstants(), Curvature(), Smoothness(), Update())
+    probes = (Alignment(), PlConstants(), Curvature(), Smoothness(), Movement(), Update())
     found: dict[str, Figure] = {}
     for probe in probes:
         if probe.applies(context):

@@ -19,10 +19,13 @@ SECOND_MOMENT = "exp_avg_sq"
 @dataclass(frozen=True)
 class Moment:
     """`previous`: the trainable weights before the last optimizer step, by name, on any device; `optimizer`: the
-    trainer's. Either may be missing."""
+    trainer's; `micro_gradients`: what each micro-batch of the last step, `micro_batch_size` sequences, added to the
+    gradient of the normalisation layers. Any may be missing."""
 
     previous: Mapping[str, Tensor] | None = None
     optimizer: torch.optim.Optimizer | None = None
+    micro_gradients: tuple[Float[Tensor, "norm_parameter"], ...] = ()
+    micro_batch_size: int = 1
 
 
 def keep_weights(model: PreTrainedModel) -> dict[str, Tensor]:

@@ -44,6 +44,17 @@ class Reward:
         return Reading(figures, fields)
 
 
+def start_law(context: ProbeContext) -> PromptScores:
+    """The law of the reward under the stage's start: recorded there, or measured now."""
+    recorded = context.start_scores
+    if recorded is not None and recorded.reward_values is not None:
+        return recorded
+    if context.is_at_start:
+        return PromptScores(**context.reading(Reward()).scores)
+    there = ProbeContext(context.start, context.start, context.target, context.completions_per_prompt, context.seed)
+    return PromptScores(**Reward().measure(there).scores)
+
+
 def _enumerated(context: ProbeContext) -> tuple[Float[np.ndarray, "prompt atom"], Float[np.ndarray, "prompt atom"]]:
     """Per prompt the rewards that can be earned and their probabilities; the last atom is everything else, reward 0."""
     rewarded = context.target.rewarded

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from jaxtyping import Float
 
-from interlace.estimate import Figure, exact
+from interlace.estimate import Figure
 from interlace.probes.base import Price, Reading
 from interlace.probes.context import UPDATE, ProbeContext
 from interlace.probes.gradient_table import LOSS, GradientTable, fill_table
@@ -51,7 +51,7 @@ class Update:
         """Take the gradient where the step began."""
         direction = context.look.directions.get(UPDATE)
         if direction is None:
-            return Reading({"update_norm": exact(0.0, "weight", level=context.level)})
+            return Reading({})
         length, level = float(direction.double().norm()), context.level
         loss, after, before = (context.target.task.name, LOSS), context.gradients, _before(context)
         slope = before.slopes(loss, UPDATE)
@@ -59,7 +59,6 @@ class Update:
         change = paired_change(before.parts(loss), after.parts(loss), unit="nats/response", level=level)
         return Reading(
             {
-                "update_norm": exact(length, "weight", level=level),
                 "update_alignment": _alignment(slope, before.products(loss, loss), length, level),
                 "update_slope": mean_interval(slope, unit="nats/response", method=OVER_PARTS, level=level),
                 "update_sft_loss_change": change,

@@ -1,4 +1,4 @@
-"""C5: KL between policies, exact over the vocabulary at each prefix that was visited (Rao-Blackwellised).
+"""C5: KL between policies, and entropy, exact over the vocabulary at each visited prefix (Rao-Blackwellised).
 
 Never the bare log-ratio of the sampled tokens: the sum of exact prefix divergences has the same mean and never a larger
 variance. Written with operators that NumPy arrays and torch tensors share: either goes in and the same comes out.
@@ -40,3 +40,19 @@ def response_kl(
     divergence = prefix_kl(policy_logprobs, reference_logprobs)
     divergence[~is_visited] = 0.0
     return divergence.sum(-1)
+
+
+def response_entropy(
+    policy_logprobs: Float[Any, "*batch position vocabulary"], is_visited: Bool[Any, "*batch position"]
+) -> Float[Any, "*batch"]:
+    """Entropy of the next token, nats, summed over the positions that the response visited; 0 log 0 = 0.
+
+    The mean over responses sampled from the policy is an unbiased estimate of its entropy a response.
+    """
+    probability = math.e**policy_logprobs
+    with np.errstate(invalid="ignore"):  # 0 x inf, mended next
+        terms = -probability * policy_logprobs
+    terms[probability == 0.0] = 0.0
+    entropy = terms.sum(-1)
+    entropy[~is_visited] = 0.0
+    return entropy.sum(-1)

@@ -12,7 +12,7 @@ from interlace.theory.paths.path_model import PathModel, PathOptions, Point
 from interlace.theory.paths.prices import reward_per_nat, sft_cost_per_nat
 from interlace.theory.paths.rates import Projection, loss_rate, natural_velocity, projection_bound, reward_rate
 from interlace.theory.paths.reward_only import reward_only_sft_change
-from interlace.theory.paths.rl_time import RlTimeFit, rl_time_from_log_ratios, rl_time_from_rewards
+from interlace.theory.paths.rl_time import RlTimeFit, rl_time_from_log_ratios, rl_time_from_rewards, within_prompt_sums
 from interlace.theory.paths.sft_weight import optimal_sft_weight
 from interlace.theory.paths.softmax import softmax_loss_rate, softmax_sign_follows_parity, softmax_velocity
 from interlace.theory.paths.std_natural import std_natural_loss_rate, std_natural_pass_rate, std_natural_velocity
@@ -29,7 +29,7 @@ __all__ = [
     "group_step_scale", "group_rl_time", "group_velocity",
     "std_natural_velocity", "std_natural_loss_rate", "std_natural_pass_rate",
     # read from a run: D5, C7
-    "rl_time_from_log_ratios", "rl_time_from_rewards", "reward_only_sft_change", "RlTimeFit",
+    "rl_time_from_log_ratios", "within_prompt_sums", "rl_time_from_rewards", "reward_only_sft_change", "RlTimeFit",
     # a KL term in the objective: D6, D7
     "anchored_policy", "anchored_loss_rate", "rl_clock", "rl_clock_steps",
     # SFT after RL: D8

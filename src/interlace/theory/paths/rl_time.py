@@ -34,14 +34,29 @@ def rl_time_from_log_ratios(
     >>> rl_time_from_log_ratios(np.array([[1.0, 3.0], [-2.0, 0.0]]), np.array([[0.0, 1.0], [0.0, 1.0]]))
     RlTimeFit(rl_time=2.0, on_path_share=1.0)
     """
-    weight = np.ones(np.shape(rewards)) if weights is None else np.asarray(weights, dtype=np.float64)
-    ratio, reward = (_within(np.asarray(each, dtype=np.float64), weight) for each in (log_ratios, rewards))
-    spread = float((weight * reward * reward).sum())
+    shared, spread, moved = (float(sums.sum()) for sums in within_prompt_sums(log_ratios, rewards, weights=weights))
     if spread == 0.0:
         return RlTimeFit(math.nan, math.nan)
-    shared, moved = float((weight * ratio * reward).sum()), float((weight * ratio * ratio).sum())
     slope = shared / spread
     return RlTimeFit(slope, min(1.0, slope * shared / moved) if moved > 0.0 else 1.0)
+
+
+def within_prompt_sums(
+    log_ratios: Float[np.ndarray, "prompt sample"],
+    rewards: Num[np.ndarray, "prompt sample"],
+    *,
+    weights: Num[np.ndarray, "prompt sample"] | None = None,
+) -> tuple[Float[np.ndarray, "prompt"], Float[np.ndarray, "prompt"], Float[np.ndarray, "prompt"]]:
+    """What D5 adds up, prompt by prompt, of deviations from the prompt's own means: ratio x reward, reward squared,
+    ratio squared. The slope is sum(first) / sum(second), R^2 is sum(first)^2 / (sum(second) sum(third)).
+
+    >>> [sums.tolist() for sums in within_prompt_sums(np.array([[1.0, 3.0]]), np.array([[0.0, 1.0]]))]
+    [[1.0], [0.5], [2.0]]
+    """
+    weight = np.ones(np.shape(rewards)) if weights is None else np.asarray(weights, dtype=np.float64)
+    ratio, reward = (_within(np.asarray(each, dtype=np.float64), weight) for each in (log_ratios, rewards))
+    shared, spread, moved = weight * ratio * reward, weight * reward * reward, weight * ratio * ratio
+    return shared.sum(axis=-1), spread.sum(axis=-1), moved.sum(axis=-1)
 
 
 def rl_time_from_rewards(
