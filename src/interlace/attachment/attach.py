@@ -9,7 +9,7 @@ from typing import Any
 from transformers import Trainer
 
 from interlace.attachment.callback import CouplingCallback
-from interlace.attachment.seams import listen, samples
+from interlace.callback.gathering import listen, samples
 from interlace.errors import RecipeError
 from interlace.tasks import Task
 
@@ -43,7 +43,7 @@ def attach(
     callback.bind(trainer.args, trainer.model, trainer.processing_class)
     callback.writes_logs = True
     if samples(trainer):
-        callback.rollouts = listen(trainer, callback)
+        callback.rollouts = listen(trainer, callback.settings.tasks[0], callback.guarded)
     log_ahead(trainer, callback)
     trainer.add_callback(callback)
     return callback

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from interlace.attachment.rollouts import Rollouts
 from interlace.attachment.session import Session, Settings
 from interlace.attachment.trainers import policy_of, refuse_sharded
+from interlace.callback.rollouts import Rollouts
 from interlace.errors import InterlaceError, RecipeError, unknown_name
 from interlace.policies import Policy
 from interlace.policies.kept import KeptPolicy
@@ -125,7 +125,9 @@ class CouplingCallback(TrainerCallback):
             self.session.close()
         with untouched_randomness():
             self.session = Session.begin(self.settings, args, state, policy, self._start, logger.warning)
-        self.session.rollouts = self.rollouts
+        if self.rollouts is not None:
+            self.rollouts.is_resumed = state.global_step > 0
+        self.session.looking.rollouts = self.rollouts
 
     @harmless
     def on_pre_optimizer_step(
@@ -140,6 +142,13 @@ class CouplingCallback(TrainerCallback):
         if self.session is not None:
             step = state.global_step + 1
             self.session.looking.step_begins(step, step >= state.max_steps, optimizer)
+
+    @harmless
+    def on_substep_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Between micro-batches: keep what the look wants to know of them."""
+        if self.session is not None:
+            step = state.global_step + 1
+            self.session.looking.micro_batch_done(step, step >= state.max_steps, args.per_device_train_batch_size)
 
     @harmless
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -178,6 +187,16 @@ class CouplingCallback(TrainerCallback):
     def counted(self) -> AbstractContextManager[None]:
         """Counts what is done inside as time in the callback."""
         return nullcontext() if self.session is None else self.session.looking.meter.counting()
+
+    def guarded(self, where: str, read: Callable[[], None]) -> None:
+        """Run what reads at a seam of the trainer; an error of it switches the callback off."""
+        if self.is_off:
+            return
+        try:
+            with self.counted():
+                read()
+        except Exception as error:  # noqa: BLE001 -- an instrument never ends the training that it looks at
+            self.switch_off(where, error)
 
     def switch_off(self, where: str, error: Exception) -> None:
         """No more looks in this training: recorded if that is still possible, and said once."""

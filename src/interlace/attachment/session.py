@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,10 @@ from transformers import TrainerState, TrainingArguments
 
 from interlace.attachment.folder import AttachedRun
 from interlace.attachment.logs import PREFIX, changes, logged
-from interlace.attachment.rollouts import Rollouts
 from interlace.attachment.trainers import stage_kind, stage_options
 from interlace.callback import Looking, stage_watch
 from interlace.errors import DataError
-from interlace.estimate import Figure
-from interlace.measurement import RAW, Measurement, Point, PromptScores
+from interlace.measurement import RAW, PromptScores
 from interlace.observer import Observer
 from interlace.policies import Policy
 from interlace.policies.kept import KeptPolicy
@@ -75,10 +73,8 @@ class Session:
     looking: Looking
     store: RunStore
     start: Policy
-    rollouts: Rollouts | None = None
     _news: dict[str, float] = field(default_factory=dict)
     _last_look: int = -1
-    _rollouts_took: float = 0.0
 
     @classmethod
     def begin(
@@ -112,15 +108,14 @@ class Session:
         return session
 
     def step_done(self, step: int, is_last: bool) -> None:
-        """One optimizer step is done: look if it is time, and take in what was sampled since the last look."""
+        """One optimizer step is done: look if it is time, and log what was sampled since the last look."""
         if not is_last and step % self.looking.every:
             self.looking.step_done(step, is_last)
             return
         with untouched_randomness():
             looked = self.looking.step_done(step, is_last)
         with self.looking.meter.counting(at_end=is_last):
-            if is_last or self.looking.budget.room > self._rollouts_took:
-                self._take_rollouts(step)
+            self._news |= logged(self.looking.sampled)
             if looked:
                 self._last_look = step
                 self._report(step)
@@ -186,16 +181,6 @@ class Session:
         if share is not None:
             self._news[f"{PREFIX}overhead"] = share
 
-    def _take_rollouts(self, step: int) -> None:
-        """Record what was sampled since the last time. Where there is no room for it, it is gathered further."""
-        began = time.process_time()
-        figures: Mapping[str, Figure] = {} if self.rollouts is None else self.rollouts.figures()
-        point = Point(self.looking.stage, step, self.looking.instruments.targets[0].task.name)
-        for quantity, figure in figures.items():
-            self.store.measurement(Measurement(point, quantity, figure))
-        self._news |= logged(figures)
-        self._rollouts_took = time.process_time() - began
-
     def _start_scores(self, task: str) -> PromptScores | None:
         """What the prompts contributed at the stage's start, in this process or an earlier one."""
         assert self.looking.watch is not None
@@ -230,8 +215,8 @@ class Session:
         """What the stage spent, as far as a callback can know it; what it cannot is left out."""
         looking = self.looking
         spent = {"optimizer_steps": state.global_step, **looking.clock.totals(looking.instruments.seconds)}
-        if self.rollouts is not None:
-            spent["tokens_sampled"] = self.rollouts.tokens_sampled
+        if looking.rollouts is not None:
+            spent["tokens_sampled"] = looking.rollouts.tokens_sampled
         if state.num_input_tokens_seen:
             spent["tokens_forward"] = spent["tokens_backward"] = int(state.num_input_tokens_seen)
         return spent

@@ -1,11 +1,16 @@
-"""CountingCallback: a callback that a stage's trainer counts into."""
+"""CountingCallback: what a stage's trainer tells of its work to whoever watches it."""
 
 from __future__ import annotations
 
-from transformers import TrainerCallback
+from transformers import Trainer, TrainerCallback
+
+from interlace.tasks import Task
 
 
 class CountingCallback(TrainerCallback):
     """`counters` adds up what the trainer counts, such as `tokens_sampled`."""
 
     counters: dict[str, float]
+
+    def listen_to(self, trainer: Trainer, task: Task) -> None:
+        """Before an RL trainer begins: whoever wants what it samples on `task` gathers it from here on."""

@@ -5,6 +5,7 @@ The core of every callback: it knows no trainer.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,8 +14,10 @@ import torch
 
 from interlace.callback.budget import Budget, MeteredProbe, OnFailure
 from interlace.callback.clock import Clock, Meter
+from interlace.callback.rollouts import Rollouts
+from interlace.estimate import Figure
 from interlace.flags import FlagWatch
-from interlace.measurement import AVERAGED, RAW
+from interlace.measurement import AVERAGED, RAW, Measurement, Point
 from interlace.policies import Policy
 from interlace.policies.averaging import AveragedWeights
 from interlace.probes.instruments import Instruments
@@ -27,7 +30,7 @@ class Looking:
     `start` is the policy at the stage's start; `policy` wraps the trainer's own model; `every` counts optimizer steps
     between looks (the start and the end are always looked at); `overhead` is the largest share of the stage's CPU time
     that everything between the two may take (None: no limit); `on_failure` takes the errors of probes (None: they are
-    raised); `watch` raises flags.
+    raised); `watch` raises flags; `rollouts` gathers what an RL trainer samples; `sampled` are its latest figures.
     """
 
     stage: str
@@ -39,10 +42,13 @@ class Looking:
     averaged: AveragedWeights | None = None
     watch: FlagWatch | None = None
     on_failure: OnFailure | None = None
+    rollouts: Rollouts | None = None
     clock: Clock = field(default_factory=Clock)
     meter: Meter = field(default_factory=Meter)
     budget: Budget = field(init=False)
     probes: list[MeteredProbe] = field(init=False)
+    sampled: Mapping[str, Figure] = field(default_factory=dict)
+    _sampling_took: float = 0.0
 
     def __post_init__(self) -> None:
         self.budget = Budget(self.meter, self.overhead)
@@ -59,14 +65,22 @@ class Looking:
             with self.meter.counting(at_end=is_last):
                 self.instruments.remember(self.policy, optimizer)
 
+    def micro_batch_done(self, step: int, is_last: bool, batch_size: int) -> None:
+        """Between the micro-batches of step `step`: keep what the look after it wants to know of them."""
+        if self._is_due(step, is_last):
+            with self.meter.counting(at_end=is_last):
+                self.instruments.see_micro_batch(self.policy, batch_size)
+
     def step_done(self, step: int, is_last: bool) -> bool:
         """Take the new weights into the average, and look if it is time; whether anything was looked at."""
         with self.meter.counting(at_end=is_last):
             if self.averaged is not None:
                 self.averaged.update(self.policy.model)
-            if is_last:
-                return self.look(step)
-            return self._is_due(step, is_last) and self.look(step, self.budget.affordable(self.probes))
+            if not self._is_due(step, is_last):
+                return False
+            looked = self.look(step, None if is_last else self.budget.affordable(self.probes))
+            self.sampled = self._take_sampled(step, is_last)
+            return looked
 
     def _is_due(self, step: int, is_last: bool) -> bool:
         return is_last or step % self.every == 0
@@ -108,6 +122,20 @@ class Looking:
         if self.averaged is not None:
             averaged = self.policy.with_model(self.averaged.model)
             self.instruments.look(self.stage, step, averaged, self.start, AVERAGED, probes=probes)
+
+    def _take_sampled(self, step: int, is_last: bool) -> Mapping[str, Figure]:
+        """Record what was sampled since the last time. Where there is no room for it, it is gathered further."""
+        if self.rollouts is None or not (is_last or self.budget.room > self._sampling_took):
+            return {}
+        began = time.process_time()
+        figures = self.rollouts.figures()
+        self.instruments.introduce(self.stage, self.rollouts, figures)
+        for quantity, figure in figures.items():
+            self.instruments.store.measurement(
+                Measurement(Point(self.stage, step, self.rollouts.task), quantity, figure)
+            )
+        self._sampling_took = time.process_time() - began
+        return figures
 
     def _raise_flags(self, step: int) -> None:
         if self.watch is None:

@@ -7,18 +7,21 @@ a request to stop into a saved checkpoint. It knows Transformers, not TRL.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainerControl, TrainerState, TrainingArguments
+from transformers import Trainer, TrainerControl, TrainerState, TrainingArguments
 
 from interlace.callback.counting import CountingCallback
+from interlace.callback.gathering import listen
 from interlace.callback.looking import Looking
 from interlace.callback.stop import StopRequest
 from interlace.encoding import dumps
 from interlace.store import seal_checkpoint
+from interlace.tasks import Task
 
 COUNTERS = "interlace_counters.json"
 
@@ -27,13 +30,26 @@ COUNTERS = "interlace_counters.json"
 class StageCallback(Looking, CountingCallback):
     """Measures both objectives through a stage, and keeps with each checkpoint what a resume needs.
 
-    `counters` add up over resumes; `save_at` divides the steps at which a checkpoint resumes exactly.
+    `counters` add up over resumes; `save_at` divides the steps at which a checkpoint resumes exactly; `checkpoint` is
+    the one that was resumed from.
     """
 
     stop: StopRequest = field(default_factory=StopRequest)
     save_at: int = 1
     resumed_from: int | None = None
     counters: dict[str, float] = field(default_factory=dict)
+    checkpoint: Path | None = None
+
+    def listen_to(self, trainer: Trainer, task: Task) -> None:
+        """Take what an RL trainer samples into the record, from where a resumed one left off."""
+        self.rollouts = listen(trainer, task, self.counted)
+        if self.checkpoint is not None:
+            self.rollouts.restore(self.checkpoint)
+
+    def counted(self, where: str, read: Callable[[], None]) -> None:
+        """Run what reads at a seam of the trainer as time in the callback."""
+        with self.meter.counting():
+            read()
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Look at the stage's start, unless an earlier process has."""
@@ -55,6 +71,11 @@ class StageCallback(Looking, CountingCallback):
         step = state.global_step + 1
         self.step_begins(step, step >= state.max_steps, optimizer)
 
+    def on_substep_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Between micro-batches: keep what the look wants to know of them."""
+        step = state.global_step + 1
+        self.micro_batch_done(step, step >= state.max_steps, args.per_device_train_batch_size)
+
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Take the new weights into the average; look if it is time; save and stop if asked."""
         step = state.global_step
@@ -68,6 +89,8 @@ class StageCallback(Looking, CountingCallback):
         folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
         if self.averaged is not None:
             self.averaged.save(folder)
+        if self.rollouts is not None:
+            self.rollouts.save(folder)
         (folder / COUNTERS).write_text(dumps(self.spent()))
         seal_checkpoint(folder)
 
@@ -89,7 +112,7 @@ class StageCallback(Looking, CountingCallback):
 
     def restore(self, checkpoint: Path, step: int) -> None:
         """Take up what a checkpoint holds of ours: the average and the counters."""
-        self.resumed_from = step
+        self.resumed_from, self.checkpoint = step, checkpoint
         if self.averaged is not None:
             self.averaged.load(checkpoint)
         kept = json.loads((checkpoint / COUNTERS).read_text())

@@ -53,8 +53,8 @@ class Bench:
     def _snapshot(self, task: Task, policy: Policy) -> Snapshot:
         target = MeasuredTask.prepare(task, policy, self.prompts)
         known = self.targets.setdefault(task.name, target)
-        comparable = _one_vocabulary(policy, self.first) and known.responses == target.responses
-        start = self.first if comparable and self.first is not None else policy
+        first = self.first or policy
+        start = first if policy.shares_vocabulary(first) and known.responses == target.responses else policy
         context = ProbeContext(policy, start, target, self.completions, zlib.crc32(f"{self.seed}/{task.name}".encode()))
         scores: dict[str, Any] = {}
         for probe in (PROBES[name] for name in INSTRUMENTS):
@@ -92,10 +92,3 @@ def cells_of(snapshots: Snapshots) -> Iterator[Cell]:
         for objective in COMPARED:
             is_itself = objective == KL_FROM_FIRST and name == first
             yield Cell(name, task, objective, NO_DISTANCE if is_itself else level_of(objective, snapshot))
-
-
-def _one_vocabulary(policy: Policy, other: Policy | None) -> bool:
-    if other is None:
-        return True
-    sizes = [int(each.model.config.get_text_config().vocab_size) for each in (policy, other)]
-    return sizes[0] == sizes[1] and policy.tokenizer.get_vocab() == other.tokenizer.get_vocab()

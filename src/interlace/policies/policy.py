@@ -46,6 +46,11 @@ class Policy:
         """The longest sequence that the model takes, tokens."""
         return int(getattr(self.model.config, "max_position_embeddings", 2**31))
 
+    def shares_vocabulary(self, other: Policy) -> bool:
+        """Whether both give probabilities to the same tokens, so that there is a KL between them."""
+        sizes = {int(each.model.config.get_text_config().vocab_size) for each in (self, other)}
+        return len(sizes) == 1 and self.tokenizer.get_vocab() == other.tokenizer.get_vocab()
+
     def num_parameters(self) -> int:
         """Parameters, tied ones once."""
         return sum(parameter.numel() for parameter in self.model.parameters())

@@ -49,4 +49,16 @@ PRESETS: dict[str, tuple[str, ...]] = {
 }
 """Price lists: which probes a preset pays for."""
 
-__all__ = ["PRESETS", "PROBES", "Look", "MeasuredTask", "Moment", "Probe", "ProbeContext", "Reading"]
+EXPERT = "expert_divergence"
+
+
+def probes_of(preset: str, *, with_expert: bool = False) -> list[Probe]:
+    """The probes of a preset, and `EXPERT` where an expert-SFT policy was named, whatever the preset.
+
+    Raises KeyError for an unknown preset.
+    """
+    names = PRESETS[preset]
+    return [PROBES[name] for name in (*names, *[EXPERT] * (with_expert and EXPERT not in names))]
+
+
+__all__ = ["PRESETS", "PROBES", "Look", "MeasuredTask", "Moment", "Probe", "ProbeContext", "Reading", "probes_of"]

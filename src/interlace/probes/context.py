@@ -140,6 +140,11 @@ class ProbeContext:
         """The look's weights at the stage's start."""
         return self.look.start_weights
 
+    @property
+    def micro_gradients(self) -> tuple[Float[Tensor, "norm_parameter"], ...]:
+        """What each micro-batch of the last step added to the normalisation layers' gradient, where it was seen."""
+        return () if self.moment is None else self.moment.micro_gradients
+
     def has_gradient(self, *names: str) -> bool:
         """Whether the task has all these objectives and the policy is one that is trained.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -16,18 +16,31 @@ from interlace.observer import Observer
 from interlace.policies import Policy, decode_completion
 from interlace.probes.base import Probe
 from interlace.probes.context import Look, ProbeContext
+from interlace.probes.micro_gradients import MicroGradients
 from interlace.probes.moment import Moment, keep_weights
 from interlace.probes.target import MeasuredTask
 from interlace.store import RunStore
+from interlace.store.run_store import SAMPLES
+from interlace.store.scores import read_scores
 
 NUM_SAMPLES_SHOWN = 6
+
+
+@runtime_checkable
+class Introduced(Protocol):
+    """What a reader of a run is told of an instrument."""
+
+    name: str
+    sentence: str
+    source: str
+    cost: Any
 
 
 @dataclass
 class Instruments:
     """Looks at policies and records. `seconds` adds up the wall time that looking took; `latest` and `latest_scores`
     hold the figures and the prompts' contributions of the last look at each (task, weights); `moment` is what the
-    trainer knows at the look that comes next."""
+    trainer knows at the look that comes next; `expert` an expert-SFT policy, if one was named."""
 
     store: RunStore
     observer: Observer
@@ -37,8 +50,12 @@ class Instruments:
     seed: int
     seconds: float = 0.0
     moment: Moment | None = None
+    expert: Policy | None = None
     latest: dict[tuple[str, str], Mapping[str, Figure]] = field(default_factory=dict)
     latest_scores: dict[tuple[str, str], PromptScores] = field(default_factory=dict)
+    _micro: MicroGradients = field(default_factory=MicroGradients)
+    _starts: dict[Point, PromptScores] = field(default_factory=dict)
+    _introduced: dict[str, set[str]] = field(default_factory=dict)
 
     def look(
         self,
@@ -56,8 +73,21 @@ class Instruments:
 
     def remember(self, policy: Policy, optimizer: torch.optim.Optimizer | None) -> None:
         """Before an optimizer step after which is looked: keep what the look will want to know of it."""
-        needs_update = any("moment" in probe.needs for probe in self.probes)
-        self.moment = Moment(keep_weights(policy.model) if needs_update else None, optimizer)
+        previous = keep_weights(policy.model) if self._is_needed("moment") else None
+        self.moment = Moment(previous, optimizer, self._micro.taken(), self._micro.batch_size)
+
+    def see_micro_batch(self, policy: Policy, batch_size: int) -> None:
+        """Between the micro-batches of such a step: read what the last one added to the gradient."""
+        if self._is_needed("micro_gradients"):
+            self._micro.see(policy.model, batch_size)
+
+    def introduce(self, stage: str, instrument: Introduced, quantities: Collection[str]) -> None:
+        """Record once in a stage what an instrument is and which quantities it reads, for whoever reads the run."""
+        known = self._introduced.setdefault(f"{stage}/{instrument.name}", set())
+        if new := sorted(set(quantities) - known):
+            known.update(new)
+            words = {key: getattr(instrument, key) for key in ("sentence", "source", "cost")}
+            self.store.event("instrument", stage=stage, name=instrument.name, **words, quantities=new)
 
     def look_on_line(
         self, stage: str, step: int, policy: Policy, start: Policy, position: float, probes: Sequence[Probe]
@@ -81,7 +111,16 @@ class Instruments:
         look = Look()
         for point, target in zip(points, self.targets, strict=True):
             ProbeContext(
-                policy, start, target, self.completions_per_prompt, self._seed_at(point), moment=self.moment, look=look
+                policy,
+                start,
+                target,
+                self.completions_per_prompt,
+                self._seed_at(point),
+                moment=self.moment,
+                at_start=point.step == 0,
+                start_scores=self._start_scores(point),
+                expert=self.expert,
+                look=look,
             )
         for point, context in zip(points, look.contexts, strict=True):
             self._record(point, context, probes)
@@ -95,6 +134,7 @@ class Instruments:
                 reading = context.reading(probe)
                 figures |= reading.figures
                 scores |= reading.scores
+                self.introduce(point.stage, probe, reading.figures)
         contributed = PromptScores(**scores)
         self.store.scores(point, contributed)
         for quantity, figure in figures.items():
@@ -103,6 +143,19 @@ class Instruments:
         self.latest_scores[point.task, point.weights] = contributed
         self.observer.measured(point, figures)
         self.seconds += time.perf_counter() - began
+
+    def _is_needed(self, need: str) -> bool:
+        return any(need in probe.needs for probe in self.probes)
+
+    def _start_scores(self, point: Point) -> PromptScores | None:
+        """What was recorded of the stage's start, in this process or an earlier one."""
+        start = Point(point.stage, 0, point.task)
+        if point.step and start not in self._starts:
+            try:
+                self._starts[start] = read_scores(self.store.folder / SAMPLES, start)
+            except KeyError:
+                return None
+        return self._starts.get(start) if point.step else None
 
     def _seed_at(self, point: Point) -> int:
         """A seed of its own for every point, the same whenever the run is repeated."""

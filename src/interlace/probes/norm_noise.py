@@ -28,16 +28,16 @@ class NormLayerNoise:
     sentence = "noise scale and signal share of the training gradient, from the normalisation layers' micro-batches"
     source = "C2, Gray et al. 2024"
     cost: Price = "byproduct"
-    needs: tuple[str, ...] = ("moment",)
+    needs: tuple[str, ...] = ("micro_gradients",)
 
     def applies(self, context: ProbeContext) -> bool:
         """Where at least three micro-batches of a step were seen: `gradient_accumulation_steps` of 4 and more."""
-        return context.moment is not None and len(context.moment.micro_gradients) >= MINIMUM_PARTS
+        return len(context.micro_gradients) >= MINIMUM_PARTS
 
     def measure(self, context: ProbeContext) -> Reading:
         """Compare the micro-batches with each other."""
         assert context.moment is not None
-        vectors = torch.stack([vector.double() for vector in context.moment.micro_gradients])
+        vectors = torch.stack([vector.double() for vector in context.micro_gradients])
         gram = (vectors @ vectors.T).cpu().numpy()
         scale = noise_scale(gram, prompts_per_part=context.moment.micro_batch_size, level=context.level)
         figures: dict[str, Figure] = {

@@ -51,7 +51,7 @@ class RlStage:
     def trainer(
         self, request: StageRequest, arguments: TrainingArguments, policy: Policy, callback: CountingCallback
     ) -> Trainer:
-        """TRL's GRPOTrainer over the task's prompts, counting sampled tokens."""
+        """TRL's GRPOTrainer over the task's prompts, counting sampled tokens; what it samples is read too."""
         kind = PlaceboGRPOTrainer if request.placebo else CountingGRPOTrainer
         trainer = kind(
             model=policy.model,
@@ -64,6 +64,7 @@ class RlStage:
         trainer.counters = callback.counters
         if isinstance(trainer, PlaceboGRPOTrainer):
             trainer.placebo_mode, trainer.placebo_seed = str(request.placebo), request.seed
+        callback.listen_to(trainer, request.task)
         return quieted(trainer)
 
     def reconcile(self, trainer: Trainer, request: StageRequest, policy: Policy) -> dict[str, Any] | None:

@@ -5,7 +5,10 @@ By-products: they cost no forward. They speak of training prompts and of the pol
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -15,6 +18,7 @@ from interlace.statistics import bootstrap_interval, mean_interval, reward_inter
 from interlace.theory.paths import rl_time_from_rewards
 
 REWARD_UNIT = "reward units"
+KEPT = "interlace_rollouts.npz"
 RESAMPLES = 400
 """Of the groups, for the interval of RL time: as many as a 95 % percentile interval asks for."""
 
@@ -33,10 +37,16 @@ class Batch:
 class Rollouts:
     """Batches since the last look, and the path of reward since the start.
 
-    `expert_reward` is R_D; `rewards_are_the_tasks`: the trainer's reward is the task's alone, so that the two compare;
-    `rng` resamples groups.
+    `task` is what is trained on; `expert_reward` is R_D; `rewards_are_the_tasks`: the trainer's reward is the task's
+    alone, so that the two compare; `rng` resamples groups; `is_resumed`: what was sampled before a resume is not known.
     """
 
+    name = "rollouts"
+    sentence = "what the RL trainer samples anyway, since the last look: rewards by group, parity gap, RL time, lengths"
+    source = "A4, D5"
+    cost = "byproduct"
+
+    task: str
     expert_reward: Figure
     rewards_are_the_tasks: bool
     rng: np.random.Generator
@@ -45,6 +55,7 @@ class Rollouts:
     path: list[tuple[Float[np.ndarray, "resample"], Float[np.ndarray, "resample"]]] = field(default_factory=list)
     tokens_sampled: int = 0
     num_groups: int = 0
+    is_resumed: bool = False
 
     def add(self, batch: Batch) -> None:
         """Take in one batch of generations."""
@@ -68,6 +79,28 @@ class Rollouts:
             size = np.abs(np.concatenate(advantages)).astype(np.float64)
             found["train_advantage_size"] = mean_interval(size, unit="advantage", method="Student t over completions")
         return found
+
+    def save(self, folder: Path) -> None:
+        """Keep in a checkpoint what a resumed run must know to gather as an unbroken one."""
+        arrays: dict[str, Any] = {"path": np.array(self.path), "advantages": _joined(self.advantages, ())}
+        for name, ends in (("rewards", (0,)), ("lengths", ()), ("cut", ())):
+            arrays[name] = _joined([getattr(batch, name) for batch in self.batches], ends)
+        counted = {"tokens_sampled": self.tokens_sampled, "num_groups": self.num_groups}
+        np.savez(folder / KEPT, **arrays, state=json.dumps({**counted, "rng": self.rng.bit_generator.state}))
+
+    def restore(self, folder: Path) -> None:
+        """Take up what `save` kept; where it kept nothing, the RL time since the start is not known any more."""
+        if not (folder / KEPT).exists():
+            self.is_resumed = True
+            return
+        with np.load(folder / KEPT) as kept:
+            self.path = [(rewards, variances) for rewards, variances in kept["path"]]
+            self.advantages = [kept["advantages"]] if kept["advantages"].size else []
+            cut = kept["cut"].astype(bool)
+            self.batches = [Batch(kept["rewards"], kept["lengths"].astype(np.int64), cut)] if cut.size else []
+            state = json.loads(str(kept["state"]))
+        self.rng.bit_generator.state = state.pop("rng")
+        self.tokens_sampled, self.num_groups = state["tokens_sampled"], state["num_groups"]
 
     def _of_rewards(self, groups: list[Float[np.ndarray, "_"]]) -> dict[str, Figure]:
         means = np.array([group.mean() for group in groups])
@@ -99,6 +132,8 @@ class Rollouts:
 
     def _rl_time(self) -> Figure:
         """D5 from rewards alone: the integral of dR/V since the first look; the groups of every look are resampled."""
+        if self.is_resumed:
+            return Unresolved("training was resumed: what was earned before is not known, so neither is RL time")
         if len(self.path) < 2:
             return Unresolved("RL time needs rewards at two looks")
         rewards, variances = (np.stack(column, axis=1) for column in zip(*self.path, strict=True))
@@ -124,3 +159,7 @@ def _with_resamples(
 def share_interval(hits: Float[np.ndarray, "unit"]) -> Figure:
     """The share of units that hit (0 or 1), a fraction."""
     return reward_interval(hits, np.array([0.0, 1.0]), is_exact=False, unit="fraction")
+
+
+def _joined(arrays: list[np.ndarray], empty: tuple[int, ...]) -> np.ndarray:
+    return np.concatenate(arrays) if arrays else np.zeros((0, *empty))

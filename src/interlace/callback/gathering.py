@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from torch import Tensor
 from transformers import Trainer
 
-from interlace.attachment.callback import CouplingCallback
-from interlace.attachment.rollouts import Batch, Rollouts
+from interlace.callback.rollouts import Batch, Rollouts
 from interlace.rewards.base import Reward
 from interlace.statistics import reward_interval
 from interlace.tasks import Task
@@ -19,16 +18,18 @@ SAMPLES = "_calculate_rewards"
 ROLLOUT = "_generate_and_score_completions"
 """TRL's method that scores a batch of completions, and the one around it that turns scores into advantages."""
 
+Guarded: TypeAlias = Callable[[str, Callable[[], None]], None]
+"""Runs what reads at a named seam: counts its time, and decides what an error of ours does."""
+
 
 def samples(trainer: Trainer) -> bool:
     """Whether the trainer samples completions and rewards them (GRPO, RLOO and what derives from them)."""
     return callable(getattr(trainer, SAMPLES, None)) and callable(getattr(trainer, ROLLOUT, None))
 
 
-def listen(trainer: Trainer, callback: CouplingCallback) -> Rollouts:
-    """Gather what `trainer` samples while it trains. What it returns to itself is left as it is; an error of ours
-    switches the callback off."""
-    rollouts = rollouts_of(trainer, callback.settings.tasks[0])
+def listen(trainer: Trainer, task: Task, guarded: Guarded) -> Rollouts:
+    """Gather what `trainer` samples on `task` while it trains. What it returns to itself is left as it is."""
+    rollouts = rollouts_of(trainer, task)
 
     def read_rewards(rewards: Any, inputs: Any, prompts: Any, completions: Any, ids: Sequence[Sequence[int]]) -> None:
         if trainer.model.training:
@@ -38,23 +39,18 @@ def listen(trainer: Trainer, callback: CouplingCallback) -> Rollouts:
         if trainer.model.training:
             rollouts.advantages.append(np.asarray(_array(output["advantages"])).reshape(-1))
 
-    override(trainer, SAMPLES, read_rewards, callback)
-    override(trainer, ROLLOUT, read_advantages, callback)
+    override(trainer, SAMPLES, read_rewards, guarded)
+    override(trainer, ROLLOUT, read_advantages, guarded)
     return rollouts
 
 
-def override(owner: Any, method: str, read: Callable[..., None], callback: CouplingCallback) -> None:
+def override(owner: Any, method: str, read: Callable[..., None], guarded: Guarded) -> None:
     """Let `read` see what `owner.method` returns and was given; the method itself runs as before."""
     original = getattr(owner, method)
 
     def with_a_reader(*args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)
-        if not callback.is_off:
-            try:
-                with callback.counted():
-                    read(result, *args, **kwargs)
-            except Exception as error:  # noqa: BLE001 -- an instrument never ends the training that it looks at
-                callback.switch_off(method, error)
+        guarded(method, lambda: read(result, *args, **kwargs))
         return result
 
     setattr(owner, method, with_a_reader)
@@ -80,7 +76,7 @@ def rollouts_of(trainer: Trainer, task: Task) -> Rollouts:
     single = [r.reward for e in task.heldout for r in e.responses if r.reward is not None]
     rewards = np.array(single, dtype=np.float64)
     expert = reward_interval(means, rewards, is_exact=task.expert_is_known)
-    return Rollouts(expert, _is_the_tasks(trainer, task), np.random.default_rng(int(trainer.args.seed)))
+    return Rollouts(task.name, expert, _is_the_tasks(trainer, task), np.random.default_rng(int(trainer.args.seed)))
 
 
 def _is_the_tasks(trainer: Trainer, task: Task) -> bool:
