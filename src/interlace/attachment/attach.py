@@ -11,6 +11,7 @@ from transformers import Trainer
 from interlace.attachment.callback import CouplingCallback
 from interlace.callback.gathering import listen, samples
 from interlace.errors import RecipeError
+from interlace.policies import Policy
 from interlace.tasks import Task
 
 
@@ -24,6 +25,7 @@ def attach(
     *,
     prompts: int | None = None,
     completions: int = 8,
+    expert_policy: Policy | str | Path | None = None,
 ) -> CouplingCallback:
     """Look at both objectives of `task` while `trainer` trains: SFT loss, reward and divergence on held-out prompts.
 
@@ -39,7 +41,9 @@ def attach(
     """
     if any(isinstance(each, CouplingCallback) for each in trainer.callback_handler.callbacks):
         raise RecipeError("a trainer must be attached to once. This one has a CouplingCallback. Remove one of the two.")
-    callback = CouplingCallback(task, every, overhead, out, preset, prompts=prompts, completions=completions)
+    callback = CouplingCallback(
+        task, every, overhead, out, preset, prompts=prompts, completions=completions, expert_policy=expert_policy
+    )
     callback.bind(trainer.args, trainer.model, trainer.processing_class)
     callback.writes_logs = True
     if samples(trainer):

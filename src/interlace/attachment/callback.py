@@ -63,10 +63,13 @@ class CouplingCallback(TrainerCallback):
         preset: a price list of `interlace.probes.PRESETS`.
         prompts: held-out prompts measured; None: all of them.
         completions: sampled a prompt where the reward cannot be enumerated, at least 2.
+        expert_policy: a policy fine-tuned on the expert's data (loaded, a folder, a hub id, a .gguf file) that KL is
+            measured to, whatever the preset.
 
     Raises:
         RecipeError: an unknown preset, or a number out of its range.
-        ModelError: at the trainer's construction: no causal language model, no tokenizer, or sharded weights.
+        ModelError: at the trainer's construction: no causal language model, no tokenizer, sharded weights, or an
+            expert policy of another vocabulary.
 
     Cost: memory of one copy of the trainable weights (with PEFT: of the adapter); time as `overhead` says, and two
     looks more.
@@ -82,11 +85,12 @@ class CouplingCallback(TrainerCallback):
         *,
         prompts: int | None = None,
         completions: int = 8,
+        expert_policy: Policy | str | Path | None = None,
     ) -> None:
         refuse_settings(every, overhead, preset, prompts, completions)
         tasks = (task,) if isinstance(task, Task) else tuple(task)
         path = None if out is None else Path(out)
-        self.settings = Settings(tasks, every, overhead, path, preset, prompts, completions)
+        self.settings = Settings(tasks, every, overhead, path, preset, prompts, completions, expert_policy)
         self.session: Session | None = None
         self.is_off = False
         self.writes_logs = False
@@ -110,6 +114,7 @@ class CouplingCallback(TrainerCallback):
         refuse_sharded(args)
         policy = policy_of(model, processing_class)
         self.settings.refuse_unfit(policy)
+        self.settings = self.settings.with_expert_for(policy)
         self._start = KeptPolicy.of(policy)
         return policy
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from interlace.callback import Looking, stage_watch
 from interlace.errors import DataError
 from interlace.measurement import RAW, PromptScores
 from interlace.observer import Observer
-from interlace.policies import Policy
+from interlace.policies import Policy, load_policy, refuse_other_vocabulary, source_of
 from interlace.policies.kept import KeptPolicy
 from interlace.policies.randomness import untouched_randomness
-from interlace.probes import PRESETS, PROBES, MeasuredTask
+from interlace.probes import MeasuredTask, probes_of
 from interlace.probes.instruments import Instruments
 from interlace.store import RunStore
 from interlace.tasks import Task
@@ -53,6 +53,22 @@ class Settings:
     preset: str
     prompts: int | None
     completions: int
+    expert: Policy | str | Path | None = None
+
+    def with_expert_for(self, policy: Policy) -> Settings:
+        """The same with the expert-SFT policy loaded. Raises ModelError for another vocabulary than `policy`'s."""
+        if self.expert is None:
+            return self
+        expert = self.expert if isinstance(self.expert, Policy) else load_policy(source_of(str(self.expert)))
+        refuse_other_vocabulary(policy, expert, "expert_policy")
+        return replace(self, expert=expert)
+
+    def expert_beside(self, policy: Policy) -> Policy | None:
+        """The loaded expert-SFT policy, on the device of `policy`."""
+        if not isinstance(self.expert, Policy):
+            return None
+        self.expert.model.to(policy.model.device)
+        return self.expert
 
     def refuse_unfit(self, policy: Policy) -> None:
         """Raise DataError for a held-out set that this policy cannot read, or two tasks of one name."""
@@ -94,9 +110,10 @@ class Session:
         for target in targets:
             store.heldout(target.heldout)
         _announce(store, run, args, state)
-        probes = [PROBES[name] for name in PRESETS[settings.preset]]
+        expert = settings.expert_beside(policy)
+        probes = probes_of(settings.preset, with_expert=expert is not None)
         observer = Speaker(say)
-        instruments = Instruments(store, observer, targets, probes, settings.completions, run.seed)
+        instruments = Instruments(store, observer, targets, probes, settings.completions, run.seed, expert=expert)
         looking = Looking(run.stage, instruments, policy, start, settings.every, settings.overhead)
         session = cls(looking, store, start)
         looking.on_failure = session._probe_failed

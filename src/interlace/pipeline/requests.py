@@ -34,9 +34,11 @@ def refuse_what_cannot_run(recipe: Recipe, tasks: dict[str, Task], run_folder: P
     """Raise for everything that can be known wrong of stages, model and data before anything is written.
 
     Raises RecipeError for options that TRL or we refuse, DataError for a task that lacks what its stage needs or an
-    expert response that would be cut off, MachineError and MissingFileError for a model that is not there. A
-    hub model is not asked for: that needs the network.
+    expert response that would be cut off, MachineError and MissingFileError for a model or an expert policy that is not
+    there. A hub model is not asked for: that needs the network.
     """
+    if recipe.measure.expert_policy is not None:
+        source_of(recipe.measure.expert_policy)
     limits = dict.fromkeys(tasks, 2**31)
     for stage, config in stage_folders(recipe):
         request = stage_request(stage, config, tasks[config.task], run_folder, seed, False)

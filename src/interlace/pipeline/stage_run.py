@@ -18,10 +18,10 @@ from interlace.pipeline.ending import Ending
 from interlace.pipeline.requests import stage_request
 from interlace.pipeline.targets import prepared_targets
 from interlace.pipeline.weights import Weights
-from interlace.policies import Policy
+from interlace.policies import Policy, refuse_other_vocabulary, source_of
 from interlace.policies.averaging import AveragedWeights
 from interlace.policies.policy import independent_copy
-from interlace.probes import PRESETS, PROBES
+from interlace.probes import probes_of
 from interlace.probes.instruments import Instruments
 from interlace.recipe import Recipe, StageConfig
 from interlace.stages import load_stage
@@ -103,10 +103,14 @@ class StageRun:
         targets = prepared_targets(self.recipe, self.tasks, start)
         for target in targets:
             self.store.heldout(target.heldout)
-        probes = [PROBES[name] for name in PRESETS[measure.preset]]
+        expert = self._expert_policy(policy)
+        probes = probes_of(measure.preset, with_expert=expert is not None)
+        instruments = Instruments(
+            self.store, self.observer, targets, probes, measure.completions, self.seed, expert=expert
+        )
         return StageCallback(
             stage=self.stage,
-            instruments=Instruments(self.store, self.observer, targets, probes, measure.completions, self.seed),
+            instruments=instruments,
             policy=policy,
             start=start,
             every=self.config.measure_every or measure.every,
@@ -115,6 +119,15 @@ class StageRun:
             stop=self.stop,
             save_at=save_at,
         )
+
+    def _expert_policy(self, policy: Policy) -> Policy | None:
+        """The expert-SFT policy that the recipe names."""
+        named = self.recipe.measure.expert_policy
+        if named is None:
+            return None
+        expert = self.weights.load(source_of(named))
+        refuse_other_vocabulary(policy, expert, "measure.expert_policy")
+        return expert
 
     def _watch(self, every: int, max_steps: int, already: int) -> FlagWatch:
         """Flags before damage; a placebo's rewards say nothing of the task, and its stage is watched as any other."""

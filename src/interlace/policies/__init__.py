@@ -2,7 +2,7 @@
 
 from interlace.policies.embedded import make_embedded
 from interlace.policies.loading import load_policy, source_of
-from interlace.policies.policy import Policy
+from interlace.policies.policy import Policy, refuse_other_vocabulary
 from interlace.policies.sampling import decode_completion, sample_completions
 from interlace.policies.scoring import response_logprobs, token_distributions
 from interlace.policies.threads import CoreShare
@@ -18,6 +18,7 @@ __all__ = [
     "load_policy",
     "make_embedded",
     "refuse_long_responses",
+    "refuse_other_vocabulary",
     "response_logprobs",
     "sample_completions",
     "source_of",

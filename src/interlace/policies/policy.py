@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from interlace.errors import ModelError
+
 
 def independent_copy(model: PreTrainedModel) -> PreTrainedModel:
     """A deep copy whose forward is its own.
@@ -21,6 +23,15 @@ def independent_copy(model: PreTrainedModel) -> PreTrainedModel:
     for module in twin.modules():
         module.__dict__.pop("forward", None)
     return twin
+
+
+def refuse_other_vocabulary(policy: Policy, other: Policy, name: str) -> None:
+    """Raise ModelError unless `other`, given as `name`, gives probabilities to the policy's own tokens."""
+    if not policy.shares_vocabulary(other):
+        raise ModelError(
+            f"{name} must have the policy's vocabulary, or there is no KL between them. Got another one. "
+            "Give a policy trained from the same base model."
+        )
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,8 @@ class MeasureConfig(Options):
     """Held-out prompts measured; null: all of them."""
     completions: int = Field(default=8, ge=2)
     """Completions sampled a prompt where the reward cannot be enumerated; 2 at least, to see their variance."""
+    expert_policy: str | None = None
+    """An expert-SFT policy (a folder, a hub id, a .gguf file) that KL is measured to as well; null: none."""
 
 
 class ForksConfig(Options):
