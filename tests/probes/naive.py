@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from interlace.policies import EncodedResponse, Policy
 from interlace.policies.gradients import ResponseSum
+from interlace.probes import MeasuredTask
 
 
 def trainable(policy: Policy) -> list[Tensor]:
@@ -68,3 +70,55 @@ def mean_product(left: Sequence[np.ndarray], right: Sequence[np.ndarray], *, sam
 
 def relative_error(found: float | np.ndarray, truth: float | np.ndarray) -> float:
     return float(np.linalg.norm(np.asarray(found) - np.asarray(truth)) / np.linalg.norm(np.asarray(truth)))
+
+
+def next_logprobs(policy: Policy, item: EncodedResponse) -> Tensor:
+    """log pi(. | prefix) before each token of the response, one row a token."""
+    with torch.no_grad():
+        logits = policy.model(input_ids=torch.tensor([[*item.context, *item.response]])).logits[0]
+    return logits[len(item.context) - 1 : -1].log_softmax(-1)
+
+
+def entropy(policy: Policy, item: EncodedResponse) -> float:
+    """Entropy of the next token, added up over the response's prefixes, nats."""
+    rows = next_logprobs(policy, item)
+    return sum(-float(p.exp() * p) for row in rows for p in row)
+
+
+def kl(policy: Policy, other: Policy, item: EncodedResponse) -> float:
+    """KL of the next token, added up over the response's prefixes, nats."""
+    pairs = zip(next_logprobs(policy, item), next_logprobs(other, item), strict=True)
+    return sum(float(p.exp() * (p - q)) for ours, theirs in pairs for p, q in zip(ours, theirs, strict=True))
+
+
+def pass_rates(policy: Policy, target: MeasuredTask) -> list[float]:
+    """The chance of a rewarded response to each prompt."""
+    assert target.rewarded is not None
+    return [
+        sum(float(logprob(policy, target.responses[row]).detach().exp()) for row, _ in listed)
+        for listed in target.rewarded
+    ]
+
+
+def tilted(rates: Sequence[float], rl_time: float) -> tuple[float, float]:
+    """E_x log Z and the reward of the tilt, of rewards 1 with the given chances."""
+    partition = [p * math.exp(rl_time) + 1.0 - p for p in rates]
+    reward = [p * math.exp(rl_time) / z for p, z in zip(rates, partition, strict=True)]
+    return float(np.mean([math.log(z) for z in partition])), float(np.mean(reward))
+
+
+def matched_time(rates: Sequence[float], reward: float) -> float:
+    """The RL time whose tilt earns `reward`, by bisection."""
+    low, high = -50.0, 50.0
+    for _ in range(200):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if tilted(rates, middle)[1] < reward else (low, middle)
+    return middle
+
+
+def chi_square(policy: Policy, target: MeasuredTask) -> float:
+    """E_x[sum_y p_D^2 / pi] - 1 of a known expert."""
+    totals = [0.0] * len(target.examples)
+    for row, prompt, p in zip(target.expert, target.heldout.prompt, target.heldout.probability, strict=True):
+        totals[prompt] += p**2 / float(logprob(policy, target.responses[row]).detach().exp())
+    return sum(totals) / len(totals) - 1.0

@@ -6,6 +6,7 @@ import copy
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,9 +38,9 @@ def policy(task: Task, tmp_path_factory: pytest.TempPathFactory) -> Policy:
 
 
 def context(
-    policy: Policy, task: Task, start: Policy | None = None, completions: int = 4, moment: Moment | None = None
+    policy: Policy, task: Task, start: Policy | None = None, completions: int = 4, **fields: Any
 ) -> ProbeContext:
-    return ProbeContext(policy, start or policy, MeasuredTask.prepare(task, policy), completions, seed=0, moment=moment)
+    return ProbeContext(policy, start or policy, MeasuredTask.prepare(task, policy), completions, seed=0, **fields)
 
 
 def value(figure: object) -> float:
@@ -125,13 +126,15 @@ def test_every_probe_keeps_the_contract(policy: Policy, task: Task) -> None:
     """Declared needs exist, figures are registered figures, nothing is left behind in the model."""
     before = {name: weight.clone() for name, weight in policy.model.state_dict().items()}
     start = policy.with_model(copy.deepcopy(policy.model))
-    moment = Moment({name: 1.01 * weight.detach() for name, weight in policy.model.named_parameters()})
-    seen = context(policy, task, start, moment=moment)
+    micro = tuple(torch.randn(6, generator=torch.Generator().manual_seed(seed)) for seed in range(4))
+    previous = {name: 1.01 * weight.detach() for name, weight in policy.model.named_parameters()}
+    known: dict[str, Any] = {"moment": Moment(previous, None, micro), "expert": start}
+    seen = context(policy, task, start, **known)
     for name, probe in PROBES.items():
         assert probe.name == name and probe.sentence and probe.source
         assert all(hasattr(ProbeContext, need) for need in probe.needs)
         assert probe.applies(seen)
-        together, alone = probe.measure(seen), probe.measure(context(policy, task, start, moment=moment))
+        together, alone = probe.measure(seen), probe.measure(context(policy, task, start, **known))
         assert together.figures == alone.figures
     assert all(torch.equal(weight, before[key]) for key, weight in policy.model.state_dict().items())
     assert all(parameter.grad is None for parameter in policy.model.parameters())
