@@ -26,6 +26,7 @@ from interlace.probes import PROBES, MeasuredTask
 from interlace.probes.instruments import Instruments
 from interlace.recipe import Recipe
 from interlace.store import RunRecord, RunStore, read_run
+from interlace.store.events import read_events
 from interlace.tasks import build_task
 from interlace.tasks.base import Task
 
@@ -91,6 +92,30 @@ def test_every_stage_is_measured_from_start_to_end(whole: Path) -> None:
     ledger = record.stages[1].ledger
     assert ledger["tokens_sampled"] > 0 and ledger["tokens_forward"] > ledger["tokens_sampled"]
     assert record.stages[0].ledger["expert_examples"] == 32
+
+
+def test_what_rl_samples_is_read_in_a_stage_too(whole: Path) -> None:
+    """The by-products of an attached trainer, from our own RL stage."""
+    sft, rl, _ = read_run(whole).stages
+    sampled = {item.quantity: item.figure for item in rl.measurements if item.quantity.startswith("train_")}
+    assert {"train_reward", "train_reward_variance", "train_flat_groups_fraction", "train_parity_gap"} <= set(sampled)
+    assert {"train_rl_time", "train_completion_tokens", "train_truncated_fraction"} <= set(sampled)
+    assert not any(item.quantity.startswith("train_") for item in sft.measurements)
+    assert {item.point.step for item in rl.measurements if item.quantity == "train_reward"} == {2, 4}
+    reward, gap = sampled["train_reward"], sampled["train_parity_gap"]
+    assert isinstance(reward, Estimate) and isinstance(gap, Estimate) and reward.n == 4  # groups since the last look
+    expert = read_run(whole).heldout["sums"]
+    assert gap.value == pytest.approx(reward.value - expert.per_prompt(expert.reward).mean())
+    tokens = [figures(read_run(whole))[Point("02-rl", step, "sums"), "train_completion_tokens"] for step in (2, 4)]
+    total = sum(figure.value * figure.n for figure in tokens if isinstance(figure, Estimate))
+    assert total == pytest.approx(rl.ledger["tokens_sampled"])
+
+
+def test_instruments_introduce_themselves_once(whole: Path) -> None:
+    told = [event for event in read_events(whole / "events.jsonl") if event["kind"] == "instrument"]
+    found = [(event["stage"], event["name"], quantity) for event in told for quantity in event["quantities"]]
+    assert len(found) == len(set(found)) and ("02-rl", "rollouts", "train_rl_time") in found
+    assert ("01-sft", "sft_loss", "sft_loss") in found and all(event["sentence"] and event["cost"] for event in told)
 
 
 def test_ends_of_the_line_are_the_start_and_the_end(whole: Path) -> None:

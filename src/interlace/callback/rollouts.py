@@ -19,8 +19,8 @@ from interlace.theory.paths import rl_time_from_rewards
 
 REWARD_UNIT = "reward units"
 KEPT = "interlace_rollouts.npz"
-RESAMPLES = 400
-"""Of the groups, for the interval of RL time: as many as a 95 % percentile interval asks for."""
+RESAMPLES = 1000
+"""Of the groups, for the interval of RL time: what 95 % asks for from 16 groups a look on; fewer are refused."""
 
 
 @dataclass(frozen=True)
