@@ -16,6 +16,9 @@ import torch
 from transformers import Trainer
 
 import interlace
+from interlace.errors import ModelError
+from interlace.policies import make_embedded
+from interlace.store import read_run
 from interlace.tasks import Task
 from tests.attachment import worlds
 
@@ -77,6 +80,35 @@ def test_training_with_it_is_training_without_it(
         trainer.train()
         states.append(State(trainer))
     same(*states)
+
+
+@pytest.mark.parametrize("build", [worlds.sft, worlds.grpo])
+def test_every_probe_there_is_changes_nothing(build: Callable[..., Trainer], tmp_path: Path) -> None:
+    """Preset `full` under gradient accumulation, with an expert-SFT policy beside: every by-product too."""
+    task = restless(worlds.make_task())
+    expert = make_embedded(tmp_path / "expert", task.alphabet, 7, worlds.SMALL)
+    states = []
+    for attached in (False, True):
+        trainer = build(tmp_path, task, gradient_accumulation_steps=4, max_steps=2)
+        if attached:
+            callback = interlace.attach(trainer, task, 1, None, preset="full", expert_policy=expert, completions=2)
+        trainer.train()
+        states.append(State(trainer))
+    same(*states)
+    assert callback.folder is not None and not callback.is_off
+    (stage,) = read_run(callback.folder).stages
+    measured = {item.quantity for item in stage.measurements}
+    assert {"kl_policy_expert_nats_per_response", "update_displacement_cosine", "entropy"} <= measured
+    assert {"norm_layer_gradient_noise_scale", "displacement_norm", "gradient_cosine"} <= measured
+    assert build is not worlds.sft or "curvature_along_displacement" in measured  # untrained, GRPO has no signal
+    assert not stage.flags
+
+
+def test_an_expert_policy_must_have_the_policys_vocabulary(tmp_path: Path) -> None:
+    task = worlds.make_task()
+    other = make_embedded(tmp_path / "other", task.alphabet + "xyz", 7, worlds.SMALL)
+    with pytest.raises(ModelError, match="expert_policy must have the policy's vocabulary"):
+        interlace.attach(worlds.sft(tmp_path, task), task, expert_policy=other)
 
 
 def test_a_callback_alone_changes_nothing_either(tmp_path: Path) -> None:

@@ -10,33 +10,38 @@ import torch
 import interlace
 from interlace.estimate import Estimate
 from interlace.pipeline import run_recipe
-from interlace.policies import load_policy
+from interlace.policies import load_policy, make_embedded
 from interlace.recipe import Recipe
 from interlace.store import RunRecord, read_run
+from interlace.tasks import build_task
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "intermediate_size": 16, "attention_dropout": 0.3}
 
 
-def recipe(preset: str) -> Recipe:
-    common = {"task": "sums", "max_steps": 4, "save_steps": 4, "learning_rate": 1e-2}
+def recipe(preset: str, expert: Path | None = None) -> Recipe:
+    common = {"task": "sums", "max_steps": 4, "save_steps": 4, "learning_rate": 1e-2, "gradient_accumulation_steps": 4}
     return Recipe.model_validate(
         {
             "name": "small",
             "model_options": SMALL,
             "tasks": {"sums": {"kind": "addition", "digits": 1, "error_kind": "off_by_one", "heldout": 32}},
             "stages": [
-                {"sft": {**common, "per_device_train_batch_size": 8, "averaged_weights": {"decay": 0.5}}},
-                {"rl": {**common, "per_device_train_batch_size": 16, "num_generations": 8}},
+                {"sft": {**common, "per_device_train_batch_size": 2, "averaged_weights": {"decay": 0.5}}},
+                {"rl": {**common, "per_device_train_batch_size": 8, "num_generations": 8}},
             ],
-            "measure": {"every": 2, "preset": preset},
+            "measure": {"every": 2, "preset": preset, "expert_policy": expert and str(expert)},
         }
     )
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """`full` measures KL to an expert-SFT policy too: another embedded model."""
     base = tmp_path_factory.mktemp("presets")
-    return {preset: run_recipe(recipe(preset), base / preset)[0] for preset in ("light", "full")}
+    (task,) = (build_task(name, dict(config), 0) for name, config in recipe("light").tasks.items())
+    expert = make_embedded(base / "expert", task.alphabet, 7, SMALL)
+    presets = {"light": None, "full": expert}
+    return {preset: run_recipe(recipe(preset, expert), base / preset)[0] for preset, expert in presets.items()}
 
 
 def quantities(record: RunRecord, stage: int, step: int, weights: str) -> dict[str, object]:
@@ -79,6 +84,14 @@ def test_every_quantity_is_recorded_where_it_applies(runs: dict[str, Path]) -> N
     length = middle["update_norm"]
     assert isinstance(length, Estimate) and length.value > 0.0
     assert "gradient_cosine" not in quantities(record, 0, 2, "averaged")
+    rl_start, rl_end = quantities(record, 1, 0, "raw"), quantities(record, 1, 4, "raw")
+    forward = {"pass_at_k/8", "chi_square_expert_policy", "entropy", "completion_tokens"}
+    assert {"log_partition/1", *forward} <= set(rl_start)
+    assert {"log_partition", "rl_time_matched_in_reward", "rl_time", "on_path_share", *forward} <= set(rl_end)
+    assert "kl_policy_expert_nats_per_response" in rl_start
+    noise = {"norm_layer_gradient_noise_scale", "norm_layer_gradient_signal_share"}
+    assert noise | {"displacement_norm", "update_displacement_cosine"} <= set(middle) & set(rl_end)
+    assert {"train_reward", "train_rl_time"} <= set(rl_end)
 
 
 def test_the_report_and_the_summary_read_such_a_run(runs: dict[str, Path]) -> None:

@@ -67,7 +67,7 @@ def enumerated_reward_parts(target: MeasuredTask, sets: Sequence[Int[np.ndarray,
 def sampled_reward_parts(
     completions: Sequence[Sequence[EncodedResponse]],
     rewards: Float[np.ndarray, "prompt completion"],
-    sets: Sequence[Int[np.ndarray, "prompt"]],
+    sets: Sequence[Int[np.ndarray, "chosen"]],
 ) -> tuple[Part, ...]:
     """R of each set from sampled groups: (r - mean of the group's others) grad log pi(y), unbiased for grad R.
 
@@ -107,7 +107,7 @@ def _reward_of(target: MeasuredTask, prompts: Int[np.ndarray, "prompt"]) -> Resp
 def _policy_gradient(
     completions: Sequence[Sequence[EncodedResponse]],
     rewards: Float[np.ndarray, "prompt completion"],
-    prompts: Int[np.ndarray, "prompt"],
+    prompts: Int[np.ndarray, "chosen"],
 ) -> Part:
     chosen = rewards[prompts]
     group = chosen.shape[1]
