@@ -84,7 +84,7 @@ class Instruments:
     def introduce(self, stage: str, instrument: Introduced, quantities: Collection[str]) -> None:
         """Record once in a stage what an instrument is and which quantities it reads, for whoever reads the run."""
         known = self._introduced.setdefault(f"{stage}/{instrument.name}", set())
-        if new := sorted(set(quantities) - known):
+        if new := [quantity for quantity in quantities if quantity not in known]:
             known.update(new)
             words = {key: getattr(instrument, key) for key in ("sentence", "source", "cost")}
             self.store.event("instrument", stage=stage, name=instrument.name, **words, quantities=new)

@@ -10,7 +10,16 @@ from interlace.analysis.seeds import seed_groups
 from interlace.analysis.summary import PASSED, RunSummary
 from interlace.estimate import THIS_RECIPE, THIS_RUN
 from interlace.report.headline import Card, Headline, cards, run_headline, seeds_headline
-from interlace.report.plots import Chart, curves_charts, fork_charts, plane_charts, seeds_charts, split_charts
+from interlace.report.instruments import StagePanel, stage_panels
+from interlace.report.plots import (
+    Chart,
+    angle_charts,
+    curves_charts,
+    fork_charts,
+    plane_charts,
+    seeds_charts,
+    split_charts,
+)
 from interlace.report.provenance import Reconciliation, flags, ledger_table, manifest_rows, recipe_text, reconciliations
 from interlace.report.samples import StageSamples, stage_samples
 from interlace.report.tables import Table, landmark_table, parts_table, points_table, seeds_table, stage_table
@@ -49,6 +58,7 @@ SECTIONS = {
     "forks": "Drift or noise",
     "table": "Table",
     "verdicts": "Verdicts",
+    "instruments": "Instruments",
     "samples": "Samples",
     "recipe": "Recipe",
 }
@@ -75,6 +85,8 @@ class RunView:
     verdicts: dict[str, tuple[VerdictView, ...]]
     checks: tuple[CheckView, ...]
     faults: bool
+    angles: list[Chart]
+    panels: tuple[StagePanel, ...]
     samples: tuple[StageSamples, ...]
     reconciliations: tuple[Reconciliation, ...]
     ledger: Table
@@ -152,8 +164,13 @@ def _contents_of_many(views: Sequence[RunView]) -> tuple[tuple[str, str], ...]:
 
 
 def _contents(view: RunView) -> tuple[tuple[str, str], ...]:
-    empty = {"next": not view.advice, "forks": not view.forks, "samples": not view.samples}
-    shown = tuple((f"{view.key}-{name}", title) for name, title in SECTIONS.items() if not empty.get(name))
+    shown_if = {
+        "next": view.advice,
+        "forks": view.forks,
+        "instruments": view.panels,
+        "samples": view.samples,
+    }
+    shown = tuple((f"{view.key}-{name}", title) for name, title in SECTIONS.items() if shown_if.get(name, True))
     return (*shown, ("reading", "Reading intervals"))
 
 
@@ -175,6 +192,8 @@ def _run_view(key: str, record: RunRecord, summary: RunSummary) -> RunView:
         verdicts=verdict_views(summary),
         checks=check_views(summary),
         faults=any(check.verdict != PASSED for stage in summary.stages for check in stage.self_checks),
+        angles=angle_charts(record, summary),
+        panels=stage_panels(record),
         samples=stage_samples(record),
         reconciliations=reconciliations(record),
         ledger=ledger_table(record),

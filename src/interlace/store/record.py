@@ -19,7 +19,7 @@ from interlace.store.scores import read_heldout, read_scores
 @dataclass(frozen=True)
 class StageRecord:
     """What one stage planned, did and measured. `stage` is its folder name; figures of steps that a resume took
-    again are the later ones."""
+    again are the later ones. `instruments`: name, sentence, source, cost and quantities of each that read something."""
 
     stage: str
     name: str
@@ -36,6 +36,7 @@ class StageRecord:
     flags: tuple[str, ...] = ()
     training: tuple[dict[str, Any], ...] = ()
     forks: tuple[ForksRecord, ...] = ()
+    instruments: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,17 @@ def _stage(stage: str, events: list[dict[str, Any]]) -> StageRecord:
         flags=tuple(dict.fromkeys(event["text"] for event in by_kind.get("flag", []))),
         training=tuple(_bare(event) for event in by_kind.get("training", [])),
         forks=forks_of(by_kind.get("forks", [])),
+        instruments=_instruments(by_kind.get("instrument", [])),
     )
+
+
+def _instruments(events: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """Each instrument once, with every quantity that it read in the stage."""
+    found: dict[str, dict[str, Any]] = {}
+    for event in events:
+        known = found.setdefault(event["name"], {**_bare(event), "quantities": []})
+        known["quantities"] += [name for name in event["quantities"] if name not in known["quantities"]]
+    return tuple(found.values())
 
 
 def _latest_samples(events: list[dict[str, Any]]) -> list[dict[str, Any]]:

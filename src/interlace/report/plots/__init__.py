@@ -1,5 +1,6 @@
-"""The figures, one a file: both curves over the pipeline, the plane, the splits, the forks, the plane over seeds."""
+"""The figures, one a file: both curves over the pipeline, the plane, the splits, forks, the gradients' angle, seeds."""
 
+from interlace.report.plots.angle import angle_charts
 from interlace.report.plots.base import Chart, Key
 from interlace.report.plots.curves import curves_charts
 from interlace.report.plots.forks import fork_charts
@@ -7,4 +8,13 @@ from interlace.report.plots.plane import plane_charts
 from interlace.report.plots.seeds import seeds_charts
 from interlace.report.plots.splits import split_charts
 
-__all__ = ["Chart", "Key", "curves_charts", "fork_charts", "plane_charts", "seeds_charts", "split_charts"]
+__all__ = [
+    "Chart",
+    "Key",
+    "angle_charts",
+    "curves_charts",
+    "fork_charts",
+    "plane_charts",
+    "seeds_charts",
+    "split_charts",
+]

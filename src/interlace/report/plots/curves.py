@@ -50,17 +50,17 @@ def _chart(summary: RunSummary, placed: Sequence[Placed], task: str) -> Chart:
         *_expert_label(placed, task),
         *_first_of_each([mark for mark in marks if "text" in mark]),
     ]
-    shapes = [*[_band(item) for item in placed], *_expert_line(placed, task), *[m for m in marks if "text" not in m]]
+    shapes = [*[band(item) for item in placed], *_expert_line(placed, task), *[m for m in marks if "text" not in m]]
     return Chart(
         name=f"curves-{tasks(summary).index(task)}",
         title=title_of(task, summary),
         description="Held-out SFT loss and reward against optimizer steps over all stages, with intervals.",
         data=[trace for quantity in (LOSS, REWARD) for item in placed for trace in _traces(item, task, quantity)],
-        layout=_layout(placed, loss_range, reward_range, [*annotations, *averaged, *_stage_names(placed, 120)], shapes),
+        layout=_layout(placed, loss_range, reward_range, [*annotations, *averaged, *stage_names(placed, 120)], shapes),
         narrow={
             "margin": {"l": TITLE_SHIFT, "r": 4, "t": 44, "b": 42},
             "height": 500,
-            "annotations": [*annotations, *_stage_names(placed, 44)],
+            "annotations": [*annotations, *stage_names(placed, 44)],
         },
         keys=_keys(placed, task),
     )
@@ -123,7 +123,8 @@ def _titles() -> list[Spec]:
     ]  # fmt: skip
 
 
-def _band(item: Placed) -> Spec:
+def band(item: Placed) -> Spec:
+    """A stage's ground, in the colour of what it trains."""
     return {"type": "rect", "xref": "x", "yref": "paper", "x0": item.start, "x1": item.end, "y0": 0, "y1": 1,
             "line": {"width": 0}, "layer": "below", "fillcolor": f"{item.colour}-band"}  # fmt: skip
 
@@ -134,7 +135,7 @@ def _stage_name(item: Placed, room: int) -> Spec:
     return label((item.start + item.end) / 2.0, 1.0, f"<b>{name}</b>", item.colour, **where)
 
 
-def _stage_names(placed: Sequence[Placed], characters: int) -> list[Spec]:
+def stage_names(placed: Sequence[Placed], characters: int) -> list[Spec]:
     """Names over the bands, cut to each band's share of `characters`, which fit into the figure's width."""
     total = max(placed[-1].end, 1)
     return [_stage_name(item, round(characters * (item.end - item.start) / total)) for item in placed]
@@ -153,10 +154,11 @@ def _landmarks(item: Placed, task: str) -> list[Spec]:
     if item.stage.kind != "rl" or task != item.stage.task:
         return []
     landmarks = item.stage.landmarks.get(RAW)
-    return [*_parity(item, landmarks), *_least(item, landmarks)] if landmarks else []
+    return [*parity(item, landmarks, 0.48), *_least(item, landmarks)] if landmarks else []
 
 
-def _parity(item: Placed, landmarks: Landmarks) -> list[Spec]:
+def parity(item: Placed, landmarks: Landmarks, height: float) -> list[Spec]:
+    """Where reward passed the expert's: a dotted line, named at `height` (a share of the figure's)."""
     step = landmarks.parity_crossing if isinstance(landmarks.parity_crossing, float | int) else landmarks.parity_step
     if not isinstance(step, float | int) or step <= 0:
         return []
@@ -165,7 +167,7 @@ def _parity(item: Placed, landmarks: Landmarks) -> list[Spec]:
     text = "parity: reward passes the expert\u2019s"
     return [
         {"type": "line", "xref": "x", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1, "line": stroke},
-        label(x, 0.48, text, yref="paper", xanchor="right", yanchor="middle", xshift=-5),
+        label(x, height, text, yref="paper", xanchor="right", yanchor="middle", xshift=-5),
     ]
 
 
