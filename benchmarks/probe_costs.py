@@ -4,6 +4,7 @@
 
 The embedded model unless a folder is given. Probes are timed alone, in a context of their own (`alone`), and one after
 the other in one context, where needs are shared (`together`). `memory`: the process's greatest resident set so far.
+By-products read what training computed; what reading it off costs a micro-batch is said below the table.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from interlace.policies.gradients import gradient
 from interlace.policies.parameters import ParameterSpace
 from interlace.policies.policy import independent_copy
 from interlace.probes import PRESETS, PROBES, MeasuredTask, Moment, ProbeContext
+from interlace.probes.micro_gradients import MicroGradients, norm_weights
+from interlace.probes.moment import keep_weights
 from interlace.probes.parts import loss_parts, merged, split_prompts
 from interlace.tasks import build_task
 from interlace.tasks.base import Task
@@ -51,13 +54,25 @@ def report(policy: Policy, task: Task, repeats: int) -> None:
         alone = fastest(lambda name=name: PROBES[name].measure(context(policy, start, target)), repeats)
         shared = fastest(lambda name=name: together.reading(PROBES[name]), 1)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(f"{name:18} {PROBES[name].cost:10} {alone / unit:7.2f} {shared / unit:9.2f} {peak:11.2f}", flush=True)
+        print(f"{name:18} {PROBES[name].cost:10} {alone / unit:7.3f} {shared / unit:9.3f} {peak:11.2f}", flush=True)
+    with_gradients(policy)
+    seen = fastest(lambda: MicroGradients().see(policy.model, 1), repeats)
+    kept = fastest(lambda: keep_weights(policy.model), repeats)
+    print(f"a micro-batch's norm gradients {seen / unit:.5f}, the weights before a step {kept / unit:.5f}")
 
 
 def context(policy: Policy, start: Policy, target: MeasuredTask) -> ProbeContext:
     """A look in the middle of a stage: the start and the last step are known."""
     previous = {name: weight.detach() for name, weight in start.model.named_parameters()}
-    return ProbeContext(policy, start, target, 8, seed=0, moment=Moment(previous))
+    size = sum(weight.numel() for weight in norm_weights(policy.model))
+    micro = tuple(torch.randn(size, generator=torch.Generator().manual_seed(seed)) for seed in range(7))
+    moment = Moment(previous, None, micro, 8)
+    return ProbeContext(policy, start, target, 8, seed=0, moment=moment, expert=start)
+
+
+def with_gradients(policy: Policy) -> None:
+    for weight in policy.model.parameters():
+        weight.grad = torch.ones_like(weight)
 
 
 def one_pass(policy: Policy, target: MeasuredTask) -> None:

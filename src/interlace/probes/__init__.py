@@ -44,7 +44,7 @@ PROBES: dict[str, Probe] = {probe.name: probe for probe in (*_BYPRODUCT, *_FORWA
 
 PRESETS: dict[str, tuple[str, ...]] = {
     "light": ("sft_loss", "reward"),
-    "standard": ("sft_loss", "reward", "divergence"),
+    "standard": ("sft_loss", "reward", "divergence", "pass_at_k", "chi_square"),  # the last two compute nothing further
     "full": tuple(PROBES),
 }
 """Price lists: which probes a preset pays for."""
