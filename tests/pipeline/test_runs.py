@@ -14,7 +14,7 @@ from trl import SFTConfig, SFTTrainer
 
 from interlace.callback import StageCallback
 from interlace.dry_run import plan_recipe
-from interlace.errors import DataError, Interrupted, RecipeError, RunFolderError
+from interlace.errors import DataError, Interrupted, MissingFileError, RecipeError, RunFolderError
 from interlace.estimate import Estimate, Figure
 from interlace.measurement import AVERAGED, LINE, RAW, Point
 from interlace.observer import Observer
@@ -322,6 +322,13 @@ def test_what_cannot_run_is_said_before_anything_is_written(tmp_path: Path, stag
     first = {"sft": {"task": "sums", "max_steps": 2, "per_device_train_batch_size": 8}}
     with pytest.raises((RecipeError, DataError), match=message):
         run_recipe(recipe(stages=[first, stage]), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_expert_policy_that_is_not_there_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    named = {"every": 2, "expert_policy": str(tmp_path / "nowhere")}
+    with pytest.raises(MissingFileError, match="nowhere, which does not exist"):
+        run_recipe(recipe(measure=named), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
