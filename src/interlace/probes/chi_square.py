@@ -13,9 +13,8 @@ from interlace.statistics import mean_interval
 MINIMUM_PROMPTS = 64
 LARGEST_SKEW = 0.2
 """Largest squared skewness over prompts, that of a log-normal law with the scatter of the logs. In simulation
-(log-normal laws, and a few prompts of 4 to 30 times the others), intervals from 64 to 512 prompts that pass cover in 90
-to 95 % where most cases pass, down to 73 % where 2 % of the prompts carry a sixth; without the refusal, down to 58
-%."""
+(log-normal laws, and a few prompts of 4 to 30 times the others), intervals from 64 to 512 prompts that pass cover in 89
+to 96 % where most cases pass, down to 73 % where 2 % of the prompts carry a sixth; without it, down to 58 %."""
 
 
 class ChiSquare:
