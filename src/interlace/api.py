@@ -223,6 +223,8 @@ def measure(
     completions: int = 8,
     seed: int = 0,
     dtype: str = "float32",
+    preset: str = "standard",
+    least_loss: float | Mapping[str, float] | None = None,
     note: Note | None = None,
 ) -> Measured:
     """SFT loss, reward and KL of checkpoints that any trainer wrote, and which of them to keep.
@@ -245,6 +247,11 @@ def measure(
             exactly (McNemar).
         seed: draws splits, and the samples, which are drawn alike for every checkpoint.
         dtype: of the weights.
+        preset: light (SFT loss and reward), standard (KL too) or full: every probe of a run that needs no trainer,
+            gradients and curvature included, as `Measured.figures`. Cost of full: a forward and backward over each
+            task's held-out responses, and some dozen of them for second derivatives, at each checkpoint.
+        least_loss: with full, the SFT loss that the best model reaches, nats/response (by task where there are
+            several), for PL constants where the expert is not known.
         note: told what is looked at next.
 
     Raises:
@@ -254,7 +261,15 @@ def measure(
     """
     from interlace.checkpoints.session import Session
 
-    session = Session(between, budget, exchange_rate, Path(write) if write else None, prompts, completions, seed, dtype)
+    session = Session(between, budget, exchange_rate, Path(write) if write else None, prompts, completions, seed, dtype,
+                      preset, _in_words(least_loss))  # fmt: skip
     paths = [checkpoints] if isinstance(checkpoints, str | Path) else list(checkpoints)
     asked = None if task is None else [task] if isinstance(task, str | Mapping | Task) else list(task)
     return session.measure(paths, asked, base, note)
+
+
+def _in_words(least_loss: float | Mapping[str, float] | None) -> tuple[str, ...]:
+    """As of ``--least-loss``."""
+    if isinstance(least_loss, Mapping):
+        return tuple(f"{task}={value}" for task, value in least_loss.items())
+    return () if least_loss is None else (str(least_loss),)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from interlace.encoding import decode_float, encode_float
-from interlace.wording import decimals_between, number
+from interlace.wording import decimals_between, number, significant
 
 THIS_RUN = "this run"
 """Scope of an interval over prompts: it speaks of the weights that were measured, not of the recipe."""
@@ -129,6 +129,17 @@ def interval_text(figure: Estimate, signed: bool = False, digits: int | None = N
         return ""
     digits = decimals(figure) if digits is None else digits
     return f"[{number(figure.lower, digits, signed)}, {number(figure.upper, digits, signed)}]"
+
+
+def significant_texts(figure: Estimate) -> tuple[str, str]:
+    """Value and interval with three significant digits each, for figures of unknown scale; no interval if exact.
+
+    >>> significant_texts(Estimate(1.2345e-5, 1e-5, 2e-5, 0.95, 4, "jackknife", "nats/weight^2"))
+    ('1.23e−05', '[1e−05, 2e−05]')
+    """
+    if figure.lower == figure.upper:
+        return significant(figure.value), ""
+    return significant(figure.value), f"[{significant(figure.lower)}, {significant(figure.upper)}]"
 
 
 def figure_text(figure: Figure, signed: bool = False, unit: bool = True) -> str:

@@ -27,6 +27,17 @@ def number(value: Number, decimals: int = 3, signed: bool = False) -> str:
     return text.replace("-", MINUS) if text.strip("+-0.,") else text.lstrip("+-")
 
 
+def significant(value: Number, digits: int = 3, signed: bool = False) -> str:
+    """A number of any size with so many significant digits, for quantities whose scale is not known beforehand.
+
+    >>> significant(-0.000123456), significant(1234567.0), significant(0.5, signed=True), significant(math.inf)
+    ('−0.000123', '1.23e+06', '+0.5', '∞')
+    """
+    if not math.isfinite(value):
+        return number(value)
+    return f"{value:{'+' if signed and value else ''}.{digits}g}".replace("-", MINUS)
+
+
 def p_value_text(p_value: Number) -> str:
     """A p-value with two digits; below what is worth telling apart it is only said to be so.
 

@@ -72,6 +72,20 @@ def test_the_line_its_blend_and_the_files(call: Call, workplace: Path) -> None:
     assert "--write must name a new or empty folder" in used.error
 
 
+def test_the_full_preset_prints_what_is_worth_a_row_and_keeps_the_rest_in_files(call: Call) -> None:
+    ends = (f"{RUN}/stages/00-model", f"{RUN}/stages/01-sft")
+    tasks = ("--task", f"sums={TASK}", "--task", f"others={TASK},expert_error=0")
+    called = call(
+        "measure", *ends, *tasks, "--preset", "full", "--prompts", "16", "--csv", "all.csv", "--html", "all.html"
+    )
+    assert called.code == 0
+    assert "What a unit of reward costs in SFT loss" in called.out and "SFT loss on others" in called.out
+    assert "layers." not in called.out and len(called.out.splitlines()) < 90
+    rows = [row for row in csv.DictReader(Path("all.csv").read_text().splitlines()) if row["kind"] == "figure"]
+    assert {"gradient_cosine/layers.0", "linearised_cost/others", "smoothness"} <= {row["objective"] for row in rows}
+    assert "Cosine of both gradients, layer by layer" in Path("all.html").read_text()
+
+
 def test_files_that_cannot_be_written_are_said_first(call: Call) -> None:
     assert "--html must name a .html file. Got page.txt" in call("measure", RUN, "--html", "page.txt").error
     assert "--csv must lie in a folder that is there" in call("measure", RUN, "--csv", "no/such.csv").error

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from interlace.analysis.trajectory import Snapshot
-from interlace.checkpoints import Checkpoint, Line, Measured
+from interlace.checkpoints import Cell, Checkpoint, Line, Measured
 from interlace.checkpoints.choice import recommend
 from interlace.checkpoints.measure import cells_of
 from interlace.checkpoints.result import differences_of, profiles
-from interlace.estimate import Estimate, value_text
+from interlace.estimate import Estimate, Unresolved, value_text
 from interlace.report.checkpoints import render_checkpoints
 from interlace.report.checkpoints.chart import plane_charts
 from tests.checkpoints.test_choice import profile
@@ -48,6 +48,19 @@ def test_the_page_holds_every_figure(measured: Measured) -> None:
             assert value_text(cell.figure) in page
     assert "Keep sft" in page and "The straight line of weights from sft to rl" in page
     assert "p after Holm" in page
+
+
+def test_the_probes_stand_in_tables_of_their_own(measured: Measured) -> None:
+    figures = tuple(
+        Cell("sft", "t", quantity, Estimate(1.234e-5, 1e-5, 2e-5, 0.95, 12, "jackknife", "nats/weight^2"))
+        for quantity in ("smoothness", "gradient_cosine/layers.0", "linearised_cost/t")
+    )
+    assert "Gradients and curvature" not in render_checkpoints(measured)
+    missing = Cell(HOSTILE, "t", "linearised_cost/t", Unresolved("too few prompts"))
+    page = render_checkpoints(replace(measured, figures=(*figures, missing)))
+    for words in ("Gradients and curvature", "1.23e\u221205", "layers.0", "SFT loss on t", "too few prompts"):
+        assert words in page
+    assert page.count("1.23e\u221205") == 3 and HOSTILE not in page
 
 
 def test_names_are_never_markup(measured: Measured) -> None:

@@ -62,18 +62,25 @@ def measure_line(
     extra = _position_of_budget(profiles(snapshots), budget)
     if extra is not None:
         snapshots |= bench.look(_name(extra), _at(extra, start, end))
-    line = _line(ends, _in_order(snapshots), budget, exchange_rate)
+    with_kl = bench.instruments.measures("divergence")
+    line = _line(ends, _in_order(snapshots), budget, exchange_rate, with_kl)
     return line if write is None else _written(line, ends, start, end, write, dtype)
 
 
-def _line(ends: Sequence[Checkpoint], snapshots: Snapshots, budget: float | None, exchange_rate: float | None) -> Line:
+def _line(
+    ends: Sequence[Checkpoint],
+    snapshots: Snapshots,
+    budget: float | None,
+    exchange_rate: float | None,
+    with_kl: bool,
+) -> Line:
     found = profiles(snapshots, "position")
     return Line(
         start=ends[0].name,
         end=ends[1].name,
         positions=tuple(map(float, found)),
         names=tuple(found),
-        cells=tuple(cells_of(snapshots)),
+        cells=tuple(cells_of(snapshots, with_kl=with_kl)),
         differences=differences_of(snapshots, neighbours=False),
         pareto=pareto(found),
         choice=recommend(found, budget=budget, exchange_rate=exchange_rate),

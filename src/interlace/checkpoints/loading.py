@@ -32,8 +32,8 @@ def offline() -> Iterator[None]:
 def load_checkpoint(checkpoint: Checkpoint, dtype: str = "float32") -> Policy:
     """The policy of a checkpoint (`find_checkpoints` has looked at it) in `dtype`, on the device of training.
 
-    An adapter is merged into its base, so that what follows sees dense weights. A .gguf is converted once into the
-    user's cache. Cost: the weights in memory; of an adapter, its base's.
+    An adapter is merged into its base, so that what follows sees dense weights, and gradients are those of all of them.
+    A .gguf is converted once into the user's cache. Cost: the weights in memory; of an adapter, its base's.
 
     Raises ModelError if the weights, the adapter or the tokenizer do not load.
     """
@@ -61,7 +61,8 @@ def adapted(checkpoint: Checkpoint, dtype: str = "float32") -> tuple[PeftModel, 
 
 def _with_adapter(checkpoint: Checkpoint, dtype: str) -> Policy:
     model, base = adapted(checkpoint, dtype)
-    return Policy(model.merge_and_unload(), _own_tokenizer(checkpoint.path) or base.tokenizer)
+    merged = model.merge_and_unload().requires_grad_(True)  # PEFT has frozen the base
+    return Policy(merged, _own_tokenizer(checkpoint.path) or base.tokenizer)
 
 
 def _own_tokenizer(folder: Path) -> PreTrainedTokenizerBase | None:

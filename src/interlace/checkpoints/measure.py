@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from interlace.analysis.trajectory import Snapshot
 from interlace.checkpoints.found import Checkpoint
+from interlace.checkpoints.instruments import Instruments
 from interlace.checkpoints.loading import load_checkpoint
 from interlace.checkpoints.objectives import COMPARED, KL_FROM_FIRST, level_of
 from interlace.checkpoints.result import Cell, Measured, differences_of
-from interlace.estimate import exact
-from interlace.measurement import PromptScores
+from interlace.estimate import Figure, Unresolved, exact
 from interlace.policies import Policy
-from interlace.probes import PROBES, MeasuredTask, ProbeContext
+from interlace.probes import Look, MeasuredTask, ProbeContext
 from interlace.tasks import Task
-
-INSTRUMENTS = ("sft_loss", "reward", "divergence")
-"""The probes of a cell."""
 
 Snapshots: TypeAlias = dict[tuple[str, str], Snapshot]
 """What each held-out prompt contributed, by (checkpoint, task)."""
@@ -28,6 +25,15 @@ Note: TypeAlias = Callable[[str], None]
 
 NO_DISTANCE = exact(0.0, "nats/response")
 """KL of the first checkpoint to itself."""
+NOT_ASKED = Unresolved("the preset light leaves KL out: say --preset standard")
+
+
+@dataclass(frozen=True)
+class View:
+    """What one checkpoint showed: snapshots for the cells, and what stands in no cell, by task and quantity."""
+
+    snapshots: Snapshots
+    figures: Mapping[tuple[str, str], Figure]
 
 
 @dataclass
@@ -35,32 +41,48 @@ class Bench:
     """Measures policies on tasks, all on the same prompts and with the same random numbers.
 
     `prompts`: held-out prompts a task (None: all); `completions`: sampled a prompt where the reward must be sampled
-    (1: rewards of 0 and 1 are then compared exactly); `first` is the policy that KL is taken to, the first one seen.
+    (1: rewards of 0 and 1 are then compared exactly); `first` is the policy that KL is taken to and that displacements
+    begin at, the first one seen.
     """
 
     tasks: Sequence[Task]
     prompts: int | None = None
     completions: int = 8
     seed: int = 0
+    instruments: Instruments = field(default_factory=Instruments)
     first: Policy | None = None
     targets: dict[str, MeasuredTask] = field(default_factory=dict)
 
     def look(self, name: str, policy: Policy) -> Snapshots:
-        """Measure every task under `policy`. Cost: a forward over expert responses, samples, two over samples."""
-        self.first = self.first or policy
-        return {(name, task.name): self._snapshot(task, policy) for task in self.tasks}
+        """What cells need of every task. Cost: a forward over expert responses, samples, two over samples."""
+        return self._view(name, policy, self.instruments.for_cells).snapshots
 
-    def _snapshot(self, task: Task, policy: Policy) -> Snapshot:
+    def view(self, name: str, policy: Policy) -> View:
+        """Everything that the preset pays for. Cost of `full`: that of the probes, gradients of all tasks shared."""
+        return self._view(name, policy, self.instruments)
+
+    def _view(self, name: str, policy: Policy, instruments: Instruments) -> View:
+        self.first = self.first or policy
+        look = Look()
+        for task in self.tasks:
+            self._join(look, task, policy)
+        snapshots: Snapshots = {}
+        figures: dict[tuple[str, str], Figure] = {}
+        for context in look.contexts:
+            task_name = context.target.task.name
+            found, scores = instruments.look(context)
+            snapshots[name, task_name] = Snapshot(context.target.heldout, 0, None, scores)
+            figures |= {(task_name, quantity): figure for quantity, figure in found.items()}
+        return View(snapshots, figures)
+
+    def _join(self, look: Look, task: Task, policy: Policy) -> None:
+        """Add a task's context to the look of all tasks."""
         target = MeasuredTask.prepare(task, policy, self.prompts)
         known = self.targets.setdefault(task.name, target)
         first = self.first or policy
         start = first if policy.shares_vocabulary(first) and known.responses == target.responses else policy
-        context = ProbeContext(policy, start, target, self.completions, zlib.crc32(f"{self.seed}/{task.name}".encode()))
-        scores: dict[str, Any] = {}
-        for probe in (PROBES[name] for name in INSTRUMENTS):
-            if probe.applies(context):
-                scores |= probe.measure(context).scores
-        return Snapshot(target.heldout, 0, None, PromptScores(**scores))
+        seed = zlib.crc32(f"{self.seed}/{task.name}".encode())
+        ProbeContext(policy, start, target, self.completions, seed, look=look)
 
 
 def measure_checkpoints(
@@ -72,23 +94,29 @@ def measure_checkpoints(
     do.
     """
     snapshots: Snapshots = {}
+    figures: list[Cell] = []
     for number, checkpoint in enumerate(checkpoints, start=1):
         if note is not None:
             note(f"{checkpoint.name} ({number} of {len(checkpoints)})")
-        snapshots |= bench.look(checkpoint.name, load_checkpoint(checkpoint, dtype))
+        view = bench.view(checkpoint.name, load_checkpoint(checkpoint, dtype))
+        snapshots |= view.snapshots
+        figures += [Cell(checkpoint.name, *key, figure) for key, figure in view.figures.items()]
     return Measured(
         checkpoints=tuple(checkpoints),
         tasks=tuple(task.name for task in bench.tasks),
-        cells=tuple(cells_of(snapshots)),
+        cells=tuple(cells_of(snapshots, with_kl=bench.instruments.measures("divergence"))),
         differences=differences_of(snapshots),
         snapshots=snapshots,
+        figures=tuple(figures),
     )
 
 
-def cells_of(snapshots: Snapshots) -> Iterator[Cell]:
+def cells_of(snapshots: Snapshots, *, with_kl: bool = True) -> Iterator[Cell]:
     """Every objective of every snapshot; the first one's KL to itself is 0, exactly."""
     first = next(iter(snapshots))[0]
     for (name, task), snapshot in snapshots.items():
         for objective in COMPARED:
-            is_itself = objective == KL_FROM_FIRST and name == first
-            yield Cell(name, task, objective, NO_DISTANCE if is_itself else level_of(objective, snapshot))
+            figure = NO_DISTANCE if name == first else NOT_ASKED
+            if objective != KL_FROM_FIRST or (with_kl and name != first):
+                figure = level_of(objective, snapshot)
+            yield Cell(name, task, objective, figure)

@@ -29,7 +29,7 @@ MAIN = ("sft_loss", "reward")
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One objective of one checkpoint on one task."""
+    """One objective of one checkpoint on one task; of `Measured.figures`, one quantity of a probe."""
 
     checkpoint: str
     task: str
@@ -112,7 +112,10 @@ class Measured:
 
     `snapshots` hold what each prompt contributed, by (checkpoint, task): `difference` pairs any two on it. Objectives:
     ``sft_loss``, ``sft_loss_per_token``, ``sft_loss_right``, ``sft_loss_wrong``, ``reward``,
-    ``kl_policy_first_nats_per_response``. `budget` and `exchange_rate`: the rule of `recommend`, unless it is told.
+    ``kl_policy_first_nats_per_response``. `figures` are those of the probes that no cell holds (`--preset full`):
+    ``gradient_cosine``, ``gradient_cosine/LAYER``, ``linearised_cost/TASK`` (what a unit of reward on TASK costs in SFT
+    loss on the figure's own task, D15), ``pl_constant_sft``, ``smoothness`` and others, under the names of a run's
+    measurements. `budget` and `exchange_rate`: the rule of `recommend`, unless it is told.
     """
 
     checkpoints: tuple[Checkpoint, ...]
@@ -123,15 +126,16 @@ class Measured:
     line: Line | None = None
     budget: float | None = None
     exchange_rate: float | None = None
+    figures: tuple[Cell, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{cell.checkpoint}, {cell.objective} on {cell.task}: {cell.figure}" for cell in self.cells]
         return "\n".join([*lines, f"keep {self.recommend()}"])
 
     def figure(self, checkpoint: str, objective: str, task: str | None = None) -> Figure:
-        """One cell; `task` may be left out where there is one. Raises KeyError for a cell that is not there."""
+        """A cell's figure or a probe's; `task` may be left out where there is one. Raises KeyError if there is none."""
         task = self.tasks[0] if task is None else task
-        for cell in self.cells:
+        for cell in (*self.cells, *self.figures):
             if (cell.checkpoint, cell.objective, cell.task) == (checkpoint, objective, task):
                 return cell.figure
         raise KeyError(unknown_name("cell", f"{checkpoint}, {objective}, {task}", self._cell_names()))
@@ -170,10 +174,12 @@ class Measured:
             "pareto": list(self.pareto),
             "recommendation": self.recommend().to_json(),
         }
+        if self.figures:
+            body["figures"] = [_quantity(cell) for cell in self.figures]
         return head | body | ({} if self.line is None else {"line": self.line.to_json()})
 
     def to_csv(self) -> str:
-        """One row a figure: cells, differences, and the line's of either."""
+        """One row a figure: cells, differences, and the line's of either; then what the probes found besides."""
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -182,10 +188,11 @@ class Measured:
         for prefix, cells, differences in parts:
             writer.writerows(_row(f"{prefix}cell", cell.to_json()) for cell in cells)
             writer.writerows(_row(f"{prefix}difference", item.to_json()) for item in differences)
+        writer.writerows(_row("figure", cell.to_json()) for cell in self.figures)
         return text.getvalue()
 
     def _cell_names(self) -> list[str]:
-        return [f"{cell.checkpoint}, {cell.objective}, {cell.task}" for cell in self.cells]
+        return [f"{cell.checkpoint}, {cell.objective}, {cell.task}" for cell in (*self.cells, *self.figures)]
 
 
 def profiles(snapshots: Mapping[tuple[str, str], Snapshot], kind: str = "") -> dict[str, Profile]:
@@ -214,6 +221,11 @@ def differences_of(snapshots: Mapping[tuple[str, str], Snapshot], neighbours: bo
         Difference(start, end, task, objective, comparison.change, comparison.p_value, p_value)
         for (start, end, task, objective, comparison), p_value in zip(kept, controlled, strict=True)
     )
+
+
+def _quantity(cell: Cell) -> dict[str, Any]:
+    return {"checkpoint": cell.checkpoint, "task": cell.task, "quantity": cell.objective,
+            "estimate": cell.figure.to_json()}  # fmt: skip
 
 
 def _row(kind: str, found: Mapping[str, Any]) -> dict[str, Any]:

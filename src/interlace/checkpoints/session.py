@@ -10,6 +10,7 @@ from interlace.checkpoints.asked import TaskLike, build_tasks, run_around, tasks
 from interlace.checkpoints.blend import refuse_used
 from interlace.checkpoints.choice import check_rules
 from interlace.checkpoints.found import Checkpoint, PathLike, find_checkpoints
+from interlace.checkpoints.instruments import STANDARD, Instruments, least_losses
 from interlace.checkpoints.line import check_ends, measure_line
 from interlace.checkpoints.measure import Bench, Note, measure_checkpoints
 from interlace.checkpoints.result import Measured
@@ -31,6 +32,8 @@ class Session:
     completions: int = 8
     seed: int = 0
     dtype: str = "float32"
+    preset: str = STANDARD
+    least_loss: Sequence[str] = ()
 
     def measure(
         self,
@@ -54,7 +57,7 @@ class Session:
             cores.close()
 
     def _measure(self, checkpoints: Sequence[Checkpoint], tasks: Sequence[Task], note: Note | None) -> Measured:
-        bench = Bench(tasks, self.prompts, self.completions, self.seed)
+        bench = Bench(tasks, self.prompts, self.completions, self.seed, self._instruments(tasks))
         measured = measure_checkpoints(checkpoints, bench, self.dtype, note)
         measured = replace(measured, budget=self.budget, exchange_rate=self.exchange_rate)
         if self.between is None:
@@ -72,6 +75,10 @@ class Session:
         )
         return replace(measured, line=line)
 
+    def _instruments(self, tasks: Sequence[Task]) -> Instruments:
+        known = least_losses(self.least_loss, [task.name for task in tasks])
+        return Instruments(self.preset, self.exchange_rate, known)
+
     def _tasks(self, first: Checkpoint, asked: Sequence[TaskLike] | None) -> tuple[Task, ...]:
         """The tasks that are asked for, else those of the run around the first checkpoint."""
         if asked:
@@ -86,6 +93,9 @@ class Session:
 
     def _check(self) -> None:
         check_rules(self.budget, self.exchange_rate)
+        preset = Instruments(self.preset)
+        if self.least_loss and not preset.measures("pl_constants"):
+            raise RecipeError(f"--least-loss must stand with --preset full. Got {self.preset}. Add it.")
         for name, value, least in (("prompts", self.prompts, 2), ("completions", self.completions, 1)):
             if value is not None and value < least:
                 raise RecipeError(f"--{name} must be at least {least}. Got {value}. Give more.")

@@ -57,6 +57,16 @@ Prompts: TypeAlias = Annotated[int | None, typer.Option(help="Held-out prompts a
 Completions: TypeAlias = Annotated[int, typer.Option(help="Sampled a prompt where rewards cannot be enumerated.")]
 SeedOption: TypeAlias = Annotated[int, typer.Option(help="Draws splits and samples.")]
 Dtype: TypeAlias = Annotated[str, typer.Option(help="Of the weights.")]
+Preset: TypeAlias = Annotated[
+    str,
+    typer.Option(help="light (no KL), standard, or full: gradients, D15's price of every pair of tasks, curvature."),
+]
+LeastLoss: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NATS", help="SFT loss of the best model, for PL constants (with full); TASK=NATS, repeatable."
+    ),
+]
 Html: TypeAlias = Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with figures and tables.")]
 Csv: TypeAlias = Annotated[Path | None, typer.Option(metavar="FILE", help="Write every figure, one a row.")]
 
@@ -74,6 +84,8 @@ def measure(
     completions: Completions = 8,
     seed: SeedOption = 0,
     dtype: Dtype = "float32",
+    preset: Preset = "standard",
+    least_loss: LeastLoss = None,
     html: Html = None,
     csv: Csv = None,
     json: JsonOption = False,
@@ -85,7 +97,8 @@ def measure(
         from interlace.checkpoints.session import Session
 
         conditions = [parse_condition(text) for text in fail_on or ()]
-        session = Session(between, budget, exchange_rate, write, prompts, completions, seed, dtype)
+        session = Session(between, budget, exchange_rate, write, prompts, completions, seed, dtype, preset,
+                          least_loss or ())  # fmt: skip
         measured = session.measure(checkpoints, tasks, base, lambda what: status.update(f"measuring {what}"))
         failed = failures(measured, conditions)
     _show(measured, html, csv, json)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from interlace.checkpoints import Cell, Difference, Line, Measured
+from interlace.cli.measured_figures import print_figures
 from interlace.estimate import Figure, Unresolved, interval_text, value_text
 from interlace.wording import p_value_text
 
@@ -34,6 +35,7 @@ def print_measured(console: Console, measured: Measured) -> None:
     if len(names) > 1:
         _say(console, f"Pareto set: {', '.join(measured.pareto)}")
         _say(console, f"Recommended: {measured.recommend()}")
+    print_figures(console, measured)
     if measured.line is not None:
         _print_line(console, measured.line, measured.tasks)
     for reason in reasons(measured):

@@ -45,6 +45,11 @@ class ParameterSpace:
         found = dict(model.named_parameters())
         return {name: found[name].detach() for name in self.names}
 
+    def fits(self, model: PreTrainedModel) -> bool:
+        """Whether `model` has all these parameters, in these sizes."""
+        found = {name: weight.numel() for name, weight in model.named_parameters()}
+        return all(found.get(name) == size for name, size in zip(self.names, self.sizes, strict=True))
+
     def flat(self, weights: Mapping[str, Tensor]) -> Float[Tensor, "parameter"]:
         """One vector of all `weights`, in float32 or wider."""
         wide = [widened(weights[name].detach()).reshape(-1) for name in self.names]

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from interlace.errors import DataError
 from interlace.measurement import PromptScores
@@ -66,11 +67,11 @@ class Look:
 
     @cached_property
     def start_weights(self) -> Mapping[str, Tensor] | None:
-        """The trainable weights at the stage's start; None where the start is the policy itself."""
+        """The trainable weights at the stage's start; None where that is the policy itself, or of another shape."""
         first = self.contexts[0]
         if isinstance(first.start, KeptPolicy):
             return first.start.kept
-        return None if first.policy.model is first.start.model else self.space.weights(first.start.model)
+        return self.space.weights(first.start.model) if self._is_elsewhere(first.start.model) else None
 
     @cached_property
     def directions(self) -> Mapping[str, Float[Tensor, "parameter"]]:
@@ -82,6 +83,10 @@ class Look:
             known[UPDATE] = first.moment.previous
         moved = {name: now - space.flat(weights).to(now) for name, weights in known.items()}
         return {name: direction for name, direction in moved.items() if bool(direction.any())}
+
+    def _is_elsewhere(self, model: PreTrainedModel) -> bool:
+        """Whether `model` is another than the policy's, and of its shape, so that there is a way from it."""
+        return model is not self.contexts[0].policy.model and self.space.fits(model)
 
     @cached_property
     def metric(self) -> Float[Tensor, "parameter"] | None:

@@ -9,7 +9,7 @@ from plotly.offline import get_plotlyjs
 from interlace import __version__
 from interlace.checkpoints import Measured
 from interlace.report.checkpoints.chart import plane_charts
-from interlace.report.checkpoints.tables import differences_table, levels_table, line_tables
+from interlace.report.checkpoints.tables import differences_table, levels_table, line_tables, probe_tables
 from interlace.report.page import asset, content_policy, environment, write_whole
 
 
@@ -34,6 +34,7 @@ def render_checkpoints(measured: Measured) -> str:
             charts=plane_charts(measured),
             tables=tables,
             line_tables=line_tables(measured),
+            probe_tables=probe_tables(measured),
             policy=content_policy((plotly, script)),
             version=__version__,
             style=asset("style.css"),

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from interlace.checkpoints import Cell as Level
 from interlace.checkpoints import Difference, Measured
-from interlace.report.formatting import NONE, Cell, Notes, objective_name
+from interlace.checkpoints.figures import cost_table, of_layers, whole
+from interlace.estimate import Figure, Unresolved, significant_texts
+from interlace.report.formatting import NONE, Cell, Notes, objective_name, provenance
 from interlace.report.tables import Table, words
 from interlace.wording import p_value_text
 
@@ -61,6 +63,62 @@ def line_tables(measured: Measured) -> list[Table]:
         levels_table("Along the straight line", "Position", line.names, line.cells),
         differences_table("Changes from position 0", line.differences),
     ]
+
+
+def figures_table(measured: Measured) -> Table:
+    """A row a probe's quantity, checkpoint and task: what stands in no cell and belongs to the whole model."""
+    notes = Notes()
+    rows = [
+        (
+            *words(cell.objective, cell.checkpoint, cell.task),
+            _significant(cell.figure, notes),
+            *words(_unit(cell.figure)),
+        )
+        for cell in sorted(whole(measured), key=lambda cell: cell.objective)
+    ]
+    columns = ("Quantity", "Checkpoint", "Task", "Value", "Unit")
+    return Table("Figures of the probes", columns, tuple(rows), 3, tuple(notes.reasons))
+
+
+def costs_table(measured: Measured) -> Table:
+    """D15: a row a checkpoint and rewarded task, a column a task whose SFT loss pays."""
+    notes = Notes()
+    rows = [
+        (*words(name, rewarded), *(_significant(figure, notes) for figure in row))
+        for name, rewarded, row in cost_table(measured)
+    ]
+    columns = ("Checkpoint", "Reward on", *(f"SFT loss on {task}" for task in measured.tasks))
+    name = "What a unit of reward costs in SFT loss, to first order (D15), nats/response"
+    return Table(name, columns, tuple(rows), 2, tuple(notes.reasons))
+
+
+def layers_table(measured: Measured) -> Table:
+    """Cosines of both gradients: a row a layer, a column a checkpoint and task."""
+    notes, found = Notes(), of_layers(measured)
+    layers = dict.fromkeys(layer for layer, _, _ in found)
+    places = dict.fromkeys((name, task) for _, name, task in found)
+    rows = [(*words(layer), *(_significant(found.get((layer, *place)), notes) for place in places)) for layer in layers]
+    columns = ("Layer", *(f"{name}, {task}" if len(measured.tasks) > 1 else name for name, task in places))
+    return Table("Cosine of both gradients, layer by layer", columns, tuple(rows), 1, tuple(notes.reasons))
+
+
+def probe_tables(measured: Measured) -> list[Table]:
+    """What probes found besides the cells, if anything."""
+    tables = (costs_table(measured), figures_table(measured), layers_table(measured))
+    return [table for table in tables if table.rows]
+
+
+def _significant(figure: Figure | None, notes: Notes) -> Cell:
+    """A figure of any size, by significant digits."""
+    if figure is None:
+        return Cell(NONE, tone="absent")
+    if isinstance(figure, Unresolved):
+        return notes.absent(figure.reason)
+    return Cell(*significant_texts(figure), title=provenance(figure))
+
+
+def _unit(figure: Figure) -> str:
+    return "" if isinstance(figure, Unresolved) else figure.unit
 
 
 def _p_value(value: float | None) -> Cell:
