@@ -8,11 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from interlace.analysis.reward_change import reward_difference
 from interlace.analysis.summary import ObjectiveChange
 from interlace.analysis.trajectory import REWARD, SFT_LOSS, Snapshot, Trajectory
 from interlace.estimate import Figure, Unresolved
 from interlace.measurement import HeldOut
-from interlace.statistics import mean_interval, paired_change, paired_ratio_change, ratio_interval, reward_interval
+from interlace.statistics import (
+    PairedDifference,
+    mean_interval,
+    paired_change,
+    paired_ratio_change,
+    ratio_interval,
+    reward_interval,
+)
 
 NATS_RESPONSE, NATS_TOKEN, REWARD_UNIT = "nats/response", "nats/token", "reward units"
 
@@ -24,7 +32,7 @@ class Objective:
     """A mean over prompts of `value`; with `share`, the sum of `value` over the sum of `share` (prompts as clusters).
 
     `refuses` gives the reason why a held-out set does not have this objective, if so. `level` makes the interval of the
-    objective at one snapshot where its values are bounded; a change is a paired difference, with Student t always.
+    objective at one snapshot where its values are bounded, `difference` that of its change where it is sampled.
     """
 
     quantity: str
@@ -33,6 +41,7 @@ class Objective:
     share: Callable[[HeldOut], PerPrompt] | None = None
     refuses: Callable[[HeldOut], str | None] = lambda held: None
     level: Callable[[Snapshot], Figure] | None = None
+    difference: Callable[[Snapshot, Snapshot, str], PairedDifference] | None = None
 
     def figure(self, snapshot: Snapshot) -> Figure:
         """The objective at one snapshot."""
@@ -44,6 +53,8 @@ class Objective:
 
     def change(self, before: Snapshot, after: Snapshot) -> Figure:
         """The objective at `after` minus at `before`, the same prompts."""
+        if self.difference is not None:
+            return self.difference(before, after, self.unit).change
         pair = self.value(before), self.value(after)
         if self.share is None:
             return paired_change(*pair, unit=self.unit)
@@ -91,7 +102,9 @@ OBJECTIVES: Mapping[str, Objective] = {
     ),
     "sft_loss_right": Objective(SFT_LOSS, NATS_RESPONSE, *_only(lambda held: held.is_right, "right")),
     "sft_loss_wrong": Objective(SFT_LOSS, NATS_RESPONSE, *_only(lambda held: ~held.is_right, "wrong")),
-    "reward": Objective(REWARD, REWARD_UNIT, lambda snapshot: snapshot.reward, level=reward_level),
+    "reward": Objective(
+        REWARD, REWARD_UNIT, lambda snapshot: snapshot.reward, level=reward_level, difference=reward_difference
+    ),
 }
 
 

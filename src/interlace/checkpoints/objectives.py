@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 from scipy import special
 
-from interlace.analysis.changes import NATS_RESPONSE, OBJECTIVES, REWARD_UNIT, Objective
+from interlace.analysis.changes import NATS_RESPONSE, OBJECTIVES, Objective
 from interlace.analysis.trajectory import KL, REWARD, SFT_LOSS, Snapshot
 from interlace.estimate import Estimate, Figure, Unresolved
-from interlace.statistics import mcnemar
-from interlace.statistics.paired_rates import rate_change
 
 KL_FROM_FIRST = "kl_policy_first_nats_per_response"
 """KL(checkpoint to the first), nats/response, Rao-Blackwellised (C5)."""
@@ -48,15 +45,17 @@ def level_of(name: str, snapshot: Snapshot) -> Figure:
 def compare(name: str, before: Snapshot, after: Snapshot) -> Comparison:
     """An objective at `after` minus at `before`, prompt by prompt: positive means a rise.
 
-    Rewards of one completion a prompt, 0 or 1, are compared exactly (McNemar; melded interval); all else by Student t
-    over prompts as clusters, however many completions each has.
+    Rewards as `reward_difference` does (exactly where they are one 0 or 1 a prompt); all else by Student t over prompts
+    as clusters, however many completions each has. The p-value is below .05 exactly where the interval excludes 0.
     """
     refusal = IS_DIFFERENCE if name == KL_FROM_FIRST else _refusal(name, before) or _refusal(name, after)
     if refusal is not None:
         return Comparison(Unresolved(refusal), None)
-    if name == "reward" and _is_single_binary(before) and _is_single_binary(after):
-        return _exact(before, after)
-    change = COMPARED[name].change(before, after)
+    objective = COMPARED[name]
+    if objective.difference is not None:
+        found = objective.difference(before, after, objective.unit)
+        return Comparison(found.change, found.p_value)
+    change = objective.change(before, after)
     return Comparison(change, p_value_of(change))
 
 
@@ -69,22 +68,6 @@ def p_value_of(change: Figure) -> float | None:
         return 1.0 if change.value == 0.0 else 0.0
     statistic = change.value / half * special.stdtrit(change.n - 1, 0.5 + change.level / 2)
     return float(2 * special.stdtr(change.n - 1, -abs(statistic)))
-
-
-def _exact(before: Snapshot, after: Snapshot) -> Comparison:
-    was, now = before.reward == 1.0, after.reward == 1.0
-    change = rate_change(was, now)
-    if isinstance(change, Estimate):
-        change = Estimate(
-            change.value, change.lower, change.upper, change.level, change.n, change.method, REWARD_UNIT, change.scope
-        )
-    return Comparison(change, mcnemar(was, now).p_value)
-
-
-def _is_single_binary(snapshot: Snapshot) -> bool:
-    values = snapshot.scores.reward_values
-    assert values is not None
-    return not snapshot.scores.reward_is_exact and values.shape[1] == 1 and bool(np.isin(values, (0.0, 1.0)).all())
 
 
 def _refusal(name: str, snapshot: Snapshot) -> str | None:

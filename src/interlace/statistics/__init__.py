@@ -2,7 +2,7 @@
 
 `intervals` (Student t over prompts or seeds), `rates` (Wilson, Jeffreys, Clopper-Pearson), `bounded` (levels and
 changes of reward), `pass_at_k`, `sequential` (at every n at once), `bootstrap` and `jackknife` (prompts as clusters),
-`clustered` (seeds as the outer level), `comparison` and `paired_rates` (paired differences, exact McNemar),
+`clustered` (seeds as the outer level), `comparison`, `paired_rates` and `sampled` (paired differences, exact McNemar),
 `multiplicity` and `power` (many comparisons, the least change that is found), `aggregate` (tasks and seeds), `unbiased`
 and `signal_share` (C2), `partition` (C4), `divergence` (C5). What covers how often: `benchmarks/coverage.py`.
 """
@@ -39,6 +39,7 @@ from interlace.statistics.partition import effective_samples, mean_log_partition
 from interlace.statistics.pass_at_k import mean_pass_at_k, pass_at_k
 from interlace.statistics.power import detectable_between_seeds, detectable_change, detectable_rate_change
 from interlace.statistics.rates import RATE_INTERVALS, rate_interval
+from interlace.statistics.sampled import sampled_difference
 from interlace.statistics.sequential import ConfidenceSequence, confidence_sequence, sequential_interval
 from interlace.statistics.signal_share import noise_scale, signal_share
 from interlace.statistics.unbiased import (
@@ -57,6 +58,7 @@ __all__ = [
     "reward_interval",
     "paired_change",
     "sampled_change",
+    "sampled_difference",
     "ratio_interval",
     "paired_ratio_change",
     "influence_interval",

@@ -15,16 +15,20 @@ NODES, WEIGHTS = np.polynomial.legendre.leggauss(64)
 
 
 def rate_change(
-    before: Bool[np.ndarray, "prompt"], after: Bool[np.ndarray, "prompt"], *, level: float = LEVEL
+    before: Bool[np.ndarray, "prompt"],
+    after: Bool[np.ndarray, "prompt"],
+    *,
+    unit: str = "fraction",
+    level: float = LEVEL,
 ) -> Figure:
-    """Share right `after` minus share right `before`, fraction: positive means a rise.
+    """Share right `after` minus share right `before`: positive means a rise.
 
     Excludes 0 exactly when McNemar's exact test rejects at 1 - `level` (`mcnemar`), and covers the prompts that did not
     flip too: the share of gains among flips (conditional, Clopper-Pearson) and the share of flips among prompts are
     melded (Fay and Lumbard 2021). Coverage at least `level`, by enumeration (tests).
 
     Of the flips alone: ``rate_interval(gained, lost + gained, kind="clopper_pearson")``. Several samples a prompt:
-    `sampled_change`. Unresolved without prompts.
+    `sampled_difference`. Unresolved without prompts.
 
     >>> print(rate_change(np.array([True] * 6 + [False] * 14), np.zeros(20, dtype=bool)))
     −0.30 [−0.54, −0.02] fraction
@@ -34,9 +38,7 @@ def rate_change(
     flips = mcnemar(before, after)
     lower, upper = rate_change_ends(flips.lost, flips.gained, before.size, level)
     change = (flips.gained - flips.lost) / before.size
-    return Estimate(
-        change, min(lower, change), max(upper, change), level, before.size, "melded exact McNemar", "fraction"
-    )
+    return Estimate(change, min(lower, change), max(upper, change), level, before.size, "melded exact McNemar", unit)
 
 
 def rate_change_ends(lost: int, gained: int, prompts: int, level: float) -> tuple[float, float]:

@@ -1,0 +1,51 @@
+"""The change of a reward between two snapshots, by how it was measured: enumerated, sampled once, or in groups."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from interlace.analysis.trajectory import Snapshot
+from interlace.estimate import Estimate
+from interlace.statistics import (
+    PairedDifference,
+    mcnemar,
+    paired_difference,
+    rate_change,
+    sampled_change,
+    sampled_difference,
+)
+
+
+def reward_difference(before: Snapshot, after: Snapshot, unit: str) -> PairedDifference:
+    """R at `after` minus at `before`, the same prompts: positive means a rise; and the p-value of no change.
+
+    Enumerated: paired Student t over prompts. One sampled 0 or 1 a prompt: exact (McNemar, melded interval). Several:
+    `sampled_difference`. Sampled with other values, whose range is not known: Student t, refused where few prompts
+    changed. The p-value is below .05 exactly where the interval of 95 % excludes 0.
+    """
+    if before.scores.reward_is_exact or after.scores.reward_is_exact:
+        return paired_difference(before.reward, after.reward, unit=unit)
+    if not (_is_binary(before) and _is_binary(after)):
+        change = sampled_change(before.reward, after.reward, unit=unit)
+        plain = paired_difference(before.reward, after.reward, unit=unit)
+        return plain if isinstance(change, Estimate) else PairedDifference(change, None)
+    if _is_single(before) and _is_single(after):
+        return _exact(before, after, unit)
+    return sampled_difference(before.reward, after.reward, unit=unit)
+
+
+def _exact(before: Snapshot, after: Snapshot, unit: str) -> PairedDifference:
+    was, now = before.reward == 1.0, after.reward == 1.0
+    return PairedDifference(rate_change(was, now, unit=unit), mcnemar(was, now).p_value)
+
+
+def _is_binary(snapshot: Snapshot) -> bool:
+    values = snapshot.scores.reward_values
+    assert values is not None
+    return bool(np.isin(values, (0.0, 1.0)).all())
+
+
+def _is_single(snapshot: Snapshot) -> bool:
+    values = snapshot.scores.reward_values
+    assert values is not None
+    return values.shape[1] == 1
