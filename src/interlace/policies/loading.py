@@ -5,19 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from huggingface_hub import snapshot_download
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from interlace.errors import MissingFileError, ModelError, unknown_name
+from interlace.errors import InterlaceError, MissingFileError, ModelError, unknown_name
 from interlace.policies.gguf import SMOLLM2, dense_folder, smollm2_file
 from interlace.policies.policy import Policy
+from interlace.safety import read_json, refuse_code, refuse_unsafe
 
+ADAPTER = "adapter_config.json"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
 
 
 def source_of(model: str) -> str:
     """Where `model` is loaded from: a folder for a folder, a .gguf or the SmolLM2 wheel; a hub id as it stands.
 
-    Raises MissingFileError for a path that is not there.
+    Raises MissingFileError for a path that is not there; as `refuse_unsafe` for a folder that must not be loaded.
     """
     if model == SMOLLM2:
         return str(dense_folder(smollm2_file()))
@@ -25,6 +28,7 @@ def source_of(model: str) -> str:
         return str(dense_folder(Path(model).expanduser()))
     path = Path(model).expanduser()
     if path.is_dir():
+        _refuse(path)
         return str(path)
     if _is_local(model):
         raise MissingFileError(
@@ -42,16 +46,20 @@ def _is_local(model: str) -> bool:
 def load_policy(source: str, dtype: str = "float32") -> Policy:
     """The policy in `source` (a folder or hub id) with weights of `dtype`.
 
-    Raises ModelError if the model needs code of its own, has no safetensors, or has no end-of-sequence token.
+    The folder is looked at first (`refuse_unsafe`); of a hub's model its JSON, at the commit that is then loaded.
+
+    Raises ModelError or MissingFileError as `refuse_unsafe`; ModelError if the model needs code of its own, has no
+    safetensors, is an adapter, or has no end-of-sequence token.
     """
     if dtype not in DTYPES:
         raise ModelError(unknown_name("dtype", dtype, DTYPES))
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-        model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=DTYPES[dtype], trust_remote_code=False, use_safetensors=True
-        )
+        safely = {"revision": _commit(source), "trust_remote_code": False}
+        tokenizer = AutoTokenizer.from_pretrained(source, **safely)
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=DTYPES[dtype], use_safetensors=True, **safely)
     except (OSError, ValueError) as error:
+        if isinstance(error, InterlaceError):
+            raise
         raise ModelError(
             f"model must load from safetensors without code of its own. {source} did not: {_first_line(error)} "
             "Give a folder that holds config.json, tokenizer and safetensors, or check the network for a hub id."
@@ -62,6 +70,33 @@ def load_policy(source: str, dtype: str = "float32") -> Policy:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "left"
     return Policy(model, tokenizer)
+
+
+def _commit(source: str) -> str:
+    """Which commit of a hub's model is loaded, after a look at its JSON; of a folder, after a look at all of it."""
+    folder = Path(source)
+    if folder.is_dir():
+        _refuse(folder)
+        return "main"  # a folder has no revisions: Transformers does not read it
+    snapshot = Path(snapshot_download(source, allow_patterns=["*config.json"]))
+    _refuse_adapter(snapshot)
+    refuse_code(snapshot)
+    return snapshot.name
+
+
+def _refuse(folder: Path) -> None:
+    _refuse_adapter(folder)
+    refuse_unsafe(folder)
+
+
+def _refuse_adapter(folder: Path) -> None:
+    """An adapter would bring its base from wherever it says, unseen."""
+    if (folder / ADAPTER).exists():
+        base = read_json(folder / ADAPTER).get("base_model_name_or_path")
+        raise ModelError(
+            f"model must be whole weights. Got {folder / ADAPTER}, an adapter on {base!r}. Merge the two first: "
+            "PeftModel.merge_and_unload(), then save_pretrained()."
+        )
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""What a checkpoint folder must not hold: its own code, pickled weights, files cut short. Looked at before any load.
+"""What a model's folder must not hold: its own code, pickled weights, files cut short. Looked at before any load.
 
 Only names, JSON and the headers of safetensors are read here; nothing of the folder is executed or unpickled.
 """
@@ -18,7 +18,7 @@ CODE_KEYS = ("auto_map", "custom_pipelines", "custom_generate", "megatron_config
 SWITCHES = ("trust_remote_code", "use_kernels")
 """Keys that must not be true: they allow code from a hub."""
 IMPLEMENTATION = "_implementation"
-"""How keys end that choose a kernel; a built-in one is a plain word, a kernel from a hub has a slash or a colon."""
+"""What keys contain that choose a kernel; a built-in one is a plain word, one from a hub has a slash or a colon."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 LARGEST_HEADER = 100_000_000
 """Bytes that the format allows a header of safetensors."""
@@ -86,7 +86,9 @@ def refuse_damaged(path: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds. Raises ModelError if it is none."""
+    """What a JSON file holds. Raises ModelError if it is none, or no regular file (a device would never end)."""
+    if not path.is_file():
+        raise ModelError(f"{path} must be a file. Got {'nothing' if not path.exists() else 'none'}. Copy it again.")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -125,7 +127,7 @@ def _brings_code(path: str, value: Any) -> bool:
         return bool(value)
     if key == "parent_library":  # PEFT's auto_mapping: imported by name
         return not str(value).startswith("transformers.")
-    chooses_kernel = any(part.endswith(IMPLEMENTATION) for part in path.split("."))
+    chooses_kernel = any(IMPLEMENTATION in part for part in path.split("."))
     return chooses_kernel and isinstance(value, str) and any(mark in value for mark in ("/", ":"))
 
 
