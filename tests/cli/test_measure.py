@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,36 @@ def test_the_full_preset_prints_what_is_worth_a_row_and_keeps_the_rest_in_files(
 def test_files_that_cannot_be_written_are_said_first(call: Call) -> None:
     assert "--html must name a .html file. Got page.txt" in call("measure", RUN, "--html", "page.txt").error
     assert "--csv must lie in a folder that is there" in call("measure", RUN, "--csv", "no/such.csv").error
+    Path("folder.html").mkdir(exist_ok=True)
+    assert "--html must name a file. Got the folder folder.html" in call("measure", RUN, "--html", "folder.html").error
+    nowhere = call("measure", RUN, "--csv", "/proc/f.csv")
+    assert (nowhere.code, nowhere.out) == (3, "") and "--csv must name a place that can be written" in nowhere.error
+    ends = (f"{RUN}/stages/00-model", f"{RUN}/stages/01-sft", "--between", "1")
+    Path("file").touch()
+    assert "--write must name a place that can be written" in call("measure", *ends, "--write", "file/blend").error
+
+
+def test_what_stops_while_it_is_written_leaves_nothing(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stops(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("interlace.checkpoints.blend.seal_checkpoint", stops)
+    before = set(Path().iterdir())
+    ends = (f"{RUN}/stages/00-model", f"{RUN}/stages/01-sft", "--between", "1", *FEW)
+    called = call("measure", *ends, "--write", "stopped", "--csv", "stopped.csv")
+    assert (called.code, called.out) == (
+        130,
+        "",
+    ) and "Interrupted: measuring was stopped before its end" in called.error
+    assert set(Path().iterdir()) == before
+
+
+def test_a_checkpoint_named_twice_and_a_series_in_order(call: Call) -> None:
+    for step in (2, 10, 1):
+        shutil.copytree(f"{RUN}/stages/01-sft/checkpoint-4", f"series/checkpoint-{step}")
+    called = call("measure", "series", "series/checkpoint-10", "--task", f"{RUN}/sums", "--prompts", "8", "--json")
+    assert called.code == 0
+    found = json.loads(called.out)
+    names = ["checkpoint-1", "checkpoint-2", "series/checkpoint-10", "series/checkpoint-10 (2)"]
+    assert [item["name"] for item in found["checkpoints"]] == names
+    assert {item["estimate"]["value"] for item in found["differences"]} == {0.0}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,17 +28,20 @@ def refuse_used(folder: Path) -> None:
 def write_blend(
     ends: Sequence[Checkpoint], start: Policy, end: Policy, position: float, folder: Path, dtype: str
 ) -> Path:
-    """The weights at `position` in a new folder, sealed with `interlace_manifest.json`; its path.
+    """The weights at `position` in a new folder, sealed with `interlace_manifest.json`, whole or not at all; its path.
 
     Two LoRA adapters on one base give an adapter whose rank is the sum of theirs and whose effective weights lie on
     the straight line exactly (interpolating their factors would not). Anything else gives dense weights.
     """
     refuse_used(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    if not _write_adapter(ends, position, folder, dtype):
-        interpolated(start.model, end.model, position).save_pretrained(folder)
-    start.tokenizer.save_pretrained(folder)
-    seal_checkpoint(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
+        unfinished = Path(beside) / folder.name
+        if not _write_adapter(ends, position, unfinished, dtype):
+            interpolated(start.model, end.model, position).save_pretrained(unfinished)
+        start.tokenizer.save_pretrained(unfinished)
+        seal_checkpoint(unfinished)
+        os.replace(unfinished, folder)  # onto nothing, or an empty folder
     return folder
 
 

@@ -17,6 +17,7 @@ from interlace.checkpoints.result import Measured
 from interlace.environment import quiet_libraries
 from interlace.errors import RecipeError
 from interlace.policies import CoreShare
+from interlace.store.places import refuse_unwritable
 from interlace.tasks import Task
 
 
@@ -103,3 +104,4 @@ class Session:
             if self.between is None:
                 raise RecipeError("--write must stand with --between: it saves a blend of two. Got none. Add it.")
             refuse_used(self.write)
+            refuse_unwritable("--write", self.write)

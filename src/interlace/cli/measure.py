@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
+from rich.status import Status
 
 from interlace.cli.output import JsonOption, complain, print_json, stderr, stdout
+from interlace.cli.stopping import stoppable
 from interlace.errors import MissingFileError, RecipeError
 
 if TYPE_CHECKING:
@@ -99,7 +102,8 @@ def measure(
         conditions = [parse_condition(text) for text in fail_on or ()]
         session = Session(between, budget, exchange_rate, write, prompts, completions, seed, dtype, preset,
                           least_loss or ())  # fmt: skip
-        measured = session.measure(checkpoints, tasks, base, lambda what: status.update(f"measuring {what}"))
+        with stoppable() as check:
+            measured = session.measure(checkpoints, tasks, base, lambda what: _told(status, what, check))
         failed = failures(measured, conditions)
     _show(measured, html, csv, json)
     for sentence in failed:
@@ -108,9 +112,15 @@ def measure(
         raise typer.Exit(FAILED)
 
 
+def _told(status: Status, what: str, check: Callable[[], None]) -> None:
+    check()
+    status.update(f"measuring {what}")
+
+
 def _show(measured: Measured, html: Path | None, csv: Path | None, json: bool) -> None:
     """The result on stdout, files where they are asked for, and where those are on stderr."""
     from interlace.cli.measured import print_measured
+    from interlace.store.checkpoints import write_text_atomically
 
     if json:
         print_json(measured)
@@ -121,7 +131,7 @@ def _show(measured: Measured, html: Path | None, csv: Path | None, json: bool) -
 
         _say("Page", write_checkpoints_page(measured, html))
     if csv is not None:
-        csv.write_text(measured.to_csv(), encoding="utf-8")
+        write_text_atomically(csv, measured.to_csv())
         _say("Figures", csv)
     if measured.line is not None and measured.line.written is not None:
         _say("Blend", measured.line.written)
@@ -133,6 +143,8 @@ def _say(what: str, path: str | Path) -> None:
 
 def _check_files(asked: dict[str, tuple[Path | None, str]]) -> None:
     """Before anything is measured: whether what is asked for can be written."""
+    from interlace.store.places import refuse_unwritable
+
     for option, (path, suffix) in asked.items():
         if path is None:
             continue
@@ -140,3 +152,6 @@ def _check_files(asked: dict[str, tuple[Path | None, str]]) -> None:
             raise RecipeError(f"{option} must name a {suffix} file. Got {path}. Write {path.stem}{suffix}.")
         if not path.absolute().parent.is_dir():
             raise MissingFileError(f"{option} must lie in a folder that is there. Got {path}. Make its folder first.")
+        if path.is_dir():
+            raise RecipeError(f"{option} must name a file. Got the folder {path}. Write {path}/{path.name}.")
+        refuse_unwritable(option, path)

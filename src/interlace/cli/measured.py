@@ -56,7 +56,7 @@ def levels_table(title: str, names: Sequence[str], task: str, cells: Sequence[Ce
     found = {(cell.checkpoint, cell.objective): cell.figure for cell in cells if cell.task == task}
     shown = [key for key in COLUMNS if any(not isinstance(found[name, key], Unresolved) for name in names)]
     table = _table(title)
-    table.add_column("checkpoint")
+    table.add_column("checkpoint", no_wrap=True, min_width=min(24, max(map(len, names), default=0)))
     for key in shown:
         table.add_column(COLUMNS[key], justify="right")
     for name in names:

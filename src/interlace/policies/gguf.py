@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
+import tempfile
 from pathlib import Path
 
 import torch
@@ -56,15 +57,17 @@ def cache_folder() -> Path:
 
 
 def _convert(gguf: Path, target: Path) -> None:
-    partial = target.with_name(f"{target.name}.partial-{os.getpid()}")
+    """The model as a folder, whole or not at all. Cost: its weights in float32, in memory and on disk."""
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     _forget_quantization(model)
-    model.save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
     target.parent.mkdir(parents=True, exist_ok=True)
-    if not target.exists():
-        os.replace(partial, target)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as beside:
+        partial = Path(beside) / target.name
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+        if not target.exists():
+            os.replace(partial, target)
 
 
 def _forget_quantization(model: PreTrainedModel) -> None:
