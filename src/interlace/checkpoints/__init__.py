@@ -1,6 +1,6 @@
 """Checkpoints that any trainer wrote: both objectives, paired differences, which one to keep, the line between two.
 
-`found` looks before anything is loaded, `instruments`, `loading` and `measure` load and measure, `objectives` compares,
+`found` looks before anything is loaded, `preset`, `loading` and `measure` load and measure, `objectives` compares,
 `figures` orders what probes found, `choice` recommends, `line` and `blend` measure and save what lies between two
 checkpoints, `conditions` is ``--fail-on``. This package's own names import no torch.
 """

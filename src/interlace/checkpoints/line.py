@@ -62,7 +62,7 @@ def measure_line(
     extra = _position_of_budget(profiles(snapshots), budget)
     if extra is not None:
         snapshots |= bench.look(_name(extra), _at(extra, start, end))
-    with_kl = bench.instruments.measures("divergence")
+    with_kl = bench.preset.measures("divergence")
     line = _line(ends, _in_order(snapshots), budget, exchange_rate, with_kl)
     return line if write is None else _written(line, ends, start, end, write, dtype)
 

@@ -9,9 +9,9 @@ from typing import TypeAlias
 
 from interlace.analysis.trajectory import Snapshot
 from interlace.checkpoints.found import Checkpoint
-from interlace.checkpoints.instruments import Instruments
 from interlace.checkpoints.loading import load_checkpoint
 from interlace.checkpoints.objectives import COMPARED, KL_FROM_FIRST, level_of
+from interlace.checkpoints.preset import Preset
 from interlace.checkpoints.result import Cell, Measured, differences_of
 from interlace.estimate import Figure, Unresolved, exact
 from interlace.policies import Policy
@@ -49,19 +49,19 @@ class Bench:
     prompts: int | None = None
     completions: int = 8
     seed: int = 0
-    instruments: Instruments = field(default_factory=Instruments)
+    preset: Preset = field(default_factory=Preset)
     first: Policy | None = None
     targets: dict[str, MeasuredTask] = field(default_factory=dict)
 
     def look(self, name: str, policy: Policy) -> Snapshots:
         """What cells need of every task. Cost: a forward over expert responses, samples, two over samples."""
-        return self._view(name, policy, self.instruments.for_cells).snapshots
+        return self._view(name, policy, self.preset.for_cells).snapshots
 
     def view(self, name: str, policy: Policy) -> View:
         """Everything that the preset pays for. Cost of `full`: that of the probes, gradients of all tasks shared."""
-        return self._view(name, policy, self.instruments)
+        return self._view(name, policy, self.preset)
 
-    def _view(self, name: str, policy: Policy, instruments: Instruments) -> View:
+    def _view(self, name: str, policy: Policy, preset: Preset) -> View:
         self.first = self.first or policy
         look = Look()
         for task in self.tasks:
@@ -70,7 +70,7 @@ class Bench:
         figures: dict[tuple[str, str], Figure] = {}
         for context in look.contexts:
             task_name = context.target.task.name
-            found, scores = instruments.look(context)
+            found, scores = preset.look(context)
             snapshots[name, task_name] = Snapshot(context.target.heldout, 0, None, scores)
             figures |= {(task_name, quantity): figure for quantity, figure in found.items()}
         return View(snapshots, figures)
@@ -104,7 +104,7 @@ def measure_checkpoints(
     return Measured(
         checkpoints=tuple(checkpoints),
         tasks=tuple(task.name for task in bench.tasks),
-        cells=tuple(cells_of(snapshots, with_kl=bench.instruments.measures("divergence"))),
+        cells=tuple(cells_of(snapshots, with_kl=bench.preset.measures("divergence"))),
         differences=differences_of(snapshots),
         snapshots=snapshots,
         figures=tuple(figures),

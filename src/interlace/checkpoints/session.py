@@ -10,9 +10,9 @@ from interlace.checkpoints.asked import TaskLike, build_tasks, run_around, tasks
 from interlace.checkpoints.blend import refuse_used
 from interlace.checkpoints.choice import check_rules
 from interlace.checkpoints.found import Checkpoint, PathLike, find_checkpoints
-from interlace.checkpoints.instruments import STANDARD, Instruments, least_losses
 from interlace.checkpoints.line import check_ends, measure_line
 from interlace.checkpoints.measure import Bench, Note, measure_checkpoints
+from interlace.checkpoints.preset import STANDARD, Preset, least_losses
 from interlace.checkpoints.result import Measured
 from interlace.environment import quiet_libraries
 from interlace.errors import RecipeError
@@ -58,7 +58,7 @@ class Session:
             cores.close()
 
     def _measure(self, checkpoints: Sequence[Checkpoint], tasks: Sequence[Task], note: Note | None) -> Measured:
-        bench = Bench(tasks, self.prompts, self.completions, self.seed, self._instruments(tasks))
+        bench = Bench(tasks, self.prompts, self.completions, self.seed, self._preset(tasks))
         measured = measure_checkpoints(checkpoints, bench, self.dtype, note)
         measured = replace(measured, budget=self.budget, exchange_rate=self.exchange_rate)
         if self.between is None:
@@ -76,9 +76,9 @@ class Session:
         )
         return replace(measured, line=line)
 
-    def _instruments(self, tasks: Sequence[Task]) -> Instruments:
+    def _preset(self, tasks: Sequence[Task]) -> Preset:
         known = least_losses(self.least_loss, [task.name for task in tasks])
-        return Instruments(self.preset, self.exchange_rate, known)
+        return Preset(self.preset, self.exchange_rate, known)
 
     def _tasks(self, first: Checkpoint, asked: Sequence[TaskLike] | None) -> tuple[Task, ...]:
         """The tasks that are asked for, else those of the run around the first checkpoint."""
@@ -94,7 +94,7 @@ class Session:
 
     def _check(self) -> None:
         check_rules(self.budget, self.exchange_rate)
-        preset = Instruments(self.preset)
+        preset = Preset(self.preset)
         if self.least_loss and not preset.measures("pl_constants"):
             raise RecipeError(f"--least-loss must stand with --preset full. Got {self.preset}. Add it.")
         for name, value, least in (("prompts", self.prompts, 2), ("completions", self.completions, 1)):

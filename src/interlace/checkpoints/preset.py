@@ -26,8 +26,8 @@ NO_LEAST_LOSSES: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class Instruments:
-    """The probes of a preset as checkpoints need them.
+class Preset:
+    """A price list, as checkpoints are looked at with it.
 
     `exchange_rate`: reward units that a nat of SFT loss is worth, for B5's optimum (default 1). `least_losses`: by
     task, the SFT loss that the best model reaches, nats/response, for PL constants where the expert is not known.
@@ -35,27 +35,27 @@ class Instruments:
     Raises RecipeError for an unknown preset.
     """
 
-    preset: str = STANDARD
+    name: str = STANDARD
     exchange_rate: float | None = None
     least_losses: Mapping[str, float] = field(default_factory=lambda: NO_LEAST_LOSSES)
 
     def __post_init__(self) -> None:
-        if self.preset not in PRESETS:
-            raise RecipeError(unknown_name("--preset", self.preset, PRESETS))
+        if self.name not in PRESETS:
+            raise RecipeError(unknown_name("--preset", self.name, PRESETS))
 
     @property
-    def for_cells(self) -> Instruments:
-        """Those that cells need alone."""
-        return self if self.has_only_cells else replace(self, preset=STANDARD)
+    def for_cells(self) -> Preset:
+        """What cells need, and nothing else."""
+        return self if self.has_only_cells else replace(self, name=STANDARD)
 
     @property
     def has_only_cells(self) -> bool:
         """Whether nothing is measured that stands in no cell."""
-        return set(PRESETS[self.preset]) <= set(PRESETS[STANDARD])
+        return set(PRESETS[self.name]) <= set(PRESETS[STANDARD])
 
     def measures(self, probe: str) -> bool:
         """Whether the preset pays for this probe."""
-        return probe in PRESETS[self.preset]
+        return probe in PRESETS[self.name]
 
     def look(self, context: ProbeContext) -> tuple[dict[str, Figure], PromptScores]:
         """What stands in no cell, by quantity, and what each prompt contributed to what does.
@@ -79,7 +79,7 @@ class Instruments:
             "pl_constants": PlConstants(self.least_losses.get(task)),
             "landscape": Landscape(1.0 if self.exchange_rate is None else self.exchange_rate),
         }
-        return (own.get(name, PROBES[name]) for name in PRESETS[self.preset])
+        return (own.get(name, PROBES[name]) for name in PRESETS[self.name])
 
 
 def _figures(probe: Probe, context: ProbeContext) -> Mapping[str, Figure]:
