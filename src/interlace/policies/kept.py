@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
-from interlace.policies.policy import Policy
+from interlace.policies.policy import CausalModel, Policy
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class KeptPolicy(Policy):
         return cls(policy.model, policy.tokenizer, {name: weight.data.clone() for name, weight in trained.items()})
 
     @contextmanager
-    def observed(self) -> Iterator[PreTrainedModel]:
+    def observed(self) -> Iterator[CausalModel]:
         """The model with the kept weights, for looking only."""
         self._exchange()
         try:

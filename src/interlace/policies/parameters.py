@@ -10,7 +10,8 @@ from functools import cached_property
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from transformers import PreTrainedModel
+
+from interlace.policies.policy import CausalModel
 
 WRAPPERS = frozenset({"base_model", "model", "transformer"})
 """Parts of a parameter's name that say nothing about where in the network it is."""
@@ -24,7 +25,7 @@ class ParameterSpace:
     sizes: tuple[int, ...]
 
     @classmethod
-    def of(cls, model: PreTrainedModel) -> ParameterSpace:
+    def of(cls, model: CausalModel) -> ParameterSpace:
         """The trainable parameters of `model`; none if it is a copy for looking only."""
         trainable = [(name, weight.numel()) for name, weight in model.named_parameters() if weight.requires_grad]
         return cls(tuple(name for name, _ in trainable), tuple(size for _, size in trainable))
@@ -40,7 +41,7 @@ class ParameterSpace:
         ends = list(itertools.accumulate(self.sizes, initial=0))
         return tuple((name, slice(*ends[i : i + 2])) for i, name in enumerate(self.names))
 
-    def weights(self, model: PreTrainedModel) -> dict[str, Tensor]:
+    def weights(self, model: CausalModel) -> dict[str, Tensor]:
         """The model's own weights by name: views without gradient, no copies."""
         found = dict(model.named_parameters())
         return {name: found[name].detach() for name in self.names}
@@ -55,7 +56,7 @@ class ParameterSpace:
         wide = [widened(weights[name].detach()).reshape(-1) for name in self.names]
         return torch.cat(wide) if wide else torch.zeros(0)
 
-    def shifted(self, model: PreTrainedModel, shift: Float[Tensor, "parameter"]) -> dict[str, Tensor]:
+    def shifted(self, model: CausalModel, shift: Float[Tensor, "parameter"]) -> dict[str, Tensor]:
         """The model's weights + `shift`, as new tensors in the weights' own precision."""
         own = self.weights(model)
         return {

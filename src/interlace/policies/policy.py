@@ -6,14 +6,23 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    CausalModel: TypeAlias = PreTrainedModel
+else:
+    CausalModel = torch.nn.Module
+    """A PreTrainedModel, or PEFT's wrapper of one, which derives from Module alone and passes on what it is asked."""
 
 from interlace.errors import ModelError
 
 
-def independent_copy(model: PreTrainedModel) -> PreTrainedModel:
+def independent_copy(model: CausalModel) -> CausalModel:
     """A deep copy whose forward is its own.
 
     Trainers replace `model.forward` by closures over the model they train; a plain deep copy keeps them, and would
@@ -38,7 +47,7 @@ def refuse_other_vocabulary(policy: Policy, other: Policy, name: str) -> None:
 class Policy:
     """A model and its tokenizer."""
 
-    model: PreTrainedModel
+    model: CausalModel
     tokenizer: PreTrainedTokenizerBase
 
     @property
@@ -66,12 +75,12 @@ class Policy:
         """Parameters, tied ones once."""
         return sum(parameter.numel() for parameter in self.model.parameters())
 
-    def with_model(self, model: PreTrainedModel) -> Policy:
+    def with_model(self, model: CausalModel) -> Policy:
         """The same tokenizer over other weights."""
         return Policy(model, self.tokenizer)
 
     @contextmanager
-    def observed(self) -> Iterator[PreTrainedModel]:
+    def observed(self) -> Iterator[CausalModel]:
         """The model for looking only: evaluation mode, no gradient, and its own forward in its weights' precision.
 
         Every module's mode, and the forward that a trainer may have put in its place (in bfloat16, say, which reads the

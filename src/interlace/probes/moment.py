@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from interlace.policies.parameters import ParameterSpace, widened
+from interlace.policies.policy import CausalModel
 
 SECOND_MOMENT = "exp_avg_sq"
 
@@ -28,13 +28,13 @@ class Moment:
     micro_batch_size: int = 1
 
 
-def keep_weights(model: PreTrainedModel) -> dict[str, Tensor]:
+def keep_weights(model: CausalModel) -> dict[str, Tensor]:
     """Copies of the trainable weights, for `Moment.previous`. Cost: one copy in memory."""
     return {name: weight.detach().clone() for name, weight in model.named_parameters() if weight.requires_grad}
 
 
 def preconditioner(
-    model: PreTrainedModel, space: ParameterSpace, optimizer: torch.optim.Optimizer | None
+    model: CausalModel, space: ParameterSpace, optimizer: torch.optim.Optimizer | None
 ) -> Float[Tensor, "parameter"] | None:
     """Adam's diagonal P = 1 / (sqrt(v / (1 - beta2^t)) + eps), which turns a gradient into the update's direction.
 
