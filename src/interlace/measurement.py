@@ -99,13 +99,23 @@ class HeldOut:
 
 
 @dataclass(frozen=True, slots=True)
+class GradientProducts:
+    """Inner products of the gradients of SFT loss and reward, part by part: no prompt is in two parts (C2)."""
+
+    loss: Float[np.ndarray, "loss_part loss_part"]
+    reward: Float[np.ndarray, "reward_part reward_part"]
+    cross: Float[np.ndarray, "loss_part reward_part"]
+
+
+@dataclass(frozen=True, slots=True)
 class PromptScores:
     """What each held-out prompt contributed at one point.
 
     `expert_logprobs`: log pi(response | prompt), nats, aligned with `HeldOut`. `reward_values` and
     `reward_probabilities`: the law of the reward under the policy, prompt by prompt: enumerated
     (`reward_is_exact`) or the sampled rewards with equal weight. `kl`: KL(policy to the stage's start), nats a
-    response, of the prompts that it was sampled on (the first ones). None: not measured here.
+    response, of the prompts that it was sampled on (the first ones). `gradients`: of parts of the prompts, whose sums
+    are all that is kept of them. None: not measured here.
     """
 
     expert_logprobs: Float[np.ndarray, "response"] | None = None
@@ -113,6 +123,7 @@ class PromptScores:
     reward_probabilities: Float[np.ndarray, "prompt atom"] | None = None
     reward_is_exact: bool = False
     kl: Float[np.ndarray, "sampled_prompt"] | None = None
+    gradients: GradientProducts | None = None
 
     def mean_reward(self) -> Float[np.ndarray, "prompt"]:
         """R_x: the expected reward of each prompt. Needs the reward to have been measured."""

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from interlace.flags import FLAGS, FlagWatch
-from interlace.measurement import HeldOut, PromptScores
+from interlace.measurement import GradientProducts, HeldOut, PromptScores
+from interlace.probes.parts import MOST_PARTS, split_prompts
 
 PROMPTS, RESPONSES, SAMPLES = 128, 6, 8
+FEATURES = 4
+"""Of a prompt, the first is 1: logits are a matrix times features, so that prompts share what is learned."""
 
 
 class World:
@@ -24,6 +27,7 @@ class World:
         rates = rng.beta(8 * pass_rate, 8 * (1 - pass_rate), PROMPTS)
         wrong = rng.dirichlet(np.ones(RESPONSES - 1), PROMPTS)
         self.expert = np.hstack([rates[:, None], (1 - rates)[:, None] * wrong])
+        self.features = np.hstack([np.ones((PROMPTS, 1)), rng.standard_normal((PROMPTS, FEATURES - 1))])
         rows = np.repeat(np.arange(PROMPTS), RESPONSES)
         self.held = HeldOut(
             "finite", PROMPTS, rows, self.expert.ravel(), self.reward.ravel(), np.ones(rows.size, dtype=np.int64), True
@@ -38,10 +42,27 @@ class World:
         logprobs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
         policy = np.exp(logprobs)
         if not sampled:
-            return PromptScores(logprobs.ravel(), self.reward, policy, True)
+            advantage = policy * (self.reward - (policy * self.reward).sum(axis=1, keepdims=True))
+            gradients = self.products(policy, advantage)
+            return PromptScores(logprobs.ravel(), self.reward, policy, True, None, gradients)
         drawn = (self.rng.random((PROMPTS, SAMPLES, 1)) > policy.cumsum(axis=1)[:, None, :-1]).sum(axis=-1)
         rewards = np.take_along_axis(self.reward, drawn, axis=1)
-        return PromptScores(logprobs.ravel(), rewards, np.full_like(rewards, 1 / SAMPLES), False)
+        gradients = self.products(policy, self.policy_gradient(policy, drawn, rewards))
+        return PromptScores(logprobs.ravel(), rewards, np.full_like(rewards, 1 / SAMPLES), False, None, gradients)
+
+    def policy_gradient(self, policy: np.ndarray, drawn: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+        """dR/dlogits of each prompt from its samples, leave-one-out."""
+        advantages = (rewards - rewards.mean(axis=1, keepdims=True)) * SAMPLES / (SAMPLES - 1)
+        return (advantages[..., None] * (np.eye(RESPONSES)[drawn] - policy[:, None])).mean(axis=1)
+
+    def products(self, policy: np.ndarray, reward_slope: np.ndarray) -> GradientProducts:
+        """Of the gradients in the shared matrix, on parts as a probe makes them."""
+        sets = split_prompts(PROMPTS, 2 * MOST_PARTS)
+        by_prompt = [np.einsum("xf,xy->xfy", self.features, slope) for slope in (policy - self.expert, reward_slope)]
+        loss, reward = (
+            np.stack([slopes[part].mean(axis=0).ravel() for part in sets[i::2]]) for i, slopes in enumerate(by_prompt)
+        )
+        return GradientProducts(loss @ loss.T, reward @ reward.T, loss @ reward.T)
 
 
 def alarms(

@@ -122,3 +122,30 @@ def test_a_certain_cost_is_detected_where_it_is_certain() -> None:
         )
 
     assert share(simulated(run), "certain_cost")[0] >= 0.8
+
+
+@pytest.mark.parametrize("kind", ["rl", "sft"])
+@pytest.mark.parametrize("sampled", [False, True])
+def test_gradients_that_turn_against_each_other_are_detected(kind: str, sampled: bool) -> None:
+    """From reward .58 past an expert of .7, whatever moves the policy there: below parity both agree, above they do not
+    (D2)."""
+
+    def run(rng: np.random.Generator) -> dict[str, int]:
+        world = finite.World(rng)
+        start = world.near_expert(0.2) - 0.6 * world.reward
+        return finite.alarms(world, finite.tilted(world, start, LOOKS, 2.5), kind, sampled, ["gradient_angle"])
+
+    found = simulated(run, 20)
+    assert share(found, "gradient_angle")[0] >= 0.8
+    print(
+        f"look of the flag: median {np.median([alarms['gradient_angle'] for alarms in found if alarms]):g} of {LOOKS}"
+    )
+
+
+def test_gradients_that_were_against_each_other_from_the_start_did_not_turn() -> None:
+    def run(rng: np.random.Generator) -> dict[str, int]:
+        world = finite.World(rng)
+        start = world.near_expert(0.2) + 1.5 * world.reward
+        return finite.alarms(world, finite.tilted(world, start, LOOKS, 2.5), "rl", False, ["gradient_angle"])
+
+    assert share(simulated(run, 20), "gradient_angle")[0] <= 0.05

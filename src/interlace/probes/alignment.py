@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from interlace.estimate import Figure
+from interlace.measurement import GradientProducts
 from interlace.probes.base import Price, Reading
 from interlace.probes.context import ProbeContext
 from interlace.probes.gradient_table import LOSS, REWARD
@@ -46,7 +47,13 @@ class Alignment:
         if table.preconditioned is not None:
             figures["gradient_inner_product_preconditioned"] = _inner(context, preconditioned=True)
             figures["gradient_cosine_preconditioned"] = _cosine(context, preconditioned=True)
-        return Reading(figures | blocks)
+        return Reading(figures | blocks, {"gradients": _products(context)})
+
+
+def _products(context: ProbeContext) -> GradientProducts:
+    table, task = context.gradients, context.target.task.name
+    loss, reward = (task, LOSS), (task, REWARD)
+    return GradientProducts(table.products(loss, loss), table.products(reward, reward), table.products(loss, reward))
 
 
 def _inner(context: ProbeContext, *, preconditioned: bool) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from interlace.measurement import HeldOut, Point, PromptScores
+from interlace.measurement import GradientProducts, HeldOut, Point, PromptScores
+
+PRODUCTS = ("loss", "reward", "cross")
 
 
 def write_heldout(folder: Path, heldout: HeldOut) -> None:
@@ -51,6 +54,9 @@ def write_scores(folder: Path, point: Point, scores: PromptScores) -> None:
             columns[name] = pa.array([values.ravel()], type=pa.list_(pa.float64()))
     if scores.reward_values is not None:
         columns["atoms"] = [scores.reward_values.shape[1]]
+    if scores.gradients is not None:
+        for name in PRODUCTS:
+            columns[f"{name}_products"] = pa.array([getattr(scores.gradients, name).ravel()], pa.list_(pa.float64()))
     path = scores_path(folder, point)
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(pa.table(columns), path)
@@ -71,7 +77,22 @@ def read_scores(folder: Path, point: Point) -> PromptScores:
     if values is not None and probabilities is not None:
         atoms = row["atoms"][0].as_py()
         values, probabilities = values.reshape(-1, atoms), probabilities.reshape(-1, atoms)
-    return PromptScores(array("expert_logprobs"), values, probabilities, row["reward_is_exact"][0].as_py(), array("kl"))
+    products = [array(f"{name}_products") for name in PRODUCTS]
+    return PromptScores(
+        expert_logprobs=array("expert_logprobs"),
+        reward_values=values,
+        reward_probabilities=probabilities,
+        reward_is_exact=row["reward_is_exact"][0].as_py(),
+        kl=array("kl"),
+        gradients=_products(*products),
+    )
+
+
+def _products(loss: np.ndarray | None, reward: np.ndarray | None, cross: np.ndarray | None) -> GradientProducts | None:
+    if loss is None or reward is None or cross is None:
+        return None
+    rows, columns = math.isqrt(loss.size), math.isqrt(reward.size)
+    return GradientProducts(loss.reshape(rows, rows), reward.reshape(columns, columns), cross.reshape(rows, columns))
 
 
 def _write(table: pa.Table, path: Path) -> None:
