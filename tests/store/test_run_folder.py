@@ -12,7 +12,7 @@ import pytest
 
 from interlace.errors import RunFolderError
 from interlace.estimate import Estimate, Unresolved
-from interlace.measurement import HeldOut, Measurement, Point, PromptScores
+from interlace.measurement import GradientProducts, HeldOut, Measurement, Point, PromptScores
 from interlace.store import RunStore, newest_complete_checkpoint, read_run, seal_checkpoint, verify_checkpoint
 from interlace.store.run_store import first_difference
 
@@ -42,7 +42,7 @@ def figure(value: float) -> Estimate:
 
 
 def write(store: RunStore, step: int, value: float) -> None:
-    store.measurement(Measurement(Point("01-sft", step, "t"), "sft_loss", figure(value)))
+    store.measurements(Measurement(Point("01-sft", step, "t"), "sft_loss", figure(value)))
 
 
 def values(folder: Path) -> dict[int, float]:
@@ -55,8 +55,8 @@ def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
     unresolved = Measurement(Point("01-sft", 1, "t", "line", 0.25), "reward", Unresolved("too few prompts"))
     store = claim(tmp_path / "a run")
     begin(store)
-    store.measurement(with_inf)
-    store.measurement(unresolved)
+    store.measurements(with_inf)
+    store.measurements(unresolved)
     assert set(read_run(tmp_path / "a run").stages[0].measurements) == {with_inf, unresolved}
 
 
@@ -163,6 +163,18 @@ def test_scores_and_heldout_survive_with_their_shapes_and_non_finite_numbers(tmp
         np.testing.assert_array_equal(getattr(record.heldout["t"], name), getattr(heldout, name))
     with pytest.raises(KeyError):
         record.scores(Point("01-sft", 4, "t"))
+
+
+def test_products_of_gradients_survive_with_their_shapes(tmp_path: Path) -> None:
+    store = claim(tmp_path)
+    begin(store)
+    products = GradientProducts(np.eye(2), np.full((3, 3), 0.5), np.arange(6.0).reshape(2, 3))
+    point = Point("01-sft", 3, "t")
+    store.scores(point, PromptScores(gradients=products))
+    kept = read_run(tmp_path).scores(point).gradients
+    assert kept is not None
+    for name in ("loss", "reward", "cross"):
+        np.testing.assert_array_equal(getattr(kept, name), getattr(products, name))
 
 
 def test_two_sided_shape_of_reward_statistics() -> None:

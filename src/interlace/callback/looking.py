@@ -131,7 +131,7 @@ class Looking:
         figures = self.rollouts.figures()
         self.instruments.introduce(self.stage, self.rollouts, figures)
         for quantity, figure in figures.items():
-            self.instruments.store.measurement(
+            self.instruments.store.measurements(
                 Measurement(Point(self.stage, step, self.rollouts.task), quantity, figure)
             )
         self._sampling_took = time.process_time() - began

@@ -70,9 +70,9 @@ class Rollouts:
         advantages, self.advantages = self.advantages, []
         if not batches:
             return {}
-        groups = [group[np.isfinite(group)] for batch in batches for group in batch.rewards]
-        whole = [group for group in groups if group.size > 1]
-        found = {} if not whole else self._of_rewards(whole)
+        rewards = np.concatenate([batch.rewards for batch in batches])
+        whole = rewards[np.isfinite(rewards).sum(axis=1) > 1]
+        found = self._of_rewards(whole) if len(whole) else {}
         lengths = np.concatenate([batch.lengths for batch in batches]).astype(np.float64)
         cut = np.concatenate([batch.cut for batch in batches]).astype(np.float64)
         found["train_completion_tokens"] = mean_interval(lengths, unit="tokens", method="Student t over completions")
@@ -104,9 +104,8 @@ class Rollouts:
         self.rng.bit_generator.state = state.pop("rng")
         self.tokens_sampled, self.num_groups = state["tokens_sampled"], state["num_groups"]
 
-    def _of_rewards(self, groups: list[Float[np.ndarray, "_"]]) -> dict[str, Figure]:
-        means = np.array([group.mean() for group in groups])
-        variances = np.array([group.var(ddof=1) for group in groups])
+    def _of_rewards(self, groups: Float[np.ndarray, "group member"]) -> dict[str, Figure]:
+        means, variances = np.nanmean(groups, axis=1), np.nanvar(groups, axis=1, ddof=1)
         reward = mean_interval(means, unit=REWARD_UNIT, method="Student t over groups")
         self.num_groups = len(groups)
         self.path.append(self._resampled(means, variances))

@@ -17,6 +17,7 @@ from interlace.policies import Policy, decode_completion
 from interlace.probes.base import Probe
 from interlace.probes.context import Look, ProbeContext
 from interlace.probes.micro_gradients import MicroGradients
+from interlace.probes.determinism import refuse_random
 from interlace.probes.moment import Moment, keep_weights
 from interlace.probes.target import MeasuredTask
 from interlace.store import RunStore
@@ -56,6 +57,7 @@ class Instruments:
     _micro: MicroGradients = field(default_factory=MicroGradients)
     _starts: dict[Point, PromptScores] = field(default_factory=dict)
     _introduced: dict[str, set[str]] = field(default_factory=dict)
+    _is_steady: bool = False
 
     def look(
         self,
@@ -66,7 +68,11 @@ class Instruments:
         weights: str = RAW,
         probes: Sequence[Probe] | None = None,
     ) -> None:
-        """Measure every task under `policy` with `probes` (None: all), and record it at this step of the stage."""
+        """Measure every task under `policy` with `probes` (None: all), and record it at this step of the stage.
+
+        Raises ModelError at the first look if the policy is random in evaluation mode.
+        """
+        self._refuse_random(policy)
         points = [Point(stage, step, target.task.name, weights) for target in self.targets]
         self._look(points, policy, start, self.probes if probes is None else probes)
         self.moment = None
@@ -125,6 +131,12 @@ class Instruments:
         for point, context in zip(points, look.contexts, strict=True):
             self._record(point, context, probes)
 
+    def _refuse_random(self, policy: Policy) -> None:
+        if not self._is_steady:
+            began = time.perf_counter()
+            refuse_random(policy, self.targets[0])
+            self._is_steady, self.seconds = True, self.seconds + time.perf_counter() - began
+
     def _record(self, point: Point, context: ProbeContext, probes: Sequence[Probe]) -> None:
         began = time.perf_counter()
         figures: dict[str, Figure] = {}
@@ -137,8 +149,7 @@ class Instruments:
                 self.introduce(point.stage, probe, reading.figures)
         contributed = PromptScores(**scores)
         self.store.scores(point, contributed)
-        for quantity, figure in figures.items():
-            self.store.measurement(Measurement(point, quantity, figure))
+        self.store.measurements(*(Measurement(point, quantity, figure) for quantity, figure in figures.items()))
         self.latest[point.task, point.weights] = figures
         self.latest_scores[point.task, point.weights] = contributed
         self.observer.measured(point, figures)

@@ -36,9 +36,11 @@ class EventLog:
                 {"kind": "note", "text": f"events.jsonl ended in a torn line of {dropped} bytes; it was dropped"}
             )
 
-    def append(self, event: dict[str, Any]) -> None:
-        """Write one event and force it to disk."""
-        self._file.write(dumps(event).encode() + b"\n")
+    def append(self, *events: dict[str, Any]) -> None:
+        """Write events, a line each, and force them to disk."""
+        if not events:
+            return
+        self._file.write(b"".join(dumps(event).encode() + b"\n" for event in events))
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -68,6 +70,12 @@ def read_events(path: Path) -> list[dict[str, Any]]:
                 "The file was changed by something other than interlace: restore it or start a new run folder."
             ) from error
     return events
+
+
+def last_event(path: Path, kind: str, stage: str, last_step: int) -> dict[str, Any]:
+    """The latest event of `kind` in `stage` up to `last_step`, which a resumed training goes on from; empty if none."""
+    found = (event for event in reversed(read_events(path)) if event["kind"] == kind and event.get("stage") == stage)
+    return next((event for event in found if event["step"] <= last_step), {})
 
 
 def _drop_torn_tail(path: Path) -> int:

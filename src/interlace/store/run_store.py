@@ -50,9 +50,9 @@ class RunStore:
         """Append one event of `kind`."""
         self._log.append({"kind": kind, **fields})
 
-    def measurement(self, measurement: Measurement) -> None:
-        """Append one figure."""
-        self.event("measurement", **measurement.to_json())
+    def measurements(self, *measurements: Measurement) -> None:
+        """Append figures, all of them forced to disk together."""
+        self._log.append(*({"kind": "measurement", **each.to_json()} for each in measurements))
 
     def heldout(self, heldout: HeldOut) -> None:
         """Keep a task's held-out set."""
