@@ -68,6 +68,22 @@ def test_a_full_disk_stops_the_looks_and_not_the_training(
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_a_model_that_draws_in_evaluation_mode_is_not_looked_at(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = worlds.make_task()
+    trainer = worlds.sft(tmp_path, task)
+    norm = trainer.model.model.norm
+    plain = norm.forward
+    norm.forward = lambda x: torch.nn.functional.dropout(plain(x), p=0.1)
+    with caplog.at_level(logging.WARNING, logger="interlace"):
+        callback = interlace.attach(trainer, task, every=1, overhead=None)
+        trainer.train()
+    assert callback.is_off and trainer.state.global_step == 4
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 1 and "something in it draws" in said[0] and said[0].endswith("Training goes on.")
+
+
 def test_an_error_at_trls_seams_reaches_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = worlds.make_task()
     trainer = worlds.grpo(tmp_path, task)

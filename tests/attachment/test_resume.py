@@ -9,7 +9,9 @@ import pytest
 from transformers import TrainerCallback
 
 import interlace
+from interlace.callback.clock import SPENT
 from interlace.store import read_run
+from interlace.store.events import read_events
 from tests.attachment import worlds
 
 
@@ -53,6 +55,34 @@ def test_a_resumed_training_ends_as_an_unbroken_one(tmp_path: Path, way: str) ->
     assert resumed.folder == killed.folder
     assert figures(resumed.folder) == figures(unbroken.folder)
     assert read_run(resumed.folder).stages[0].finished
+
+
+def test_the_overhead_adds_up_over_processes(tmp_path: Path) -> None:
+    """What a checkpoint's process had spent by then counts on, and what its probes took is known to the budget."""
+    task = worlds.make_task()
+
+    def build(*callbacks: TrainerCallback) -> tuple[Any, interlace.CouplingCallback]:
+        trainer = worlds.sft(tmp_path, task, save_strategy="steps", save_steps=2)
+        callback = interlace.attach(trainer, task, every=1, overhead=0.9)
+        for each in callbacks:
+            trainer.add_callback(each)
+        return trainer, callback
+
+    trainer, killed = build(Kill(3))
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    killed.session.close()
+    trainer, resumed = build()
+    trainer.train(resume_from_checkpoint=True)
+    events = [event for event in read_events(resumed.folder / "events.jsonl") if event["kind"] == "overhead"]
+    at_checkpoint = [event for event in events if event["step"] == 2][-1]
+    end = events[-1]
+    assert end["step"] == 4
+    for name in SPENT:
+        assert end[name] > at_checkpoint[name] > 0.0
+    share = end["between_cpu_seconds"] / (end["stage_cpu_seconds"] - end["ends_cpu_seconds"])
+    assert end["overhead"] == pytest.approx(share, rel=0.05)
+    assert set(end["probe_cpu_seconds"]) == {"sft_loss", "reward", "divergence"}
 
 
 def test_a_new_training_takes_a_folder_of_its_own(tmp_path: Path) -> None:

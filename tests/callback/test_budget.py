@@ -98,11 +98,23 @@ def test_the_ends_lie_outside_the_budget() -> None:
     sum(range(2_000_000))
     assert meter.ends > 0.0 and meter.between > 0.0
     assert meter.share == pytest.approx(meter.between / (meter.stage - meter.ends), rel=0.05)
-    assert set(meter.to_json()) == {"stage_cpu_seconds", "between_cpu_seconds", "ends_cpu_seconds", "overhead"}
+    assert set(meter.spent()) == {"stage_cpu_seconds", "between_cpu_seconds", "ends_cpu_seconds"}
 
 
 def test_before_anything_there_is_no_share() -> None:
-    assert Meter().share is None and "overhead" not in Meter().to_json()
+    assert Meter().share is None
+
+
+def test_a_meter_counts_on_over_a_resume() -> None:
+    earlier = Meter()
+    earlier.carry_on({"stage_cpu_seconds": 100.0, "between_cpu_seconds": 3.0, "ends_cpu_seconds": 20.0})
+    assert earlier.share == 3.0 / 80.0
+    earlier.start()
+    with earlier.counting():
+        sum(range(200_000))
+    later = Meter()
+    later.carry_on(earlier.spent())
+    assert later.stage > 100.0 and later.between > 3.0 and later.ends == 20.0
 
 
 def test_a_failing_probe_is_handed_over_once(context: ProbeContext) -> None:

@@ -163,6 +163,13 @@ class CouplingCallback(TrainerCallback):
             self.session.step_done(state.global_step, is_last)
 
     @harmless
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Record what a training that resumes from this checkpoint needs to know of the time spent."""
+        if self.session is not None:
+            with self.counted():
+                self.session.looking.keep_overhead(state.global_step)
+
+    @harmless
     def on_log(
         self,
         args: TrainingArguments,

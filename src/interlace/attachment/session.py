@@ -23,6 +23,8 @@ from interlace.policies.randomness import untouched_randomness
 from interlace.probes import MeasuredTask, probes_of
 from interlace.probes.instruments import Instruments
 from interlace.store import RunStore
+from interlace.store.events import last_event
+from interlace.store.run_store import EVENTS
 from interlace.tasks import Task
 
 Say = Callable[[str], None]
@@ -121,12 +123,13 @@ class Session:
             probe.on_failure = session._probe_failed
         names = [task.name for task in settings.tasks]
         looking.watch = stage_watch(store, run.stage, run.kind, names, state.max_steps, settings.every, already)
+        looking.carry_on(last_event(store.folder / EVENTS, "overhead", run.stage, already))
         session._look_at_start(already)
         return session
 
     def step_done(self, step: int, is_last: bool) -> None:
         """One optimizer step is done: look if it is time, and log what was sampled since the last look."""
-        if not is_last and step % self.looking.every:
+        if not self.looking.is_due(step, is_last):
             self.looking.step_done(step, is_last)
             return
         with untouched_randomness():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+SPENT = ("stage_cpu_seconds", "between_cpu_seconds", "ends_cpu_seconds")
+"""What a meter's record says beside the share."""
 
 
 @dataclass
@@ -44,11 +47,12 @@ class Meter:
 
     `ends`: looks at the stage's start and end, which no budget bounds. `between`: everything else in the callback,
     thinned looks and bookkeeping included. Measured directly, so that another program on the machine, or a step that
-    waits, changes neither.
+    waits, changes neither. `earlier`: the stage's seconds in processes before this one; `carry_on` takes all three up.
     """
 
     ends: float = 0.0
     between: float = 0.0
+    earlier: float = 0.0
     _began: float | None = None
 
     def start(self) -> None:
@@ -57,8 +61,8 @@ class Meter:
 
     @property
     def stage(self) -> float:
-        """CPU seconds of the stage so far, the callback's own included; 0 before it starts."""
-        return 0.0 if self._began is None else time.process_time() - self._began
+        """CPU seconds of the stage so far, the callback's own included."""
+        return self.earlier + (0.0 if self._began is None else time.process_time() - self._began)
 
     @property
     def share(self) -> float | None:
@@ -79,8 +83,10 @@ class Meter:
             else:
                 self.between += spent
 
-    def to_json(self) -> dict[str, Any]:
-        """What is recorded of the overhead; its share is left out where there is none yet."""
-        spent = {"stage_cpu_seconds": self.stage, "between_cpu_seconds": self.between, "ends_cpu_seconds": self.ends}
-        share = self.share
-        return spent if share is None else {**spent, "overhead": share}
+    def spent(self) -> dict[str, float]:
+        """What is recorded of the seconds so far; `carry_on` takes it up."""
+        return dict(zip(SPENT, (self.stage, self.between, self.ends), strict=True))
+
+    def carry_on(self, spent: Mapping[str, Any]) -> None:
+        """Count on from what earlier processes spent on this stage; what `spent` does not say is 0."""
+        self.earlier, self.between, self.ends = (float(spent.get(name, 0.0)) for name in SPENT)

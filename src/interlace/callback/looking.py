@@ -22,6 +22,9 @@ from interlace.policies import Policy
 from interlace.policies.averaging import AveragedWeights
 from interlace.probes.instruments import Instruments
 
+LAST_PROBES, LAST_FIXED = "probe_cpu_seconds", "fixed_cpu_seconds"
+"""What a record of the overhead says of the latest look: each probe's seconds, and those beside them."""
+
 
 @dataclass
 class Looking:
@@ -61,7 +64,7 @@ class Looking:
 
     def step_begins(self, step: int, is_last: bool, optimizer: torch.optim.Optimizer | None) -> None:
         """Before optimizer step `step`: keep what the look after it wants to know, if there will be one."""
-        if self._is_due(step, is_last):
+        if self.is_due(step, is_last):
             with self.meter.counting(at_end=is_last):
                 self.instruments.remember(self.policy, optimizer)
 
@@ -76,13 +79,14 @@ class Looking:
         with self.meter.counting(at_end=is_last):
             if self.averaged is not None:
                 self.averaged.update(self.policy.model)
-            if not self._is_due(step, is_last):
+            if not self.is_due(step, is_last):
                 return False
             looked = self.look(step, None if is_last else self.budget.affordable(self.probes))
             self.sampled = self._take_sampled(step, is_last)
             return looked
 
-    def _is_due(self, step: int, is_last: bool) -> bool:
+    def is_due(self, step: int, is_last: bool) -> bool:
+        """The schedule: whether a look is wished after optimizer step `step`."""
         return is_last or step % self.every == 0
 
     def look(self, step: int, probes: list[MeteredProbe] | None = None) -> bool:
@@ -100,12 +104,30 @@ class Looking:
             self._look(step, chosen)
         self.budget.fixed = max(0.0, took.between - sum(probe.seconds for probe in chosen))
         self._raise_flags(step)
-        self.instruments.store.event("overhead", stage=self.stage, step=step, **self.meter.to_json())
+        self.keep_overhead(step)
         return True
 
     def budget_order(self) -> list[MeteredProbe]:
         """All probes that are on, the cheapest first."""
         return sorted((probe for probe in self.probes if not probe.is_off), key=lambda probe: probe.rank)
+
+    def keep_overhead(self, step: int) -> None:
+        """Record what was spent so far."""
+        share = self.meter.share
+        known = {} if share is None else {"overhead": share}
+        self.instruments.store.event("overhead", stage=self.stage, step=step, **self.spent(), **known)
+
+    def spent(self) -> dict[str, Any]:
+        """CPU seconds of the stage so far, and what the latest looks took: all that the budget knows."""
+        last = {probe.name: probe.seconds for probe in self.probes}
+        return {**self.meter.spent(), LAST_PROBES: last, LAST_FIXED: self.budget.fixed}
+
+    def carry_on(self, spent: Mapping[str, Any]) -> None:
+        """Keep the budget of the whole stage over a resume: count on from what an earlier process had `spent`."""
+        self.meter.carry_on(spent)
+        self.budget.fixed = spent.get(LAST_FIXED, 0.0)
+        for probe in self.probes:
+            probe.seconds = spent.get(LAST_PROBES, {}).get(probe.name, 0.0)
 
     def keep_log(self, step: int, logs: Mapping[str, Any]) -> None:
         """Keep the numbers that the trainer logs."""

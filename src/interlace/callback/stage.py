@@ -23,7 +23,7 @@ from interlace.encoding import dumps
 from interlace.store import seal_checkpoint
 from interlace.tasks import Task
 
-COUNTERS = "interlace_counters.json"
+COUNTERS, CPU = "interlace_counters.json", "cpu"
 
 
 @dataclass
@@ -91,7 +91,7 @@ class StageCallback(Looking, CountingCallback):
             self.averaged.save(folder)
         if self.rollouts is not None:
             self.rollouts.save(folder)
-        (folder / COUNTERS).write_text(dumps(self.spent()))
+        (folder / COUNTERS).write_text(dumps({**self.totals(), CPU: self.spent()}))
         seal_checkpoint(folder)
 
     def on_log(
@@ -104,9 +104,10 @@ class StageCallback(Looking, CountingCallback):
     ) -> None:
         """Keep what the trainer logs."""
         if logs:
-            self.keep_log(state.global_step, logs)
+            with self.meter.counting():
+                self.keep_log(state.global_step, logs)
 
-    def spent(self) -> dict[str, float]:
+    def totals(self) -> dict[str, float]:
         """The counters and the wall seconds so far."""
         return {**self.counters, **self.clock.totals(self.instruments.seconds)}
 
@@ -118,4 +119,5 @@ class StageCallback(Looking, CountingCallback):
         kept = json.loads((checkpoint / COUNTERS).read_text())
         self.clock.trained_earlier = kept.pop("train_seconds")
         self.clock.looked_earlier = kept.pop("measure_seconds")
+        self.carry_on(kept.pop(CPU, {}))  # a checkpoint of an older version has none
         self.counters.update(kept)

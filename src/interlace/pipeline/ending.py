@@ -93,7 +93,7 @@ class Ending:
 
     def _ledger(self) -> Ledger:
         """What the stage spent, earlier processes included."""
-        spent, arguments = self.callback.spent(), self.trainer.args
+        spent, arguments = self.callback.totals(), self.trainer.args
         tokens, sampled = int(self.trainer.state.num_input_tokens_seen), int(spent.get("tokens_sampled", 0.0))
         batch = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
         return Ledger(
