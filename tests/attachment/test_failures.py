@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,14 @@ from typing import Any
 import pytest
 import torch
 from datasets import Dataset
-from transformers import Qwen3ForSequenceClassification
+from transformers import Qwen3ForSequenceClassification, Trainer, TrainerCallback
 from trl import RewardConfig, RewardTrainer
 
 import interlace
+from interlace.api import write_report
 from interlace.errors import DataError, ModelError, RecipeError
+from interlace.estimate import Unresolved
+from interlace.probes.divergence import Divergence
 from interlace.store import RunStore, read_run
 from interlace.tasks.example import Example, ExpertResponse
 from tests.attachment import worlds
@@ -63,9 +67,138 @@ def test_a_full_disk_stops_the_looks_and_not_the_training(
     with caplog.at_level(logging.WARNING, logger="interlace"):
         trainer.train()
     assert callback.is_off
-    assert sum("stopped looking in on_step_end: OSError" in record.getMessage() for record in caplog.records) == 1
+    assert sum("stopped looking in after_step: OSError" in record.getMessage() for record in caplog.records) == 1
     one, other = worlds.weights(bare), worlds.weights(trainer)
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def said_by(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "interlace"]
+
+
+def test_a_disk_that_fills_under_the_log_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The kernel's own error: what is written from step 2 on goes to /dev/full."""
+
+    class Fill(TrainerCallback):
+        def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.global_step == 2:
+                assert callback.session is not None
+                log = callback.session.store._log
+                log.close()
+                log._file = Path("/dev/full").open("ab")  # noqa: SIM115 -- the log closes it
+
+    task = worlds.make_task()
+    trainer = worlds.sft(tmp_path, task)
+    callback = interlace.attach(trainer, task, every=1, overhead=None)
+    trainer.add_callback(Fill())
+    with caplog.at_level(logging.WARNING, logger="interlace"):
+        trainer.train()
+    (said,) = said_by(caplog)
+    assert "No space left on device" in said and trainer.state.global_step == 4
+    assert callback.folder is not None
+    (stage,) = read_run(callback.folder).stages
+    assert {item.point.step for item in stage.measurements} == {0, 1, 2}
+
+
+def test_a_folder_that_cannot_be_made_stops_the_looks_and_not_the_training(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    task = worlds.make_task()
+    trainer = worlds.sft(tmp_path, task)
+    with caplog.at_level(logging.WARNING, logger="interlace"):
+        callback = interlace.attach(trainer, task, every=1, out=tmp_path / "file" / "run")
+        trainer.train()
+    (said,) = said_by(caplog)
+    assert said.startswith("interlace stopped looking in training_begins: NotADirectoryError")
+    assert callback.is_off and callback.folder is None and trainer.state.global_step == 4
+
+
+def test_ctrl_c_in_the_middle_of_a_look_leaves_whole_files_and_a_model_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = worlds.make_task()
+    trainer = worlds.sft(tmp_path, task)
+    callback = interlace.attach(trainer, task, every=1, overhead=None)
+
+    def interrupted(self: Any, context: Any) -> Any:
+        with context.start.observed():
+            raise KeyboardInterrupt
+
+    trainer.add_callback(At(2, lambda: monkeypatch.setattr(Divergence, "measure", interrupted)))
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    assert trainer.model.training and callback.folder is not None
+    (stage,) = read_run(callback.folder).stages
+    assert {item.point.step for item in stage.measurements} == {0, 1, 2} and not stage.finished
+    assert not list(callback.folder.rglob("*.partial")) and write_report(callback.folder).exists()
+    now = dict(trainer.model.named_parameters())
+    assert callback._start is not None and any(not now[name].equal(callback._start.kept[name]) for name in now)
+
+
+class At(TrainerCallback):
+    """Does something once, when a step begins."""
+
+    def __init__(self, step: int, act: Callable[[], object]) -> None:
+        self.step, self.act = step, act
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step == self.step:
+            self.act()
+
+
+def test_attaching_while_it_trains_is_refused(tmp_path: Path) -> None:
+    task = worlds.make_task()
+    trainer = worlds.sft(tmp_path, task)
+    refused = []
+
+    def late() -> None:
+        with pytest.raises(RecipeError, match="attach must come before trainer.train"):
+            interlace.attach(trainer, task)
+        refused.append(True)
+
+    trainer.add_callback(At(1, late))
+    trainer.train()
+    assert refused
+
+
+def test_a_callback_added_while_it_trains_says_that_it_is_late(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = worlds.make_task()
+    trainer = worlds.sft(tmp_path, task)
+    callback = interlace.CouplingCallback(task)
+    trainer.add_callback(At(1, lambda: trainer.add_callback(callback)))
+    with caplog.at_level(logging.WARNING, logger="interlace"):
+        trainer.train()
+    (said,) = said_by(caplog)
+    assert "must be added before training begins" in said and callback.is_off
+
+
+@pytest.mark.parametrize("build", [worlds.sft, worlds.grpo])
+def test_one_held_out_prompt_has_no_interval_hence_no_figure(build: Callable[..., Trainer], tmp_path: Path) -> None:
+    task = worlds.make_task()
+    trainer = build(tmp_path, task)
+    reporter = worlds.with_reporter(trainer)
+    callback = interlace.attach(trainer, replace(task, heldout=task.heldout[:1]), every=2, overhead=None)
+    trainer.train()
+    assert not callback.is_off and callback.folder is not None
+    figures = {item.quantity: item.figure for item in read_run(callback.folder).stages[0].measurements}
+    loss = figures["sft_loss"]
+    assert isinstance(loss, Unresolved) and "at least 2 prompts, got 1" in loss.reason
+    assert "coupling/sft_loss" not in reporter.seen
+
+
+def test_evaluating_after_training_is_no_affair_of_the_callbacks(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = worlds.make_task()
+    trainer = worlds.sft(tmp_path, task)
+    with caplog.at_level(logging.WARNING, logger="interlace"):
+        callback = interlace.attach(trainer, task, every=2)
+        trainer.train()
+        trainer.evaluate(trainer.train_dataset.select(range(8)))
+    assert not callback.is_off and not [text for text in said_by(caplog) if "stopped" in text]
 
 
 def test_a_model_that_draws_in_evaluation_mode_is_not_looked_at(

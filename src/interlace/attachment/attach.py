@@ -34,11 +34,14 @@ def attach(
     reads, and what GRPO and RLOO sample anyway is read too (``coupling/train_...``). Training ends where it would have
     ended without; what fails is recorded, said once and switched off. In several processes rank 0 looks and writes.
 
-    Args, Raises, Cost: those of `CouplingCallback`, and RecipeError if the trainer is attached to already. Raised here.
+    Args, Raises, Cost: those of `CouplingCallback`, and RecipeError if the trainer trains already or is attached to.
+    Raised here.
 
     Returns:
         The callback; its `folder` is the run folder once training has begun.
     """
+    if getattr(trainer, "is_in_train", False):
+        raise RecipeError("attach must come before trainer.train(). This trainer is training. Attach it before.")
     if any(isinstance(each, CouplingCallback) for each in trainer.callback_handler.callbacks):
         raise RecipeError("a trainer must be attached to once. This one has a CouplingCallback. Remove one of the two.")
     callback = CouplingCallback(
@@ -49,6 +52,7 @@ def attach(
     if samples(trainer):
         callback.rollouts = listen(trainer, callback.settings.tasks[0], callback.guarded)
     log_ahead(trainer, callback)
+    let_go_after(trainer, callback)
     trainer.add_callback(callback)
     return callback
 
@@ -58,8 +62,21 @@ def log_ahead(trainer: Trainer, callback: CouplingCallback) -> None:
     original = trainer.log
 
     def log(logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        if callback.session is not None and trainer.is_world_process_zero():
-            logs.update(callback.session.news())
+        if callback.open_session is not None and trainer.is_world_process_zero():
+            logs.update(callback.open_session.news())
         original(logs, *args, **kwargs)
 
     trainer.log = log
+
+
+def let_go_after(trainer: Trainer, callback: CouplingCallback) -> None:
+    """Close the run folder however training ends, by an error or Ctrl-C too: who resumes it may be this process."""
+    original = trainer.train
+
+    def train(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(*args, **kwargs)
+        finally:
+            callback.let_go()
+
+    trainer.train = train

@@ -8,15 +8,15 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-import torch
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from interlace.attachment.session import Session, Settings
 from interlace.attachment.trainers import policy_of, refuse_sharded
+from interlace.callback.events import TrainerEvent, TrainerEvents
 from interlace.callback.rollouts import Rollouts
 from interlace.errors import InterlaceError, RecipeError, unknown_name
 from interlace.policies import Policy
@@ -27,27 +27,25 @@ from interlace.tasks import Task
 
 logger = logging.getLogger("interlace")
 
-Event = Callable[..., None]
+Listener = Callable[["CouplingCallback", TrainerEvent], None]
 
 
-def harmless(event: Event) -> Event:
-    """`event` of rank 0 alone; no error of it reaches the trainer."""
+def harmless(listener: Listener) -> Listener:
+    """`listener` of rank 0 alone; no error of it reaches the trainer."""
 
-    @functools.wraps(event)
-    def guarded(
-        self: CouplingCallback, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any
-    ) -> None:
-        if self.is_off or not state.is_world_process_zero:
+    @functools.wraps(listener)
+    def guarded(self: CouplingCallback, event: TrainerEvent) -> None:
+        if self.is_off or not event.state.is_world_process_zero:
             return
         try:
-            event(self, args, state, control, **rest)
+            listener(self, event)
         except Exception as error:  # noqa: BLE001 -- an instrument never ends the training that it looks at
-            self.switch_off(event.__name__, error)
+            self.switch_off(listener.__name__, error)
 
     return guarded
 
 
-class CouplingCallback(TrainerCallback):
+class CouplingCallback(TrainerEvents):
     """Looks at both objectives of `task` while a trainer trains, and writes a run folder that `interlace report` reads.
 
     A callback sees the model, not what a trainer samples or logs to reporters that were set up before it: its figures
@@ -102,6 +100,11 @@ class CouplingCallback(TrainerCallback):
         """The run folder; None before training begins, and in processes that do not write."""
         return None if self.session is None else self.session.store.folder
 
+    @property
+    def open_session(self) -> Session | None:
+        """The session that is being written, from the first event of a training to its last."""
+        return None if self.session is None or self.session.is_closed else self.session
+
     def on_init_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any) -> None:
         """Keep the weights that training starts from, which a resume overwrites before it begins.
 
@@ -119,86 +122,76 @@ class CouplingCallback(TrainerCallback):
         return policy
 
     @harmless
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **rest: Any
-    ) -> None:
+    def training_begins(self, event: TrainerEvent) -> None:
         """Take the run folder and look at the start; of a resumed training, only if no earlier process did."""
-        policy = policy_of(rest["model"], rest["processing_class"])
-        if self._start is None or state.global_step == 0:
+        policy = policy_of(event.rest["model"], event.rest["processing_class"])
+        if self._start is None or event.step == 0:
             self._start = KeptPolicy.of(policy)
-        if self.session is not None:
-            self.session.close()
+        self.let_go()
         with untouched_randomness():
-            self.session = Session.begin(self.settings, args, state, policy, self._start, logger.warning)
+            self.session = Session.begin(self.settings, event.args, event.state, policy, self._start, logger.warning)
         if self.rollouts is not None:
-            self.rollouts.is_resumed = state.global_step > 0
+            self.rollouts.is_resumed = event.step > 0
         self.session.looking.rollouts = self.rollouts
 
     @harmless
-    def on_pre_optimizer_step(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        optimizer: torch.optim.Optimizer | None = None,
-        **_: Any,
-    ) -> None:
+    def before_step(self, event: TrainerEvent) -> None:
         """Before a step after which is looked, keep what the look wants to know of it."""
-        if self.session is not None:
-            step = state.global_step + 1
-            self.session.looking.step_begins(step, step >= state.max_steps, optimizer)
+        if self.open_session is not None:
+            self.open_session.looking.step_begins(event.step + 1, event.is_before_last, event.optimizer)
 
     @harmless
-    def on_substep_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def after_micro_batch(self, event: TrainerEvent) -> None:
         """Between micro-batches: keep what the look wants to know of them."""
-        if self.session is not None:
-            step = state.global_step + 1
-            self.session.looking.micro_batch_done(step, step >= state.max_steps, args.per_device_train_batch_size)
+        if self.open_session is not None:
+            self.open_session.looking.micro_batch_done(event.step + 1, event.is_before_last, event.micro_batch_size)
 
     @harmless
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def after_step(self, event: TrainerEvent) -> None:
         """Look if it is time; the last step is the end."""
-        if self.session is not None:
-            is_last = state.global_step >= state.max_steps or control.should_training_stop
-            self.session.step_done(state.global_step, is_last)
+        if self.open_session is None:
+            raise RecipeError(
+                "a callback must be added before training begins: the start is what the rest is compared with. "
+                f"Got its first event after step {event.step}. Add it before trainer.train()."
+            )
+        self.open_session.step_done(event.step, event.is_last)
 
     @harmless
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def saved(self, event: TrainerEvent) -> None:
         """Record what a training that resumes from this checkpoint needs to know of the time spent."""
-        if self.session is not None:
+        if self.open_session is not None:
             with self.counted():
-                self.session.looking.keep_overhead(state.global_step)
+                self.open_session.looking.keep_overhead(event.step)
 
     @harmless
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **_: Any,
-    ) -> None:
+    def logged(self, event: TrainerEvent) -> None:
         """Keep what the trainer logs, and add the latest figures for whoever logs after this callback."""
-        if self.session is None or logs is None:
+        if self.open_session is None:
             return
         with self.counted():
-            self.session.looking.keep_log(state.global_step, logs)
+            self.open_session.looking.keep_log(event.step, event.logs)
             if not self.writes_logs:
-                news = self.session.news()
-                logs.update(news)
-                state.log_history[-1].update(news)
+                news = self.open_session.news()
+                event.logs.update(news)
+                event.state.log_history[-1].update(news)
 
     @harmless
-    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def training_ends(self, event: TrainerEvent) -> None:
         """Write what the stage spent, and let go of the folder."""
-        if self.session is not None:
+        if self.open_session is not None:
             with untouched_randomness():
-                self.session.end(args, state)
-            self.session.close()
+                self.open_session.end(event.args, event.state)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close the run folder for whoever writes to it next, however training ended."""
+        if self.session is not None:
+            with suppress(OSError):  # of a full disk, which was said when it was met
+                self.session.close()
 
     def counted(self) -> AbstractContextManager[None]:
         """Counts what is done inside as time in the callback."""
-        return nullcontext() if self.session is None else self.session.looking.meter.counting()
+        return nullcontext() if self.open_session is None else self.open_session.looking.meter.counting()
 
     def guarded(self, where: str, read: Callable[[], None]) -> None:
         """Run what reads at a seam of the trainer; an error of it switches the callback off."""
@@ -216,7 +209,7 @@ class CouplingCallback(TrainerCallback):
         text = (
             f"interlace stopped looking in {where}: {type(error).__name__}: {str(error).rstrip('.')}. Training goes on."
         )
-        logger.warning(text, exc_info=None if isinstance(error, InterlaceError) else error)
+        logger.warning(text, exc_info=None if isinstance(error, InterlaceError | OSError) else error)
         if self.session is not None:
             self.session.give_up(text)
 

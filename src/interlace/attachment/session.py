@@ -158,6 +158,11 @@ class Session:
                 "stage_finished", stage=looking.stage, steps_done=state.global_step, ledger=self._ledger(state)
             )
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the folder was let go of."""
+        return self.store.is_closed
+
     def close(self) -> None:
         """Let go of the folder."""
         self.store.close()

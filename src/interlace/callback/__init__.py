@@ -1,8 +1,8 @@
 """Callbacks: schedule -> probes -> run folder, inside any Transformers trainer and within a budget of CPU time.
 
-`looking` is the core that the pipeline's callback (`stage`) and a user's own (`interlace.attachment`) share; `budget`
-and `clock` say what a look may cost and what it did; `gathering` reads what TRL's RL trainers sample anyway
-(`rollouts`); `watching` raises flags; `stop` turns a signal into a saved checkpoint.
+`looking` is the core that the pipeline's callback (`stage`) and a user's own (`interlace.attachment`) share, `events`
+what a trainer tells them; `budget` and `clock` say what a look may cost and what it did; `gathering` reads what TRL's
+RL trainers sample anyway (`rollouts`); `watching` raises flags; `stop` turns a signal into a saved checkpoint.
 """
 
 from interlace.callback.budget import Budget, MeteredProbe

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from transformers import Trainer, TrainerCallback
+from transformers import Trainer
 
+from interlace.callback.events import TrainerEvents
 from interlace.tasks import Task
 
 
-class CountingCallback(TrainerCallback):
+class CountingCallback(TrainerEvents):
     """`counters` adds up what the trainer counts, such as `tokens_sampled`."""
 
     counters: dict[str, float]

@@ -70,7 +70,7 @@ class Looking:
 
     def micro_batch_done(self, step: int, is_last: bool, batch_size: int) -> None:
         """Between the micro-batches of step `step`: keep what the look after it wants to know of them."""
-        if self._is_due(step, is_last):
+        if self.is_due(step, is_last):
             with self.meter.counting(at_end=is_last):
                 self.instruments.see_micro_batch(self.policy, batch_size)
 

@@ -106,13 +106,13 @@ class Rollouts:
 
     def _of_rewards(self, groups: Float[np.ndarray, "group member"]) -> dict[str, Figure]:
         means, variances = np.nanmean(groups, axis=1), np.nanvar(groups, axis=1, ddof=1)
-        reward = mean_interval(means, unit=REWARD_UNIT, method="Student t over groups")
+        reward = reward_interval(means, groups[np.isfinite(groups)], is_exact=False)
         self.num_groups = len(groups)
         self.path.append(self._resampled(means, variances))
         flat = (variances == 0.0).astype(np.float64)
         return {
             "train_reward": reward,
-            "train_reward_variance": mean_interval(variances, unit="reward units^2", method="Student t over groups"),
+            "train_reward_variance": _variance(variances),
             "train_flat_groups_fraction": share_interval(flat),
             "train_parity_gap": self._parity_gap(reward),
             "train_rl_time": self._rl_time(),
@@ -153,6 +153,12 @@ class Rollouts:
             found.append((means[drawn].mean(axis=1), variances[drawn].mean(axis=1)))
         rewards, spreads = zip(*found, strict=True)
         return np.concatenate(rewards), np.concatenate(spreads)
+
+
+def _variance(variances: Float[np.ndarray, "group"]) -> Figure:
+    if not variances.any():
+        return Unresolved(f"no reward differs within any of {variances.size} groups")
+    return mean_interval(variances, unit="reward units^2", method="Student t over groups")
 
 
 def share_interval(hits: Float[np.ndarray, "unit"]) -> Figure:

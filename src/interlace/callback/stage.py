@@ -10,12 +10,11 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import torch
-from transformers import Trainer, TrainerControl, TrainerState, TrainingArguments
+from transformers import Trainer
 
 from interlace.callback.counting import CountingCallback
+from interlace.callback.events import TrainerEvent
 from interlace.callback.gathering import listen
 from interlace.callback.looking import Looking
 from interlace.callback.stop import StopRequest
@@ -51,7 +50,7 @@ class StageCallback(Looking, CountingCallback):
         with self.meter.counting():
             read()
 
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def training_begins(self, event: TrainerEvent) -> None:
         """Look at the stage's start, unless an earlier process has."""
         self.begin()
         if self.resumed_from is None:
@@ -59,53 +58,37 @@ class StageCallback(Looking, CountingCallback):
                 self.look(0)
                 self.instruments.show(self.stage, 0, self.policy, self.start)
 
-    def on_pre_optimizer_step(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        optimizer: torch.optim.Optimizer | None = None,
-        **_: Any,
-    ) -> None:
-        """Before a step after which is looked, keep what the look wants to know of it."""
-        step = state.global_step + 1
-        self.step_begins(step, step >= state.max_steps, optimizer)
-
-    def on_substep_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def after_micro_batch(self, event: TrainerEvent) -> None:
         """Between micro-batches: keep what the look wants to know of them."""
-        step = state.global_step + 1
-        self.micro_batch_done(step, step >= state.max_steps, args.per_device_train_batch_size)
+        self.micro_batch_done(event.step + 1, event.is_before_last, event.micro_batch_size)
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def before_step(self, event: TrainerEvent) -> None:
+        """Before a step after which is looked, keep what the look wants to know of it."""
+        self.step_begins(event.step + 1, event.is_before_last, event.optimizer)
+
+    def after_step(self, event: TrainerEvent) -> None:
         """Take the new weights into the average; look if it is time; save and stop if asked."""
-        step = state.global_step
-        self.step_done(step, is_last=step >= state.max_steps)
-        self.instruments.observer.step(self.stage, step)
-        if self.stop.signal_number is not None and step % self.save_at == 0:
-            control.should_save = control.should_training_stop = True
+        self.step_done(event.step, event.step >= event.state.max_steps)
+        self.instruments.observer.step(self.stage, event.step)
+        if self.stop.signal_number is not None and event.step % self.save_at == 0:
+            event.control.should_save = event.control.should_training_stop = True
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Complete the checkpoint: the average, then the mark that says it is whole."""
-        folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
+    def saved(self, event: TrainerEvent) -> None:
+        """Complete the checkpoint: the average, then the mark that says it is whole.
+
+        Counted as the stage's own work: it is done for a resume, not for a look.
+        """
         if self.averaged is not None:
-            self.averaged.save(folder)
+            self.averaged.save(event.checkpoint)
         if self.rollouts is not None:
-            self.rollouts.save(folder)
-        (folder / COUNTERS).write_text(dumps({**self.totals(), CPU: self.spent()}))
-        seal_checkpoint(folder)
+            self.rollouts.save(event.checkpoint)
+        (event.checkpoint / COUNTERS).write_text(dumps({**self.totals(), CPU: self.spent()}))
+        seal_checkpoint(event.checkpoint)
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **_: Any,
-    ) -> None:
+    def logged(self, event: TrainerEvent) -> None:
         """Keep what the trainer logs."""
-        if logs:
-            with self.meter.counting():
-                self.keep_log(state.global_step, logs)
+        with self.meter.counting():
+            self.keep_log(event.step, event.logs)
 
     def totals(self) -> dict[str, float]:
         """The counters and the wall seconds so far."""

@@ -44,6 +44,11 @@ class EventLog:
         self._file.flush()
         os.fsync(self._file.fileno())
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the log was released."""
+        return self._file.closed
+
     def close(self) -> None:
         """Release the log for other processes."""
         self._file.close()

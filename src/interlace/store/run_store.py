@@ -62,6 +62,11 @@ class RunStore:
         """Keep what each prompt contributed at `point`."""
         write_scores(self.folder / SAMPLES, point, scores)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the folder was let go of."""
+        return self._log.is_closed
+
     def close(self) -> None:
         """Let go of the folder."""
         self._log.close()
