@@ -38,19 +38,21 @@ def preconditioner(
 ) -> Float[Tensor, "parameter"] | None:
     """Adam's diagonal P = 1 / (sqrt(v / (1 - beta2^t)) + eps), which turns a gradient into the update's direction.
 
-    None without an optimizer, before its first step, or where it keeps no second moments for every parameter.
+    None without an optimizer, before its first step, where it keeps no second moments for every parameter, or where all
+    of them are 0: an optimizer that has seen no gradient has no metric.
     """
     inner = getattr(optimizer, "optimizer", optimizer)  # accelerate wraps it
     if inner is None:
         return None
     groups = {id(weight): group for group in inner.param_groups for weight in group["params"]}
-    named, found = dict(model.named_parameters()), []
+    named, found, has_learned = dict(model.named_parameters()), [], False
     for name in space.names:
         state, group = inner.state.get(named[name], {}), groups.get(id(named[name]))
         if group is None or SECOND_MOMENT not in state:
             return None
+        has_learned = has_learned or bool(state[SECOND_MOMENT].any())
         found.append(_diagonal(state, group))
-    return torch.cat(found) if found else None
+    return torch.cat(found) if has_learned else None
 
 
 def _diagonal(state: Mapping[str, Any], group: Mapping[str, Any]) -> Tensor:
