@@ -7,8 +7,9 @@ import json
 import pytest
 
 from interlace.cli.list import KINDS
+from interlace.flags import FLAGS
 from interlace.policies import gguf
-from interlace.probes import PROBES
+from interlace.probes import PRESETS, PROBES
 from interlace.recipe import shipped_recipes
 from interlace.rewards import REWARDS
 from interlace.stages import STAGES
@@ -21,6 +22,8 @@ REGISTERED = {
     "tasks": list(TASKS),
     "rewards": list(REWARDS),
     "probes": list(PROBES),
+    "presets": list(PRESETS),
+    "flags": list(FLAGS),
     "stages": list(STAGES),
     "recipes": list(shipped_recipes()),
     "laws": list(LAWS),
@@ -48,6 +51,12 @@ def test_list_json(call: Call, kind: str) -> None:
 def test_list_for_people(call: Call, kind: str) -> None:
     shown = call("list", kind).out
     assert all(name in shown for name in REGISTERED[kind])
+
+
+def test_a_preset_is_a_price_list(call: Call) -> None:
+    presets = {item["name"]: item for item in json.loads(call("list", "presets", "--json").out)["items"]}
+    assert presets["light"]["sentence"] == "sft_loss, reward" and presets["light"]["cost"] == "2 forward"
+    assert "curvature" in presets["full"]["cost"]
 
 
 def test_doctor_json(call: Call) -> None:

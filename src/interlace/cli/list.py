@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
@@ -18,11 +19,14 @@ Item = dict[str, str]
 
 def list_registered(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="tasks, rewards, probes, stages, recipes, laws or path-models.")
+        str,
+        typer.Argument(
+            metavar="KIND", help="tasks, rewards, probes, presets, flags, stages, recipes, laws or path-models."
+        ),
     ],
     json: JsonOption = False,
 ) -> None:
-    """List what is registered: tasks, rewards, probes, stages, recipes, laws or path models."""
+    """List what is registered: tasks, rewards, probes, presets, flags, stages, recipes, laws or path models."""
     if kind not in KINDS:
         raise RecipeError(unknown_name("KIND", kind, KINDS))
     items = list(KINDS[kind]())
@@ -66,6 +70,22 @@ def _probes() -> Iterable[Item]:
     from interlace.probes import PROBES
 
     return (_item(name, probe) for name, probe in PROBES.items())
+
+
+def _presets() -> Iterable[Item]:
+    """Which probes a preset pays for, and how many at each price."""
+    from interlace.probes import PRESETS, PROBES
+
+    for name, probes in PRESETS.items():
+        prices = Counter(PROBES[probe].cost for probe in probes)
+        cost = ", ".join(f"{count} {price}" for price, count in prices.items())
+        yield {"name": name, "sentence": ", ".join(probes), "source": "interlace list probes", "cost": cost}
+
+
+def _flags() -> Iterable[Item]:
+    from interlace.flags import FLAGS
+
+    return (_item(name, flag) for name, flag in FLAGS.items())
 
 
 def _stages() -> Iterable[Item]:
@@ -115,6 +135,8 @@ KINDS: dict[str, Callable[[], Iterable[Item]]] = {
     "tasks": _tasks,
     "rewards": _rewards,
     "probes": _probes,
+    "presets": _presets,
+    "flags": _flags,
     "stages": _stages,
     "recipes": _recipes,
     "laws": _laws,
