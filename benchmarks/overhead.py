@@ -27,7 +27,8 @@ from trl import GRPOConfig, GRPOTrainer
 
 import interlace
 from interlace.environment import quiet_libraries
-from interlace.policies import load_policy, make_embedded
+from interlace.policies import load_policy, make_embedded, source_of
+from interlace.policies.gguf import SMOLLM2
 from interlace.statistics import mean_interval
 from interlace.tasks import Task, build_task
 
@@ -166,7 +167,7 @@ def grpo(given: argparse.Namespace, folder: Path) -> GRPOTrainer:
     """A GRPO trainer as a user writes it."""
     task = task_of(given)
     if given.cola:
-        model = load_policy("smollm2-135m-instruct")
+        model = load_policy(source_of(SMOLLM2))
     else:
         model = load_policy(str(make_embedded(folder / "model", task.alphabet, 0)))
     options = {"num_generations": 8, "max_completion_length": 3 if given.cola else 4, "learning_rate": 3e-6}

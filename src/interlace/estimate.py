@@ -13,6 +13,9 @@ THIS_RUN = "this run"
 THIS_RECIPE = "this recipe"
 """Scope of an interval over seeds: it speaks of what the recipe does when it is run again."""
 
+LEAST_SHOWN = 5e-5
+"""What is smaller reads 0.0000 in the four decimals that a figure has at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -120,15 +123,22 @@ def decimals(figure: Estimate) -> int:
 
 def value_text(figure: Estimate, signed: bool = False, digits: int | None = None) -> str:
     """The value alone, with `digits` decimals instead of its own."""
-    return number(figure.value, decimals(figure) if digits is None else digits, signed)
+    return _end_text(figure, figure.value, signed, digits)
 
 
 def interval_text(figure: Estimate, signed: bool = False, digits: int | None = None) -> str:
     """The interval in brackets; empty for an exact figure."""
     if figure.lower == figure.upper:
         return ""
-    digits = decimals(figure) if digits is None else digits
-    return f"[{number(figure.lower, digits, signed)}, {number(figure.upper, digits, signed)}]"
+    ends = (_end_text(figure, end, signed, digits) for end in (figure.lower, figure.upper))
+    return f"[{', '.join(ends)}]"
+
+
+def _end_text(figure: Estimate, value: float, signed: bool, digits: int | None) -> str:
+    """One number of a figure. A figure that is resolved and would read 0.0000 is written with its power of ten."""
+    if digits is None and figure.sign and max(abs(figure.lower), abs(figure.upper)) < LEAST_SHOWN:
+        return significant(value, 2, signed)
+    return number(value, decimals(figure) if digits is None else digits, signed)
 
 
 def significant_texts(figure: Estimate) -> tuple[str, str]:
@@ -147,6 +157,8 @@ def figure_text(figure: Figure, signed: bool = False, unit: bool = True) -> str:
 
     >>> figure_text(Estimate(-0.3184, -0.3655, -0.2713, 0.95, 9, "t", "nats/response"), signed=True)
     '−0.32 [−0.37, −0.27] nats/response'
+    >>> print(Estimate(2.4e-6, 1.1e-6, 3.7e-6, 0.95, 9, "t", "nats/weight^2"))
+    2.4e−06 [1.1e−06, 3.7e−06] nats/weight^2
     """
     if isinstance(figure, Unresolved):
         return str(figure)
