@@ -110,8 +110,11 @@ def test_a_folder_that_cannot_be_made_stops_the_looks_and_not_the_training(
         callback = interlace.attach(trainer, task, every=1, out=tmp_path / "file" / "run")
         trainer.train()
     (said,) = said_by(caplog)
-    assert said.startswith("interlace stopped looking in training_begins: NotADirectoryError")
+    assert said.startswith("interlace stopped looking in look_at_start: NotADirectoryError")
     assert callback.is_off and callback.folder is None and trainer.state.global_step == 4
+    (tmp_path / "file").unlink()
+    trainer.train()  # the next training is looked at
+    assert callback.folder is not None and read_run(callback.folder).stages[0].finished
 
 
 def test_ctrl_c_in_the_middle_of_a_look_leaves_whole_files_and_a_model_as_it_was(
@@ -215,6 +218,8 @@ def test_a_model_that_draws_in_evaluation_mode_is_not_looked_at(
     assert callback.is_off and trainer.state.global_step == 4
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 1 and "something in it draws" in said[0] and said[0].endswith("Training goes on.")
+    assert callback.folder is not None and callback.open_session is None
+    assert read_run(callback.folder).stages[0].flags == (said[0],)
 
 
 def test_an_error_at_trls_seams_reaches_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

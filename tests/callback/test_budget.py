@@ -101,6 +101,14 @@ def test_the_ends_lie_outside_the_budget() -> None:
     assert set(meter.spent()) == {"stage_cpu_seconds", "between_cpu_seconds", "ends_cpu_seconds"}
 
 
+def test_what_is_counted_within_something_counted_is_counted_once() -> None:
+    meter = Meter()
+    meter.start()
+    with meter.counting(at_end=True), meter.counting():
+        sum(range(200_000))
+    assert 0.0 < meter.ends < meter.stage and meter.between == 0.0
+
+
 def test_before_anything_there_is_no_share() -> None:
     assert Meter().share is None
 

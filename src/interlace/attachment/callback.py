@@ -121,18 +121,24 @@ class CouplingCallback(TrainerEvents):
         self._start = KeptPolicy.of(policy)
         return policy
 
-    @harmless
     def training_begins(self, event: TrainerEvent) -> None:
-        """Take the run folder and look at the start; of a resumed training, only if no earlier process did."""
+        """Take the run folder and look at the start; what ended an earlier training's looks may be mended by now."""
+        self.is_off = False
+        self.look_at_start(event)
+
+    @harmless
+    def look_at_start(self, event: TrainerEvent) -> None:
+        """Of a resumed training, only if no earlier process did."""
         policy = policy_of(event.rest["model"], event.rest["processing_class"])
         if self._start is None or event.step == 0:
             self._start = KeptPolicy.of(policy)
         self.let_go()
         with untouched_randomness():
             self.session = Session.begin(self.settings, event.args, event.state, policy, self._start, logger.warning)
-        if self.rollouts is not None:
-            self.rollouts.is_resumed = event.step > 0
-        self.session.looking.rollouts = self.rollouts
+            if self.rollouts is not None:
+                self.rollouts.is_resumed = event.step > 0
+            self.session.looking.rollouts = self.rollouts
+            self.session.look_at_start(event.step)
 
     @harmless
     def before_step(self, event: TrainerEvent) -> None:
@@ -204,7 +210,7 @@ class CouplingCallback(TrainerEvents):
             self.switch_off(where, error)
 
     def switch_off(self, where: str, error: Exception) -> None:
-        """No more looks in this training: recorded if that is still possible, and said once."""
+        """No more looks in this training: that is recorded if that is still possible, and said once."""
         self.is_off = True
         text = (
             f"interlace stopped looking in {where}: {type(error).__name__}: {str(error).rstrip('.')}. Training goes on."

@@ -45,6 +45,22 @@ class Speaker(Observer):
 
 
 @dataclass(frozen=True)
+class Failures:
+    """What is done with a probe that failed: it is recorded and said; who calls switches it off."""
+
+    stage: str
+    store: RunStore
+    observer: Observer
+
+    def __call__(self, name: str, error: Exception) -> None:
+        """A reward that fails is told by the probe that asked first."""
+        reason = str(error).rstrip(".")
+        text = f"the probe {name} failed and was switched off: {type(error).__name__}: {reason}"
+        self.store.event("flag", stage=self.stage, text=text)
+        self.observer.note(f"{text}. Training goes on.")
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the user asked for; see `CouplingCallback`."""
 
@@ -90,7 +106,7 @@ class Session:
 
     looking: Looking
     store: RunStore
-    start: Policy
+    failures: Failures
     _news: dict[str, float] = field(default_factory=dict)
     _last_look: int = -1
 
@@ -104,7 +120,7 @@ class Session:
         start: KeptPolicy,
         say: Say,
     ) -> Session:
-        """Take the folder, record what begins, and look at the start unless an earlier process did."""
+        """Take the folder and record what begins."""
         run = AttachedRun(Path(str(args.output_dir)).name, stage_kind(args), settings.tasks, int(args.seed))
         already = state.global_step
         store = run.claim(settings.out or Path(str(args.output_dir)) / "interlace", already > 0)
@@ -112,20 +128,32 @@ class Session:
         for target in targets:
             store.heldout(target.heldout)
         _announce(store, run, args, state)
-        expert = settings.expert_beside(policy)
+        expert, observer = settings.expert_beside(policy), Speaker(say)
         probes = probes_of(settings.preset, with_expert=expert is not None)
-        observer = Speaker(say)
         instruments = Instruments(store, observer, targets, probes, settings.completions, run.seed, expert=expert)
-        looking = Looking(run.stage, instruments, policy, start, settings.every, settings.overhead)
-        session = cls(looking, store, start)
-        looking.on_failure = session._probe_failed
-        for probe in looking.probes:
-            probe.on_failure = session._probe_failed
-        names = [task.name for task in settings.tasks]
-        looking.watch = stage_watch(store, run.stage, run.kind, names, state.max_steps, settings.every, already)
+        names, failures = [task.name for task in settings.tasks], Failures(run.stage, store, observer)
+        watch = stage_watch(store, run.stage, run.kind, names, state.max_steps, settings.every, already)
+        looking = Looking(
+            run.stage, instruments, policy, start, settings.every, settings.overhead, watch=watch, on_failure=failures
+        )
         looking.carry_on(last_event(store.folder / EVENTS, "overhead", run.stage, already))
-        session._look_at_start(already)
-        return session
+        return cls(looking, store, failures)
+
+    def look_at_start(self, already: int) -> None:
+        """A resumed training is looked at from the weights it once started with, unless an earlier process did."""
+        looking = self.looking
+        looking.begin()
+        measured = all(self._start_scores(target.task.name) for target in looking.instruments.targets)
+        if already and measured:
+            return
+        with looking.meter.counting(at_end=True):
+            current, looking.policy = looking.policy, looking.policy if not already else looking.start
+            looking.look(0)
+            self._show(0)
+            looking.policy = current
+        if not already:
+            self._last_look = 0
+            self._report(0)
 
     def step_done(self, step: int, is_last: bool) -> None:
         """One optimizer step is done: look if it is time, and log what was sampled since the last look."""
@@ -175,22 +203,6 @@ class Session:
         except (OSError, ValueError):
             return
 
-    def _look_at_start(self, already: int) -> None:
-        """A resumed training is looked at from the weights it once started with, unless an earlier process did."""
-        looking = self.looking
-        looking.begin()
-        measured = all(self._start_scores(target.task.name) for target in looking.instruments.targets)
-        if already and measured:
-            return
-        with looking.meter.counting(at_end=True):
-            current, looking.policy = looking.policy, looking.policy if not already else looking.start
-            looking.look(0)
-            self._show(0)
-            looking.policy = current
-        if not already:
-            self._last_look = 0
-            self._report(0)
-
     def _report(self, step: int) -> None:
         """Hand the latest figures to the trainer's next log."""
         instruments, several = self.looking.instruments, len(self.looking.instruments.targets) > 1
@@ -217,14 +229,7 @@ class Session:
         try:
             looking.instruments.show(looking.stage, step, looking.policy, looking.start)
         except DataError as error:
-            self._probe_failed("samples", error)
-
-    def _probe_failed(self, name: str, error: Exception) -> None:
-        """Record it and say it; a reward that fails is told by the probe that asked first."""
-        reason = str(error).rstrip(".")
-        text = f"the probe {name} failed and was switched off: {type(error).__name__}: {reason}"
-        self.store.event("flag", stage=self.looking.stage, text=text)
-        self.looking.instruments.observer.note(f"{text}. Training goes on.")
+            self.failures("samples", error)
 
     def _say_what_was_thinned(self) -> None:
         budget, meter = self.looking.budget, self.looking.meter

@@ -54,6 +54,7 @@ class Meter:
     between: float = 0.0
     earlier: float = 0.0
     _began: float | None = None
+    _is_counting: bool = False
 
     def start(self) -> None:
         """Begin to count the stage."""
@@ -73,11 +74,14 @@ class Meter:
     @contextmanager
     def counting(self, *, at_end: bool = False) -> Iterator[None]:
         """Count what is done inside: as a look at the stage's start or end, or as what the budget bounds."""
-        began = time.process_time()
+        if self._is_counting:  # what is counted inside is counted once, as what it stands in
+            yield
+            return
+        self._is_counting, began = True, time.process_time()
         try:
             yield
         finally:
-            spent = time.process_time() - began
+            self._is_counting, spent = False, time.process_time() - began
             if at_end:
                 self.ends += spent
             else:

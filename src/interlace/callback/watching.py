@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from interlace.flags import FLAGS, FlagWatch
 from interlace.flags.watch import planned_looks
@@ -17,12 +18,12 @@ def stage_watch(
     store: RunStore, stage: str, kind: str, tasks: Sequence[str], max_steps: int, every: int, already: int
 ) -> FlagWatch:
     """Every rule over a stage of `max_steps`. What earlier processes said in their `already` steps is not repeated."""
+    known: dict[str, PromptScores] = {}
 
     def start_of(task: str) -> PromptScores | None:
-        try:
-            return read_scores(store.folder / SAMPLES, Point(stage, 0, task))
-        except KeyError:
-            return None
+        with suppress(KeyError):
+            known[task] = known.get(task) or read_scores(store.folder / SAMPLES, Point(stage, 0, task))
+        return known.get(task)
 
     said = {
         (event["task"], event["rule"])
