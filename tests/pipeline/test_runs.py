@@ -162,6 +162,9 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(whole: Path, tmp_path: Pat
         once, twice = weights(whole, name), weights(tmp_path, name)
         assert all(torch.equal(once[key], twice[key]) for key in once)
     assert figures(read_run(whole)) == figures(read_run(tmp_path))
+    found = [e for e in read_events(tmp_path / "events.jsonl") if e["kind"] == "overhead" and e["stage"] == stage]
+    spent = [event["stage_cpu_seconds"] for event in found]
+    assert step < 2 or spent == sorted(spent)  # what was spent until the checkpoint counts on
 
 
 def test_a_finished_run_is_not_trained_again(whole: Path) -> None:
