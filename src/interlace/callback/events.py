@@ -26,9 +26,14 @@ class TrainerEvent:
         return int(self.state.global_step)
 
     @property
+    def is_complete(self) -> bool:
+        """Whether all steps planned are done."""
+        return self.step >= self.state.max_steps
+
+    @property
     def is_last(self) -> bool:
         """Whether no step follows: all are done, or a callback asked to stop."""
-        return self.step >= self.state.max_steps or bool(self.control.should_training_stop)
+        return self.is_complete or bool(self.control.should_training_stop)
 
     @property
     def is_before_last(self) -> bool:

@@ -68,7 +68,7 @@ class StageCallback(Looking, CountingCallback):
 
     def after_step(self, event: TrainerEvent) -> None:
         """Take the new weights into the average; look if it is time; save and stop if asked."""
-        self.step_done(event.step, event.step >= event.state.max_steps)
+        self.step_done(event.step, event.is_complete)
         self.instruments.observer.step(self.stage, event.step)
         if self.stop.signal_number is not None and event.step % self.save_at == 0:
             event.control.should_save = event.control.should_training_stop = True
