@@ -15,6 +15,10 @@ from interlace.probes.context import ProbeContext
 PRICES = get_args(Price)
 """From the cheapest to the dearest."""
 
+HEADROOM = 0.95
+"""The share of the budget that looks may use: some take longer than the last one did, and what a callback does at every
+step (gathering what was sampled, keeping the log) goes on when nothing is left."""
+
 OnFailure = Callable[[str, Exception], None]
 Result = TypeVar("Result")
 
@@ -90,10 +94,10 @@ class Budget:
 
     @property
     def room(self) -> float:
-        """CPU seconds that may still be taken; infinite without a limit."""
+        """CPU seconds that looks may still take; infinite without a limit."""
         if self.overhead is None:
             return math.inf
-        return self.overhead * (self.meter.stage - self.meter.ends) - self.meter.between
+        return HEADROOM * self.overhead * (self.meter.stage - self.meter.ends) - self.meter.between
 
     def affordable(self, probes: Sequence[MeteredProbe]) -> list[MeteredProbe]:
         """The cheapest probes, as many as fit; none if not even the first does. A probe costs what it took last.
