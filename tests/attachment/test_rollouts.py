@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from interlace.attachment.rollouts import Batch, Rollouts
+
 from interlace.estimate import Estimate, Unresolved
 
 

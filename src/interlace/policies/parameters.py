@@ -46,7 +46,7 @@ class ParameterSpace:
         found = dict(model.named_parameters())
         return {name: found[name].detach() for name in self.names}
 
-    def fits(self, model: PreTrainedModel) -> bool:
+    def fits(self, model: CausalModel) -> bool:
         """Whether `model` has all these parameters, in these sizes."""
         found = {name: weight.numel() for name, weight in model.named_parameters()}
         return all(found.get(name) == size for name, size in zip(self.names, self.sizes, strict=True))

@@ -16,8 +16,8 @@ from interlace.observer import Observer
 from interlace.policies import Policy, decode_completion
 from interlace.probes.base import Probe
 from interlace.probes.context import Look, ProbeContext
-from interlace.probes.micro_gradients import MicroGradients
 from interlace.probes.determinism import refuse_random
+from interlace.probes.micro_gradients import MicroGradients
 from interlace.probes.moment import Moment, keep_weights
 from interlace.probes.target import MeasuredTask
 from interlace.store import RunStore
