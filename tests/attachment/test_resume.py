@@ -10,6 +10,7 @@ from transformers import TrainerCallback
 
 import interlace
 from interlace.callback.clock import SPENT
+from interlace.probes import PRESETS
 from interlace.store import read_run
 from interlace.store.events import read_events
 from tests.attachment import worlds
@@ -82,7 +83,7 @@ def test_the_overhead_adds_up_over_processes(tmp_path: Path) -> None:
         assert end[name] > at_checkpoint[name] > 0.0
     share = end["between_cpu_seconds"] / (end["stage_cpu_seconds"] - end["ends_cpu_seconds"])
     assert end["overhead"] == pytest.approx(share, rel=0.05)
-    assert set(end["probe_cpu_seconds"]) == {"sft_loss", "reward", "divergence"}
+    assert set(end["probe_cpu_seconds"]) == set(PRESETS["standard"])
 
 
 def test_a_new_training_takes_a_folder_of_its_own(tmp_path: Path) -> None:

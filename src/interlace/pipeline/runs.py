@@ -36,9 +36,9 @@ def run_recipe(
     """
     quiet_libraries()
     observer = observer or Observer()
-    machine = MachineSettings(CoreShare(recipe.threads), bfloat16_gains())
     base = base_folder(recipe, out, fresh)
     folders = run_folders(recipe, base)
+    machine = MachineSettings(CoreShare(recipe.threads), bfloat16_gains())
     try:
         with StopRequest().listening() as stop:
             for seed, folder in zip(recipe.seeds, folders, strict=True):

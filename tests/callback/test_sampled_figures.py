@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from interlace.attachment.rollouts import Batch, Rollouts
 
+from interlace.callback.rollouts import Batch, Rollouts
 from interlace.estimate import Estimate, Unresolved
 
 
 def gathered(rewards: np.ndarray) -> Rollouts:
-    rollouts = Rollouts(Unresolved("not asked"), False, np.random.default_rng(0))
+    rollouts = Rollouts("rows", Unresolved("not asked"), False, np.random.default_rng(0))
     completions = rewards.size
     rollouts.add(Batch(rewards, np.full(completions, 3), np.zeros(completions, dtype=bool)))
     return rollouts
