@@ -51,7 +51,9 @@ from interlace.statistics import (
     signal_share,
     simultaneous_intervals,
 )
+from interlace.statistics.forks import ArmValues, ForkValues, part_figures
 from interlace.statistics.paired_rates import rate_change_ends
+from interlace.statistics.sampled import sampled_difference
 from interlace.statistics.sequential import log_capital
 
 LEVEL = 0.95
@@ -172,14 +174,18 @@ def changes(rng: np.random.Generator, repetitions: int) -> Iterator[Row]:
 
     for name, likeness in LIKENESS.items():
         for prompts in (16, 64, 256, 1000):
-            settings = []
+            settings, bounded = [], []
             for rate in (0.05, 0.2, 0.5, 0.8, 0.95):
                 before = pass_rates(rng, rate, likeness, (repetitions, prompts))
                 many = pass_rates(rng, rate, likeness, (1_000_000,))
-                pairs = zip(rng.binomial(8, before) / 8, rng.binomial(8, tilt(before)) / 8, strict=True)
-                figures = (sampled_change(b, a, unit="") for b, a in pairs)
-                settings.append(setting(f"{rate:g}", figures, float((tilt(many) - many).mean())))
-            yield Row("sampled_change", f"groups of 8, {name}", f"{prompts} prompts", "nominal", tuple(settings))
+                pairs = list(zip(rng.binomial(8, before) / 8, rng.binomial(8, tilt(before)) / 8, strict=True))
+                truth = float((tilt(many) - many).mean())
+                settings.append(setting(f"{rate:g}", (sampled_change(b, a, unit="") for b, a in pairs), truth))
+                bounds = (sampled_difference(b, a, unit="").change for b, a in pairs)
+                bounded.append(setting(f"{rate:g}", bounds, truth))
+            data, size = f"groups of 8, {name}", f"{prompts} prompts"
+            yield Row("sampled_change", data, size, "nominal", tuple(settings))
+            yield Row("sampled_difference", data, size, "honest", tuple(bounded))
 
 
 def flips(rng: np.random.Generator, repetitions: int) -> Iterator[Row]:
@@ -349,6 +355,50 @@ C2: dict[str, tuple[Callable[..., object], Callable[[float], float | None]]] = {
 }
 
 
+def forks(rng: np.random.Generator, repetitions: int) -> Iterator[Row]:
+    """Drift and diffusion of quadratics, 64 of 2,000 drawn as prompts; noise in 5 directions or 50."""
+    for directions in (5, 50):
+        world = Quadratics.drawn(rng, directions)
+        for count in (4, 8, 16):
+            found = [part_figures(world.values(rng, count, prompts=64), unit="") for _ in range(repetitions)]
+            for name, truth in world.truth.items():
+                settings = (setting(name, (figures[name] for figures in found), truth),)
+                yield Row(f"forks, {name}", f"{directions} noise directions", f"{count} forks", "honest", settings)
+
+
+@dataclass(frozen=True)
+class Quadratics:
+    """g.d + d^T H d / 2 for each of 2,000 prompts, H about twice the identity, and updates d of mean `mean`."""
+
+    gradients: np.ndarray
+    hessians: np.ndarray
+    mean: np.ndarray
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator, directions: int) -> Quadratics:
+        bent = rng.normal(size=(2000, directions, directions)) / directions + 2.0 * np.eye(directions)
+        return cls(rng.normal(size=(2000, directions)), bent + bent.transpose(0, 2, 1), rng.normal(size=directions))
+
+    @property
+    def truth(self) -> dict[str, float]:
+        drift = self.gradients @ self.mean + np.einsum("i,pij,j->p", self.mean, self.hessians, self.mean) / 2
+        diffusion = np.einsum("pii->p", self.hessians) / (2 * len(self.mean))
+        return {"drift": float(drift.mean()), "diffusion": float(diffusion.mean())}
+
+    def values(self, rng: np.random.Generator, count: int, prompts: int) -> ForkValues:
+        drawn = rng.integers(len(self.gradients), size=prompts)
+        gradients, hessians = self.gradients[drawn], self.hessians[drawn]
+
+        def loss(updates: np.ndarray) -> np.ndarray:
+            bent = np.einsum("fi,pij->fpj", updates, hessians)
+            return updates @ gradients.T + np.einsum("fpj,fj->fp", bent, updates) / 2
+
+        updates = self.mean + rng.standard_normal((count, len(self.mean))) / math.sqrt(len(self.mean))
+        without = left_out_weights(count) @ updates
+        arm = ArmValues(loss(updates), loss(updates.mean(axis=0, keepdims=True))[0], loss(without))
+        return ForkValues(np.zeros(prompts), arm)
+
+
 def vectors(
     rng: np.random.Generator, repetitions: int, number: int, directions: int, signal: float, angle: float
 ) -> np.ndarray:
@@ -357,7 +407,7 @@ def vectors(
     return mean + rng.standard_normal((repetitions, number, directions)) / math.sqrt(directions)
 
 
-PARTS = (rates, levels, changes, flips, passes, looks, losses, together, seeds, tasks, gradients)
+PARTS = (rates, levels, changes, flips, passes, looks, losses, together, seeds, tasks, gradients, forks)
 
 
 def main() -> int:
