@@ -498,9 +498,9 @@ def test_large_tables_are_read_in_no_time(call: Call, tmp_path: Path) -> None:
     words = [
         word for name in ("reference", "expert", "reward") for word in (f"--{name}", str(tmp_path / f"{name}.csv"))
     ]
-    began = time.perf_counter()
+    began = time.process_time()
     assert "2,048 prompts of 16 responses" in call("theory", "A5", *words).out
-    assert time.perf_counter() - began < 10.0
+    assert time.process_time() - began < 10.0
 
 
 def test_weights_of_prompts_may_be_counts(call: Call) -> None:
