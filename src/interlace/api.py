@@ -99,7 +99,7 @@ def fork(
     run: str | Path,
     stage: str | None = None,
     *,
-    count: int = 4,
+    count: int = 6,
     steps: int | None = None,
     from_step: int = 0,
     placebo: str | None = "strict",
@@ -116,10 +116,10 @@ def fork(
     Args:
         run: the folder of one run that `interlace.run` trained.
         stage: its name; by default the first RL stage, or the first of all.
-        count: forks of each arm, at least 3.
+        count: forks of each arm, at least 4; of few, intervals are wide.
         steps: optimizer steps of a fork; by default the stage's own from `from_step` on.
         from_step: 0 (the stage's start) or the step of a checkpoint that was kept; its optimizer's second moments are
-            taken over, its momentum is not.
+            taken over, its momentum is not, so that it is not compared with the run's own steps there.
         placebo: how the second arm's rewards are permuted within groups: ``strict``, which refuses settings under which
             they would still pull, or ``as_configured``; None: no such arm. SFT stages have none.
         mirrored: a third arm, strict placebos with every advantage's sign turned.

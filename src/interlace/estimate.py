@@ -10,6 +10,8 @@ from interlace.wording import decimals_between, number, significant
 
 THIS_RUN = "this run"
 """Scope of an interval over prompts: it speaks of the weights that were measured, not of the recipe."""
+OTHER_SEEDS = "this stage from this state"
+"""Scope of an interval over forks and prompts: it speaks of what the stage does from one state with other seeds."""
 THIS_RECIPE = "this recipe"
 """Scope of an interval over seeds: it speaks of what the recipe does when it is run again."""
 

@@ -55,20 +55,22 @@ def test_a_finished_run_prints_its_summary_again(call: Call, workplace: Path) ->
 
 
 def test_fork_of_a_run(call: Call) -> None:
-    called = call("fork", "runs/quickstart-tiny", "--forks", "3", "--placebo", "none", "--json")
+    call(*TINY)  # finished by an earlier test, or now
+    called = call("fork", "runs/quickstart-tiny", "--forks", "4", "--placebo", "none", "--json")
     assert called.code == 0, called.err
     forks = json.loads(called.out)["forks"]
-    assert (forks["count"], forks["steps"], forks["placebo"]) == (3, 4, None)
+    assert (forks["count"], forks["steps"], forks["placebo"]) == (4, 4, None)
     assert {"drift", "diffusion", "change", "unresolved"} == set(forks["parts"]["sft_loss"])
-    assert "stage fork 3 of 3" in called.err
+    assert "stage fork 4 of 4" in called.err
     again = call("report", "runs/quickstart-tiny", "--json")
     (run,) = json.loads(again.out)["runs"]
     assert run["stages"][1]["forks"] == [forks]
 
 
 def test_fork_says_what_it_cannot_do(call: Call) -> None:
-    called = call("fork", "runs/quickstart-tiny", "--forks", "2")
-    assert called.code == 2 and "greater than or equal to 3" in called.err
+    call(*TINY)
+    called = call("fork", "runs/quickstart-tiny", "--forks", "3")
+    assert called.code == 2 and "greater than or equal to 4" in called.err
     called = call("fork", "runs/quickstart-tiny", "--stage", "lr")
     assert called.code == 2 and "rl" in called.err
     called = call("fork", "nowhere")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import pytest
 import torch
 
 import interlace
-from interlace.errors import RecipeError, RunFolderError
-from interlace.estimate import Estimate
+from interlace.errors import Interrupted, ModelError, RecipeError, RunFolderError
+from interlace.estimate import OTHER_SEEDS, Estimate, Unresolved
 from interlace.forking import Arm, ForkPlan
 from interlace.forking.training import train_fork
+from interlace.measurement import Point
 from interlace.pipeline.forks import fork_lengths
 from interlace.policies import load_policy
 from interlace.stages import load_stage
@@ -31,7 +33,7 @@ def plan(**fields: Any) -> ForkPlan:
     options = rl()["rl"]
     del options["task"]
     request = StageRequest("02-rl", letters(), options, Path("unused"), seed=0)
-    return ForkPlan(request, **{"count": 3, "marks": (2, 4), **fields})
+    return ForkPlan(request, **{"count": 4, "marks": (2, 4), **fields})
 
 
 def start_of(run: Path) -> Any:
@@ -39,7 +41,7 @@ def start_of(run: Path) -> Any:
 
 
 def test_parts_add_up_to_what_the_run_did(run: Path) -> None:
-    forks = interlace.fork(run, count=3, tasks=TASKS)
+    forks = interlace.fork(run, count=4, tasks=TASKS)
     for name, parts in forks.parts.items():
         value = {part: figure.value for part, figure in parts.items() if isinstance(figure, Estimate)}
         split = ("drift_by_reward", "reward_free_drift", "diffusion", "unresolved")
@@ -53,7 +55,7 @@ def test_the_run_stays_as_it_is_but_for_what_is_added(run: Path) -> None:
     torch.manual_seed(1), np.random.seed(1)  # noqa: NPY002 -- the user's own state (beartype moves Python's, in tests)
     drawn = torch.rand(3), np.random.rand(3)  # noqa: NPY002
     torch.manual_seed(1), np.random.seed(1)  # noqa: NPY002
-    interlace.fork(run, count=3, steps=4, placebo=None, tasks=TASKS)
+    interlace.fork(run, count=4, steps=4, placebo=None, tasks=TASKS)
     assert torch.equal(torch.rand(3), drawn[0]) and np.array_equal(np.random.rand(3), drawn[1])  # noqa: NPY002
     after = files_in(run)
     assert after["events.jsonl"].startswith(before.pop("events.jsonl"))
@@ -63,29 +65,103 @@ def test_the_run_stays_as_it_is_but_for_what_is_added(run: Path) -> None:
 def test_a_fork_that_fails_leaves_no_trace_in_the_record(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("interlace.forking.experiment.train_fork", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        interlace.fork(run, count=3, tasks=TASKS)
+        interlace.fork(run, count=4, tasks=TASKS)
     assert not read_run(run).stages[1].forks
     assert not interlace.summarise(run).stages["rl"].forks
+    assert not list((run / "samples").rglob("*forks*"))
+
+
+def test_a_fork_that_is_stopped_ends_soon(run: Path) -> None:
+    with pytest.raises(Interrupted, match="none of them is kept"):
+        train_fork(load_stage("rl"), plan(marks=(2, 4)), OWN, 0, start_of(run), lambda: True)
 
 
 def test_a_second_experiment_takes_the_place_of_the_first(run: Path) -> None:
-    first = interlace.fork(run, count=3, steps=4, placebo=None, tasks=TASKS)
-    second = interlace.fork(run, count=4, steps=4, placebo=None, tasks=TASKS)
-    assert (first.count, second.count) == (3, 4)
+    first = interlace.fork(run, count=4, steps=4, placebo=None, tasks=TASKS)
+    second = interlace.fork(run, count=5, steps=4, placebo=None, tasks=TASKS)
+    assert (first.count, second.count) == (4, 5)
     assert interlace.summarise(run).stages["rl"].forks[0].to_json() == second.to_json()
 
 
-def test_from_a_checkpoint_second_moments_are_kept_and_momentum_is_not(tmp_path: Path) -> None:
-    """One step: m = (1 - b1) g as in a fresh optimizer, v = b2 v + (1 - b2) g^2 with the checkpoint's v."""
-    sft = {"task": "letters", "max_steps": 4, "per_device_train_batch_size": 16, "save_steps": 4}
-    options = {"name": "adam", "model_options": {"hidden_size": 32, "num_hidden_layers": 1}, "stages": [{"sft": sft}]}
-    interlace.run(options, out=tmp_path / "run", tasks=TASKS)
-    forks = interlace.fork(tmp_path / "run", "sft", count=3, from_step=4, steps=1, tasks=TASKS)
-    assert set(forks.parts["sft_loss"]) == {"drift", "diffusion"}  # the run itself went no further
-    fresh = interlace.fork(tmp_path / "run", "sft", count=3, tasks=TASKS)
-    assert "change" in fresh.parts["sft_loss"]
-    last = read_run(tmp_path / "run").stages[0].forks
-    assert last[0].arms["stage"]["second_moments"] != last[1].arms["stage"]["second_moments"]
+def adam_run(folder: Path, **options: Any) -> Path:
+    """SFT of 8 steps by AdamW, of which step 4 is kept with its optimizer."""
+    sft = {"task": "letters", "max_steps": 8, "per_device_train_batch_size": 16, "save_steps": 4, "save_total_limit": 2}
+    model = {"hidden_size": 32, "num_hidden_layers": 1}
+    interlace.run({"name": "adam", "model_options": model, "stages": [{"sft": sft | options}]}, out=folder, tasks=TASKS)
+    return folder
+
+
+def test_from_a_checkpoint_second_moments_and_schedule_are_kept_and_momentum_is_not(tmp_path: Path) -> None:
+    """The first step from there, by hand: m = (1 - b1) g, v = b2 v_4 + (1 - b2) g^2, no correction but Adam's own."""
+    schedule = {"learning_rate": 1e-2, "lr_scheduler_type": "linear", "max_grad_norm": 0.0, "weight_decay": 0.0}
+    run = adam_run(tmp_path / "run", **schedule)
+    checkpoint = run / "stages" / "01-sft" / "checkpoint-4"
+    kept = torch.load(checkpoint / "optimizer.pt", weights_only=True)
+    options = {"max_steps": 8, "per_device_train_batch_size": 16, **schedule}
+    request = StageRequest("01-sft", letters(), options, Path("unused"), seed=0)
+    plan = ForkPlan(request, count=4, marks=(1,), placebo=None, from_step=4, checkpoint=checkpoint)
+    start, kind = load_policy(str(checkpoint)), load_stage("sft")
+    found = train_fork(kind, plan, OWN, 0, start).weights[1]
+    plain = replace(plan, checkpoint=None, from_step=4, request=replace(request, options=options | {"optim": "sgd"}))
+    moved = train_fork(kind, plain, OWN, 0, start).weights[1]  # the same batch: what SGD moves by is -rate x gradient
+    rate, beta1, beta2, step = kept["param_groups"][0]["lr"], 0.9, 0.999, 5
+    assert rate == pytest.approx(1e-2 * 4 / 8)
+    for name, weight in start.model.named_parameters():
+        gradient = ((weight - moved[name]) / 1e-2).detach().double()
+        state = kept["state"][_index_of(kept, start, name)]
+        second = beta2 * state["exp_avg_sq"].double() + (1 - beta2) * gradient**2
+        update = (1 - beta1) * gradient / (1 - beta1**step) / ((second / (1 - beta2**step)).sqrt() + 1e-8)
+        torch.testing.assert_close(found[name].double(), weight.detach().double() - rate * update, atol=2e-5, rtol=1e-4)
+
+
+def _index_of(kept: Any, policy: Any, name: str) -> int:
+    """Where Trainer's groups (with weight decay, then without) put a parameter."""
+    names = [n for n, _ in policy.model.named_parameters()]
+    decayed = [n for n in names if "norm" not in n and "bias" not in n]
+    order = decayed + [n for n in names if n not in decayed]
+    sizes = [len(group["params"]) for group in kept["param_groups"]]
+    assert sizes[0] == len(decayed)
+    return order.index(name)
+
+
+def test_from_a_checkpoint_the_run_is_not_compared(tmp_path: Path) -> None:
+    """It kept its momentum there, its forks did not."""
+    run = adam_run(tmp_path / "run", lr_scheduler_type="constant")
+    forks = interlace.fork(run, "sft", count=4, from_step=4, tasks=TASKS)
+    assert set(forks.parts["sft_loss"]) == {"drift", "diffusion"} and forks.steps == 4
+    rate = forks.diffusion_per_step
+    assert isinstance(rate, Unresolved) and "fewer than 3/(1 - 0.9)" in rate.reason
+
+
+def test_a_schedule_that_has_ended_and_a_damaged_checkpoint_are_refused(tmp_path: Path) -> None:
+    run = adam_run(tmp_path / "run", lr_scheduler_type="linear")
+    with pytest.raises(ModelError, match="has ended at 0"):
+        interlace.fork(run, "sft", count=4, from_step=8, tasks=TASKS)
+    (run / "stages" / "01-sft" / "checkpoint-4" / "optimizer.pt").write_bytes(b"half")
+    with pytest.raises(RunFolderError, match="must be whole to fork from"):
+        interlace.fork(run, "sft", count=4, from_step=4, tasks=TASKS)
+
+
+def test_mirrored_placebos_tell_their_drift_by_the_means_of_pairs(run: Path) -> None:
+    """The reward-free drift, by hand from the kept scores; and what training showed of the arms."""
+    forks = interlace.fork(run, count=4, steps=4, mirrored=True, tasks=TASKS)
+    record = read_run(run)
+    kept = record.stages[1].forks[-1]
+
+    def loss(reading: str, mark: int = 4) -> float:
+        scores = record.scores(Point("02-rl", mark, "letters", kept.weights(reading)))
+        assert scores.expert_logprobs is not None
+        return float(record.heldout["letters"].per_prompt(-scores.expert_logprobs).mean())
+
+    pairs = [loss(f"pairs-fork-{number}") for number in range(4)]
+    drift = loss("pairs-mean") - (np.mean(pairs) - loss("pairs-mean")) / 3 - loss("start", 0)
+    figure = forks.parts["sft_loss"]["reward_free_drift"]
+    assert isinstance(figure, Estimate) and figure.value == pytest.approx(drift, abs=1e-9)
+    assert figure.scope == OTHER_SEEDS
+    assert set(forks.trail) == {"stage", "placebo", "mirrored"} and len(forks.trail["placebo"]["reward"]) == 4
+    ratio = forks.placebo_against_stage["distance_ratio"]
+    distances = [np.array(kept.arms[arm]["distances"][-1]) for arm in ("placebo", "stage")]
+    assert isinstance(ratio, Estimate) and ratio.value == pytest.approx((distances[0] / distances[1]).mean())
 
 
 def test_a_longer_fork_passes_through_a_shorter_one(run: Path) -> None:
@@ -111,10 +187,10 @@ def test_mirrored_forks_take_the_opposite_first_step(run: Path) -> None:
 
 
 def test_forks_share_no_prompt_where_there_are_enough() -> None:
-    apart = plan(num_prompts=16)
-    sets = [{e.prompt for e in apart.of_fork(OWN, number, Path("unused")).task.train} for number in range(3)]
-    assert apart.is_disjoint and not (sets[0] & sets[1] or sets[1] & sets[2] or sets[0] & sets[2])
-    together = plan(num_prompts=17)
+    apart = plan(num_prompts=12)
+    sets = [{e.prompt for e in apart.of_fork(OWN, number, Path("unused")).task.train} for number in range(4)]
+    assert apart.is_disjoint and not any(a & b for a, b in itertools.combinations(sets, 2))
+    together = plan(num_prompts=13)
     assert not together.is_disjoint
     assert together.of_fork(OWN, 1, Path("unused")).task.train == together.request.task.train
 
@@ -129,7 +205,7 @@ def test_a_stage_that_is_a_placebo_has_one_arm() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"count": 2}, "greater than or equal to 3"),
+        ({"count": 3}, "greater than or equal to 4"),
         ({"stage": "lr"}, "Did you mean 'rl'"),
         ({"steps": 5}, "Choose from 4, 8"),
         ({"from_step": 3}, "Choose from 0, 8"),
@@ -144,20 +220,20 @@ def test_what_cannot_be_forked_is_refused(trained: Path, fields: dict[str, Any],
 
 def test_a_recipe_forks_its_stage_once_it_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that ended in its forks makes them when it is continued, and not a second time."""
-    asked = recipe(rl(max_steps=4, forks={"count": 3, "placebo": None}))
+    asked = recipe(rl(max_steps=4, forks={"count": 4, "placebo": None}))
     with monkeypatch.context() as broken:
         broken.setattr("interlace.forking.experiment.train_fork", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             interlace.run(asked, out=tmp_path / "run", tasks=TASKS)
     assert [stage.finished for stage in read_run(tmp_path / "run").stages] == [True, True]
     (forks,) = interlace.run(asked, out=tmp_path / "run", tasks=TASKS).stages["rl"].forks
-    assert (forks.count, forks.steps) == (3, 4)
+    assert (forks.count, forks.steps) == (4, 4)
     monkeypatch.setattr("interlace.forking.experiment.train_fork", lambda *_: 1 / 0)
     interlace.run(asked, out=tmp_path / "run", tasks=TASKS)
 
 
 def test_a_placebo_that_leaks_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
-    asked = recipe(rl(num_iterations=2, forks={"count": 3}))
+    asked = recipe(rl(num_iterations=2, forks={"count": 4}))
     with pytest.raises(RecipeError, match="placebo: strict needs `num_iterations`"):
         interlace.run(asked, out=tmp_path / "run", tasks=TASKS)
     assert not (tmp_path / "run").exists()

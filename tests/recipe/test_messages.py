@@ -22,7 +22,8 @@ MISTAKES = {
     "unknown key of a section": (
         "every: 2",
         "evry: 2",
-        ":15: measure must hold known keys (completions, every, expert_policy, overhead, preset, prompts). Got unknown key 'evry'. "
+        ":15: measure must hold known keys (completions, every, expert_policy, overhead, preset, prompts). "
+        "Got unknown key 'evry'. "
         "The nearest known key is 'every'.",
     ),
     "unknown key in a stage's section": (

@@ -88,11 +88,12 @@ def fork_summary() -> ForkSummary:
     amounts = {"drift": 0.29, "drift_by_reward": 0.35, "reward_free_drift": -0.06, "diffusion": 0.02}
     loss = {name: figure(value, 0.05) for name, value in {**amounts, "change": 0.318, "unresolved": 0.008}.items()}
     lengths = tuple(ForkLength(steps, figure(0.003 * steps, 0.05), figure(steps / 5000, 0.01)) for steps in (50, 100))
-    ratios = {"distance_ratio": figure(1.1, 0.2, "1", 3), "second_moment_ratio": figure(0.2, 0.02, "1", 3)}
+    ratios = {"distance_ratio": figure(1.1, 0.2, "1", 3), "mean_square_gradient_ratio": figure(0.2, 0.02, "1", 3)}
     per_step = figure(0.0002, 0.0001, "nats/response per step", 3)
     trail = {arm: {"reward": (0.6, 0.7)} for arm in ("stage", "placebo")}
+    along = {"placebo": {"reward": figure(-0.1, 0.02, "", 3)}}
     parts = {"sft_loss": loss}
-    return ForkSummary("sums", 0, 100, 3, "strict", True, parts, lengths, per_step, ratios, trail)
+    return ForkSummary("sums", 0, 100, 3, "strict", True, parts, lengths, per_step, 0.9, ratios, along, trail)
 
 
 def sft_stage(name: str, steps: Sequence[int], loss: Sequence[float], reward: Sequence[float]) -> StageSummary:

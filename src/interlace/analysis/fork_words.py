@@ -8,15 +8,22 @@ from interlace.estimate import Estimate, Figure, figure_text
 
 RATIOS = {
     "distance_ratio": "went {} times as far",
-    "second_moment_ratio": "had {} times the mean square gradient",
+    "mean_square_gradient_ratio": "had {} times the mean square gradient (after clipping)",
 }
+LOGGED = {
+    "reward": "sampled reward",
+    "entropy": "entropy",
+    "completions/mean_length": "completion length",
+    "clip_ratio/region_mean": "clipped share",
+}
+"""What is said of the forks' own logs: in an arm without information a change that every seed makes is a drift."""
+MOST_SHOWN = 0.9
 
 
 def fork_remarks(forks: ForkSummary) -> list[str]:
     """What the parts do not say: how forks differ, their length, and how like the stage its placebo was."""
     shared = "share no prompt" if forks.is_disjoint else "go through the same prompts, each in an order of its own"
-    remarks = [f"Forks {shared}.", *_against_length(forks)]
-    return [*remarks, *_placebo(forks)]
+    return [f"Forks {shared}.", *_against_length(forks), *_momentum(forks), *_placebo(forks), *_along(forks)]
 
 
 def _against_length(forks: ForkSummary) -> list[str]:
@@ -31,6 +38,19 @@ def _after(entry: ForkLength) -> str:
     return f"{entry.steps} steps {signed(entry.diffusion, unit=False)}"
 
 
+def _momentum(forks: ForkSummary) -> list[str]:
+    """Forks begin without momentum: what their last steps' noise will do has not shown yet."""
+    said = []
+    if forks.noise_shown < MOST_SHOWN:
+        said.append(
+            f"With this momentum, {forks.steps} steps have shown {forks.noise_shown:.0%} of the diffusion that their "
+            "noise causes in the end (B8)."
+        )
+    if "change" not in forks.parts.get("sft_loss", {}):
+        said.append("The run's own steps do not stand beside them: it did not begin there as its forks do.")
+    return said
+
+
 def _placebo(forks: ForkSummary) -> list[str]:
     """A placebo whose updates are unlike the stage's own says little of it (C9)."""
     known: dict[str, Figure] = {
@@ -38,4 +58,14 @@ def _placebo(forks: ForkSummary) -> list[str]:
     }
     said = " and ".join(RATIOS[name].format(figure_text(figure, unit=False)) for name, figure in known.items())
     mode = (forks.placebo or "").replace("_", " ")
-    return [f"The {mode} placebo {said} as the stage: it is a control, not a bound."] if said else []
+    return [f"The {mode} placebo {said}, against the stage: it is a control, not a bound."] if said else []
+
+
+def _along(forks: ForkSummary) -> list[str]:
+    """What permuted rewards moved although they say nothing."""
+    moved = [
+        f"{LOGGED[name]} {signed(figure, unit=False)}"
+        for name, figure in forks.along.get("placebo", {}).items()
+        if name in LOGGED and isinstance(figure, Estimate)
+    ]
+    return [f"From its first quarter to its last the placebo changed {', '.join(moved)}."] if moved else []

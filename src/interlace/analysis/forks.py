@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -12,15 +13,20 @@ from jaxtyping import Float
 from interlace.analysis.changes import NATS_RESPONSE, REWARD_UNIT
 from interlace.analysis.summary import ForkLength, ForkSummary
 from interlace.analysis.trajectory import REWARD, SFT_LOSS, Snapshot, Trajectory
-from interlace.estimate import Figure, Unresolved
+from interlace.estimate import OTHER_SEEDS, Figure, Unresolved
 from interlace.measurement import Point
 from interlace.statistics import mean_interval
 from interlace.statistics.forks import ArmValues, ForkValues, part_figures, rate_figures
 from interlace.store import RunRecord, StageRecord
 from interlace.store.forks import ForksRecord
+from interlace.theory.landscape import noise_share
 
 UNITS = {SFT_LOSS: NATS_RESPONSE, REWARD: REWARD_UNIT}
 STAGE, PLACEBO, MIRRORED, PAIRS = "stage", "placebo", "mirrored", "pairs"
+
+LARGEST_GROWTH = 0.5
+"""A diffusion per step is printed if the interval of its growth, from shorter forks to the longest, ends below this
+share of it."""
 
 PerPrompt = Float[np.ndarray, "prompt"]
 
@@ -55,6 +61,8 @@ class _Reader:
             lengths=tuple(self._length(mark) for mark in forks.marks) if self._has(SFT_LOSS) else (),
             diffusion_per_step=self._rate(),
             placebo_against_stage=self._placebo_against_stage(),
+            noise_shown=noise_share(self._momentum, forks.marks[-1]),
+            along={name: self._along(name) for name in forks.arms},
             trail={name: self._trail(name) for name in forks.arms},
         )
 
@@ -67,15 +75,25 @@ class _Reader:
         return ForkLength(mark, parts["drift"], parts["diffusion"])
 
     def _rate(self) -> Figure:
+        """Diffusion per step, where its growth with the forks' length is excluded (B8)."""
         if not self._has(SFT_LOSS):
             return Unresolved("the task has no expert responses")
+        steps, momentum = self.forks.marks[-1], self._momentum
+        if steps * (1.0 - momentum) < 3.0:
+            return Unresolved(f"{steps} steps are fewer than 3/(1 - {momentum:g}): momentum still hides their noise")
         for shorter, longer in list(pairwise(self.forks.marks))[-1:]:
             short, long = (self._arm(STAGE, SFT_LOSS, mark) for mark in (shorter, longer))
             rate, growth = rate_figures(short, long, (shorter, longer), unit="nats/response per step")
-            if growth.sign > 0:
-                return Unresolved(f"it still grows with the length of the forks, by {growth}: fork for more steps")
+            if isinstance(rate, Unresolved) or isinstance(growth, Unresolved):
+                return rate
+            if growth.upper > LARGEST_GROWTH * abs(rate.value):
+                return Unresolved(f"growth from {shorter} to {longer} steps is not excluded: {growth}")
             return rate
         return Unresolved("forks were measured at one length only, so that growth with it cannot be excluded")
+
+    @property
+    def _momentum(self) -> float:
+        return float(self.forks.arms[STAGE]["momentum"])
 
     def _values(self, name: str, mark: int) -> ForkValues:
         """With mirrored placebos the pairs' means tell their drift: what noise did to one it undid to the other."""
@@ -97,7 +115,10 @@ class _Reader:
         )
 
     def _change(self, name: str, mark: int) -> PerPrompt | None:
-        """What the run itself did over the same steps; None where it was not looked at at both ends."""
+        """What the run itself did over the same steps; None where it was not looked at at both ends, or began otherwise
+        than its forks (momentum)."""
+        if not self.forks.is_comparable:
+            return None
         ends = (self.forks.from_step, self.forks.from_step + mark)
         found = {point.step: point for point in self.own.measured(name).snapshots if point.step in ends}
         return _vector(name, found[ends[1]]) - _vector(name, found[ends[0]]) if len(found) == 2 else None
@@ -122,9 +143,15 @@ class _Reader:
         own, placebo = (self.forks.arms[arm] for arm in (STAGE, PLACEBO))
         pairs = {
             "distance_ratio": (placebo["distances"][-1], own["distances"][-1]),
-            "second_moment_ratio": (placebo["second_moments"], own["second_moments"]),
+            "mean_square_gradient_ratio": (placebo["mean_square_gradients"], own["mean_square_gradients"]),
         }
         return {name: _ratio(*pair) for name, pair in pairs.items()}
+
+    def _along(self, arm: str) -> dict[str, Figure]:
+        """By what each logged quantity changed, from a fork's first quarter to its last: Student t over forks."""
+        logs = self.forks.arms[arm]["logs"]
+        names = [name for name in logs[0] if all(len(log.get(name, ())) >= 4 for log in logs)]
+        return {name: _rise([log[name] for log in logs]) for name in names}
 
     def _trail(self, arm: str) -> dict[str, tuple[float, ...]]:
         """Means over the arm's forks of what its trainers logged, step by step."""
@@ -142,5 +169,16 @@ def _ratio(above: Any, below: Any) -> Figure:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.asarray(above, dtype=np.float64) / np.asarray(below, dtype=np.float64)
     if not np.isfinite(ratios).all():
-        return Unresolved("the stage's own forks did not move, or their optimizer keeps no second moments")
-    return mean_interval(ratios, unit="1", method="Student t over forks")
+        return Unresolved("it cannot be had: the stage's own forks did not move, or their optimizer does not tell")
+    return _over_forks(ratios)
+
+
+def _rise(values: Sequence[Sequence[float]]) -> Figure:
+    """The mean of the last quarter of each sequence minus that of its first."""
+    quarter = max(1, min(map(len, values)) // 4)
+    return _over_forks(np.array([np.mean(each[-quarter:]) - np.mean(each[:quarter]) for each in values]))
+
+
+def _over_forks(values: Float[np.ndarray, "fork"]) -> Figure:
+    figure = mean_interval(values, unit="", method="Student t over forks")
+    return figure if isinstance(figure, Unresolved) else replace(figure, scope=OTHER_SEEDS)

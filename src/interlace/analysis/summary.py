@@ -118,8 +118,10 @@ class ForkSummary:
     `parts`, by objective (``sft_loss``, nats/response; ``reward``, reward units): ``drift`` + ``diffusion`` +
     ``unresolved`` = ``change``, and with a placebo (its mode of C9) ``drift_by_reward`` + ``reward_free_drift`` =
     ``drift``; a part that was not to be had is left out. `lengths`: SFT loss against the forks' length.
-    `placebo_against_stage`: how far it went and its optimizer's second moments, over the stage's own. `trail`: by arm,
-    what the trainers logged, a mean over forks a step.
+    `noise_shown`: the share of their diffusion that forks of this length and momentum show (`noise_share`).
+    `placebo_against_stage`: how far it went and the mean square of its gradients (clipped), over the stage's own.
+    `along`: by arm, by what each figure that trainers log changed from a fork's first quarter to its last; `trail`: the
+    means over forks of those figures, a step.
     """
 
     task: str
@@ -131,13 +133,16 @@ class ForkSummary:
     parts: Mapping[str, Mapping[str, Figure]]
     lengths: tuple[ForkLength, ...]
     diffusion_per_step: Figure
+    noise_shown: float
     placebo_against_stage: Mapping[str, Figure]
+    along: Mapping[str, Mapping[str, Figure]]
     trail: Mapping[str, Mapping[str, tuple[float, ...]]]
 
     def to_json(self) -> dict[str, Any]:
         """The object on the wire."""
         settings = ("task", "from_step", "steps", "count", "placebo", "is_disjoint")
-        return _fields(self, *settings, "parts", "lengths", "diffusion_per_step", "placebo_against_stage", "trail")
+        figures = ("parts", "lengths", "diffusion_per_step", "noise_shown", "placebo_against_stage", "along", "trail")
+        return _fields(self, *settings, *figures)
 
 
 @dataclass(frozen=True, slots=True)

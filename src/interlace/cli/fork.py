@@ -24,7 +24,7 @@ class Placebo(StrEnum):
 def fork(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of one run that `interlace run` trained.")],
     stage: Annotated[str | None, typer.Option(help="The stage; by default the first RL stage.")] = None,
-    forks: Annotated[int, typer.Option(help="Forks of each arm, at least 3; more make the intervals narrower.")] = 4,
+    forks: Annotated[int, typer.Option(help="Forks of each arm, at least 4; more make the intervals narrower.")] = 6,
     steps: Annotated[int | None, typer.Option(help="Optimizer steps of a fork; by default the stage's own.")] = None,
     from_step: Annotated[int, typer.Option(help="Where to begin: 0, or the step of a kept checkpoint.")] = 0,
     placebo: Annotated[

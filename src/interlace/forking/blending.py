@@ -14,21 +14,23 @@ EVERY, MEAN = "fork", "mean"
 
 def readings(forks: Sequence[Weights]) -> Iterator[tuple[str, Weights]]:
     """Each fork's weights, their mean, and their mean without each fork, by name. One set of weights is made a time."""
-    count = len(forks)
     yield from ((f"{EVERY}-{number}", weights) for number, weights in enumerate(forks))
-    total = {name: torch.stack([weights[name] for weights in forks]).double().sum(0) for name in forks[0]}
-    yield MEAN, {name: (value / count).to(forks[0][name]) for name, value in total.items()}
-    for number, left in enumerate(forks):
-        rest = {name: ((value - left[name]) / (count - 1)).to(left[name]) for name, value in total.items()}
-        yield f"{MEAN}-without-{number}", rest
+    yield MEAN, mean_of(forks)
+    for left in range(len(forks)):
+        yield f"{MEAN}-without-{left}", mean_of([fork for number, fork in enumerate(forks) if number != left])
+
+
+def mean_of(forks: Sequence[Weights]) -> Weights:
+    """The mean of several sets of weights, added up in float64, tensor by tensor."""
+    return {
+        name: torch.stack([fork[name] for fork in forks]).double().mean(0).to(weight)
+        for name, weight in forks[0].items()
+    }
 
 
 def paired(first: Fork, second: Fork) -> dict[int, Weights]:
     """At each mark the mean of two forks' weights."""
-    return {
-        mark: {name: (weight + second.weights[mark][name]) / 2 for name, weight in weights.items()}
-        for mark, weights in first.weights.items()
-    }
+    return {mark: mean_of([weights, second.weights[mark]]) for mark, weights in first.weights.items()}
 
 
 def distance(weights: Weights, start: Weights) -> float:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from interlace.forking.blending import distance, paired, readings
-from interlace.forking.plan import MIRRORED, Arm, ForkPlan
+from interlace.forking.plan import MIRRORED, PLACEBO, Arm, ForkPlan
 from interlace.forking.training import Fork, Weights, train_fork, trained_weights
 from interlace.measurement import Point, PromptScores
 from interlace.observer import Observer
@@ -29,10 +29,11 @@ PAIRS = "pairs"
 
 @dataclass
 class Experiment:
-    """Forks of one state of a stage. `start` is the policy there, `number` counts the stage's experiments from 1.
+    """Forks of one state of a stage. `start` is the policy there, `number` counts the stage's experiments from 1,
+    `is_stopped` asks whether to give up.
 
     What was measured becomes part of the run with the last line that is written: an experiment that is broken off
-    leaves the run's record as it was.
+    leaves nothing in the run's folder.
 
     Cost: `count` times the arms times the steps of a fork; at each mark 2 x `count` + 1 looks an arm. Memory: `count`
     sets of weights a mark on the CPU, of one arm at a time; of two where there are mirrored ones.
@@ -46,6 +47,7 @@ class Experiment:
     targets: Sequence[MeasuredTask]
     completions: int
     number: int = 1
+    is_stopped: Callable[[], bool] = lambda: False
     _beside: Policy = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -54,17 +56,24 @@ class Experiment:
     def run(self) -> None:
         """Train, measure, and record. Raises what `train_fork` does."""
         self.plan.refuse_leaks(self.kind)
+        try:
+            self._record(self._arms())
+        except BaseException:
+            self.store.drop_scores(self.plan.request.stage, fork_weights(self.number, ""))
+            raise
+
+    def _arms(self) -> dict[str, Any]:
         origin = trained_weights(self.start)
         self._measure(0, START, origin)
         arms: dict[str, Any] = {}
-        kept: list[Fork] = []
+        partners: list[Fork] = []
         for arm in self.plan.arms:
             forks = [self._fork(arm, number) for number in range(self.plan.count)]
             arms[arm.name] = self._measured(arm.name, forks, origin)
             if arm.name == MIRRORED:
-                self._measure_arm(PAIRS, [paired(*pair) for pair in zip(kept, forks, strict=True)])
-            kept = forks
-        self._record(arms)
+                self._measure_arm(PAIRS, [paired(*pair) for pair in zip(partners, forks, strict=True)])
+            partners = forks if self.plan.mirrored and arm.name == PLACEBO else []
+        return arms
 
     def _record(self, arms: Mapping[str, Any]) -> None:
         plan = self.plan
@@ -77,6 +86,7 @@ class Experiment:
             marks=list(plan.marks),
             placebo=plan.placebo if len(plan.arms) > 1 else None,
             is_disjoint=plan.is_disjoint,
+            is_comparable=plan.checkpoint is None,
             tasks=[target.task.name for target in self.targets],
             arms=arms,
         )
@@ -86,7 +96,8 @@ class Experiment:
         self._measure_arm(arm, [fork.weights for fork in forks])
         return {
             "distances": [[distance(fork.weights[mark], origin) for fork in forks] for mark in self.plan.marks],
-            "second_moments": [fork.second_moment for fork in forks],
+            "mean_square_gradients": [fork.mean_square_gradient for fork in forks],
+            "momentum": forks[0].momentum,
             "logs": [fork.log for fork in forks],
         }
 
@@ -97,7 +108,7 @@ class Experiment:
 
     def _fork(self, arm: Arm, number: int) -> Fork:
         self.observer.note(f"{self.plan.request.stage}: {arm.name} fork {number + 1} of {self.plan.count}")
-        return train_fork(self.kind, self.plan, arm, number, self.start)
+        return train_fork(self.kind, self.plan, arm, number, self.start, self.is_stopped)
 
     def _measure(self, mark: int, reading: str, weights: Weights) -> None:
         """SFT loss and reward of every task under `weights`, with the same random numbers at every reading."""

@@ -12,8 +12,8 @@ from interlace.errors import RecipeError
 from interlace.stages.base import Stage, StageRequest
 from interlace.tasks.base import Task
 
-LEAST_FORKS = 3
-"""With one left out, two are still needed to tell diffusion from drift."""
+LEAST_FORKS = 4
+"""With one left out, two are needed to tell diffusion from drift; of three the interval is hardly ever of use."""
 
 STAGE, PLACEBO, MIRRORED = "stage", "placebo", "mirrored"
 """The arms: the stage as it is; its rewards permuted within groups (C9); that with every advantage's sign turned."""
@@ -34,8 +34,8 @@ class ForkPlan:
     `request` is the stage's own. `marks` are the fork steps after which weights are kept, ascending: what forks show
     against their length. `placebo`: ``strict`` or ``as_configured``; None: no placebo. `mirrored`: strict placebos get
     partners with every advantage turned. `checkpoint` holds the optimizer's state that a fork takes up, None: a fresh
-    one; its second moments are kept and its momentum is not, so that no fork inherits old noise (B8). `learning_rate`
-    is held constant; None: the stage's own schedule from its beginning.
+    one. Its second moments are kept and its momentum is not, so that no fork inherits old noise (B8): what the first
+    1/(1 - b1) steps do is then less than in the stage itself. Its schedule goes on if `from_step` is not the start.
 
     Forks of one number share their prompts and their seed in all arms; forks of different numbers share no prompt where
     the task has enough (`num_prompts` a fork), else each goes through all of them in an order of its own.
@@ -48,7 +48,6 @@ class ForkPlan:
     mirrored: bool = False
     from_step: int = 0
     checkpoint: Path | None = None
-    learning_rate: float | None = None
     num_prompts: int = 0
 
     def __post_init__(self) -> None:
@@ -104,9 +103,5 @@ class ForkPlan:
         return zlib.crc32(f"{self.request.seed}/{self.request.stage}/fork/{self.from_step}/{number}".encode())
 
     def _options(self) -> Mapping[str, Any]:
-        """Nothing is saved and every step is logged."""
-        quiet = {"save_strategy": "no", "logging_steps": 1}
-        if self.learning_rate is None:
-            return quiet
-        constant = {"lr_scheduler_type": "constant", "warmup_steps": 0, "learning_rate": self.learning_rate}
-        return {**quiet, **constant, "max_steps": self.steps}
+        """Nothing is saved and every step is logged; schedule and length are the stage's."""
+        return {"save_strategy": "no", "logging_steps": 1}

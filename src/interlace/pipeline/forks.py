@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from interlace.analysis.summary import ForkSummary
 from interlace.environment import quiet_libraries
 from interlace.errors import RecipeError, RunFolderError, unknown_name
 from interlace.forking import Experiment, ForkPlan
-from interlace.forking.second_moment import learning_rate_at
+from interlace.forking.second_moment import refuse_unfit
 from interlace.observer import Observer
 from interlace.pipeline.requests import refuse_changed_data, stage_folders, stage_request
 from interlace.pipeline.targets import prepared_targets
@@ -24,7 +24,7 @@ from interlace.recipe import ForksConfig, Recipe, StageConfig, load_recipe
 from interlace.stages import load_stage
 from interlace.stages.base import Stage
 from interlace.store import RunStore, StageRecord, read_run
-from interlace.store.checkpoints import checkpoint_step
+from interlace.store.checkpoints import checkpoint_step, verify_checkpoint
 from interlace.store.run_store import RESOLVED, read_manifest
 from interlace.tasks import build_task
 from interlace.tasks.base import Task
@@ -47,6 +47,7 @@ class StageForks:
     asked: ForksConfig
     observer: Observer
     from_step: int = 0
+    is_stopped: Callable[[], bool] = lambda: False
 
     def run(self) -> None:
         """Train and measure them, and record what they show.
@@ -69,6 +70,7 @@ class StageForks:
             targets=prepared_targets(self.recipe, self.tasks, start),
             completions=self.recipe.measure.completions,
             number=len(record.forks) + 1,
+            is_stopped=self.is_stopped,
         )
 
     def _record(self) -> StageRecord:
@@ -90,7 +92,12 @@ class StageForks:
                 f"forks of {self.config.name!r} must begin where its weights were kept. Got step {self.from_step}. "
                 f"Choose from {steps}, or keep more with TRL's save_steps and save_total_limit."
             )
-        return kept[self.from_step]
+        found = kept[self.from_step]
+        damage = verify_checkpoint(found)
+        if damage is not None:
+            raise RunFolderError(f"{found} must be whole to fork from. But {damage}. Restore it.")
+        refuse_unfit(found)
+        return found
 
     def _plan(self, kind: Stage, record: StageRecord, checkpoint: Path | None) -> ForkPlan:
         task, asked = self.tasks[self.config.task], self.asked
@@ -108,7 +115,6 @@ class StageForks:
             mirrored=asked.mirrored and is_rl,
             from_step=self.from_step,
             checkpoint=checkpoint or self.weights.optimizer_of(self.config),
-            learning_rate=learning_rate_at(checkpoint) if checkpoint else None,
             num_prompts=-(-completions // getattr(arguments, "num_generations", 1)),
         )
 

@@ -50,7 +50,7 @@ class ForksConfig(Options):
     """Copies of a stage, trained from its start with other seeds once it is done: they tell drift from diffusion, and
     with a placebo what of the drift is the reward's (B8, C9, C10)."""
 
-    count: int = Field(default=4, ge=3)
+    count: int = Field(default=6, ge=4)
     """Forks of each arm."""
     steps: int | None = Field(default=None, ge=1)
     """Optimizer steps of a fork; null: those of the stage."""

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from interlace.analysis.seeds import seed_groups
 from interlace.analysis.summary import PASSED, RunSummary
-from interlace.estimate import THIS_RECIPE, THIS_RUN
+from interlace.estimate import OTHER_SEEDS, THIS_RECIPE, THIS_RUN
 from interlace.report.headline import Card, Headline, cards, run_headline, seeds_headline
 from interlace.report.instruments import StagePanel, stage_panels
 from interlace.report.plots import (
@@ -32,6 +32,8 @@ READING = (
     f"Scope \u201c{THIS_RUN}\u201d: the interval is over held-out prompts. It says how well these weights were "
     "measured, not what another seed would have done.",
     f"Scope \u201c{THIS_RECIPE}\u201d: the interval is over seeds. It needs several runs of one recipe.",
+    f"Scope \u201c{OTHER_SEEDS}\u201d: the interval is over forks and held-out prompts. It says what the stage does "
+    "from one state when its data, completions and seed are drawn anew.",
     "Changes are differences paired prompt by prompt, so their intervals are narrower than the two ends suggest.",
     "A dash is a figure that could not be had; the footnote says why. It is never a 0.",
     "Hold the pointer over a figure for its level, the number of units behind it and its estimator.",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from interlace.estimate import Figure, Unresolved
+from interlace.estimate import OTHER_SEEDS, Figure, Unresolved
 from interlace.statistics.intervals import LEVEL
 from interlace.statistics.jackknife import jackknife_interval, left_out_weights
 from interlace.theory.landscape import drift_loss
@@ -24,6 +24,9 @@ Parts = Mapping[str, PerPrompt]
 DriftPath = tuple[PerPrompt, PerPrompt]
 
 METHOD, UNITS = "independent forks and their mean weights (B8), jackknife", "forks and prompts"
+
+LARGEST_FACTOR = 30
+"""How far above its value the upper end of a diffusion may lie before forks are called too few."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,18 +105,26 @@ def part_figures(values: ForkValues, *, unit: str, is_placebo: bool = False, lev
 def _figure(
     part: PerPrompt, without: Sequence[PerPrompt], *, unit: str, level: float, is_spread: bool = False
 ) -> Figure:
-    """The mean of `part`. A spread (diffusion) is skewed as a variance is: where it is positive with every unit left
-    out, the interval is that of its logarithm (of few forks the plain one covers .86 to .92)."""
+    """The mean of `part`. A spread (diffusion) is skewed as a variance is, so that the plain interval of few forks
+    falls short above: where every left-out value is positive its upper end is at least that of the logarithm's. The
+    lower end stays the plain one, since tr(H Cov) may have either sign and a logarithm's interval never holds 0."""
     point = float(part.mean())
     groups = [np.array([left.mean() for left in without]), left_out_weights(part.size) @ part]
-    if not (is_spread and min(point, *map(np.min, groups)) > 0.0):
-        return jackknife_interval(point, groups, unit=unit, units=UNITS, method=METHOD, level=level)
-    logs = [np.log(group) for group in groups]
-    found = jackknife_interval(math.log(point), logs, unit=unit, units=UNITS, method=METHOD, level=level)
-    if isinstance(found, Unresolved):
-        return found
-    lower, upper = min(math.exp(found.lower), point), max(math.exp(found.upper), point)
-    return replace(found, value=point, lower=lower, upper=upper, method=f"{found.method}, in logs")
+
+    def interval(value: float, left_out: Sequence[Float[np.ndarray, "_"]]) -> Figure:
+        return jackknife_interval(
+            value, left_out, unit=unit, units=UNITS, method=METHOD, level=level, scope=OTHER_SEEDS
+        )
+
+    plain = interval(point, groups)
+    if not is_spread or isinstance(plain, Unresolved) or min(point, *map(np.min, groups)) <= 0.0:
+        return plain
+    logarithm = interval(math.log(point), [np.log(group) for group in groups])
+    if isinstance(logarithm, Unresolved):
+        return logarithm
+    if logarithm.upper - logarithm.value > math.log(LARGEST_FACTOR):
+        return Unresolved(f"{len(without)} forks do not bound it within a factor of {LARGEST_FACTOR}: ask for more")
+    return replace(plain, upper=max(plain.upper, math.exp(logarithm.upper)), method=f"{METHOD}, upper end in logs")
 
 
 def rate_figures(

@@ -11,9 +11,10 @@ from typing import Any
 class ForksRecord:
     """One experiment: forks of `from_step` of a stage.
 
-    `marks`: the fork steps after which was measured. `arms`: by name, what training showed of each: `distances` from
-    the start [mark][fork], `second_moments` [fork], `logs` [fork]: name -> a value a step. What each prompt contributed
-    is found under `weights(reading)` at ``from_step + mark``.
+    `marks`: the fork steps after which was measured. `is_comparable`: forks began as the stage did, so that the run's
+    own steps compare with theirs. `arms`: by name, what training showed of each: `distances` from the start
+    [mark][fork], `mean_square_gradients` [fork], `momentum`, `logs` [fork]: name -> a value a step. What each prompt
+    contributed is found under `weights(reading)` at ``from_step + mark``.
     """
 
     number: int
@@ -22,6 +23,7 @@ class ForksRecord:
     marks: tuple[int, ...]
     placebo: str | None
     is_disjoint: bool
+    is_comparable: bool = True
     tasks: tuple[str, ...] = ()
     arms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -49,6 +51,7 @@ def forks_of(events: Sequence[Mapping[str, Any]]) -> tuple[ForksRecord, ...]:
             marks=tuple(event["marks"]),
             placebo=event["placebo"],
             is_disjoint=bool(event["is_disjoint"]),
+            is_comparable=bool(event["is_comparable"]),
             tasks=tuple(event["tasks"]),
             arms=event["arms"],
         )

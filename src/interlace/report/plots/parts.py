@@ -33,13 +33,16 @@ class Part:
     meaning: str = ""
 
 
+MOST_OF_INTERVAL = 5.0
+"""How far a scale follows intervals, in the largest value: one part that is hardly known must not flatten the rest."""
+
+
 def common_scale(parts: Sequence[Part]) -> list[float]:
-    """The range of all intervals and 0."""
-    ends: list[float] = [0.0]
-    for part in parts:
-        if isinstance(part.figure, Estimate) and drawable(part.figure):
-            ends += [part.figure.lower, part.figure.upper]
-    return padded(ends, 0.05, 0.05)
+    """The range of all intervals and 0, up to `MOST_OF_INTERVAL` times the largest value; beyond it they are cut."""
+    known = [part.figure for part in parts if isinstance(part.figure, Estimate) and drawable(part.figure)]
+    limit = MOST_OF_INTERVAL * max((abs(figure.value) for figure in known), default=0.0)
+    ends = [min(max(end, -limit), limit) for figure in known for end in (figure.lower, figure.upper)]
+    return padded([0.0, *ends], 0.05, 0.05)
 
 
 def parts_chart(
