@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from interlace.analysis.parity_gap import UNIT, parity_gap
+from interlace.analysis.reward_change import reward_difference
+from interlace.analysis.trajectory import Snapshot
 from interlace.estimate import Estimate, Figure
 from interlace.measurement import HeldOut, PromptScores
 from interlace.statistics import paired_change
@@ -31,7 +34,10 @@ def logged(figures: Mapping[str, Figure], task: str = "") -> dict[str, float]:
 
 
 def changes(held: HeldOut, start: PromptScores, now: PromptScores) -> dict[str, Figure]:
-    """What both objectives changed since the stage's start, and the parity gap, paired prompt by prompt."""
+    """What both objectives changed since the stage's start, and the parity gap, on the same prompts.
+
+    Of sampled rewards as everywhere: `reward_difference`, `parity_gap`.
+    """
     found: dict[str, Figure] = {}
     if start.expert_logprobs is not None and now.expert_logprobs is not None and held.prompt.size:
         losses = (
@@ -39,8 +45,8 @@ def changes(held: HeldOut, start: PromptScores, now: PromptScores) -> dict[str, 
         )
         found["sft_loss_change"] = paired_change(*losses, unit="nats/response")
     if start.reward_values is not None and now.reward_values is not None:
-        reward = now.mean_reward()
-        found["reward_change"] = paired_change(start.mean_reward(), reward, unit="reward units")
+        before, after = Snapshot(held, 0, None, start), Snapshot(held, 1, None, now)
+        found["reward_change"] = reward_difference(before, after, UNIT).change
         if held.prompt.size and np.isfinite(held.reward).all():
-            found["parity_gap"] = paired_change(held.per_prompt(held.reward), reward, unit="reward units")
+            found["parity_gap"] = parity_gap(after, held.per_prompt(held.reward))
     return found

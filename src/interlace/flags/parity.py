@@ -1,21 +1,22 @@
-"""Flag: the reward passed the expert's, so the RL path raises SFT loss from here on (A4)."""
+"""Flag: the reward stands above the expert's, so the RL path raises SFT loss from here on (A4)."""
 
 from __future__ import annotations
 
-from interlace.estimate import Estimate, figure_text
+from interlace.analysis.parity_gap import parity_gap
+from interlace.estimate import Estimate, Figure, figure_text
 from interlace.flags.base import Evidence
-from interlace.statistics import paired_change
 
 ROUNDING = 1e-9
 """Two means of one constant reward may differ by rounding, and always in the same direction."""
 
 
 class PassedParity:
-    """R - R_D, paired prompt by prompt, is resolved above 0. Of stages that train on a reward or on preferences: an SFT
-    stage draws the policy to the expert and ends near parity by itself."""
+    """R - R_D over the held-out prompts is resolved above 0 (`parity_gap`: sampled rewards have a bounded interval). Of
+    stages that train on a reward or on preferences: an SFT stage draws the policy to the expert and ends near parity by
+    itself. "Passed" is said only where the stage's start was not resolved above, at 95 %."""
 
     name = "parity"
-    sentence = "the reward passed the expert's: RL raises SFT loss from here on"
+    sentence = "the reward passed the expert's, or stood above it from the start: RL raises SFT loss from here on"
     source = "A4"
     cost = "none beyond SFT loss and reward"
 
@@ -25,10 +26,16 @@ class PassedParity:
 
     def raised(self, evidence: Evidence) -> str | None:
         """Said at the first look where the gap is resolved."""
-        gap = paired_change(evidence.expert_reward, evidence.now.reward, unit="reward units", level=evidence.level)
-        if not isinstance(gap, Estimate) or gap.lower <= ROUNDING * max(1.0, abs(gap.value)):
+        gap = parity_gap(evidence.now, evidence.expert_reward, level=evidence.level)
+        if not _is_above(gap):
             return None
+        stood = _is_above(parity_gap(evidence.start, evidence.expert_reward))
+        how = "has stood above the expert's since the stage's start, now" if stood else "passed the expert's,"
         return (
-            f"step {evidence.step}: reward on {evidence.held.task} passed the expert's, by "
-            f"{figure_text(gap, signed=True)}. On the RL path SFT loss rises from here on (A4)"
+            f"step {evidence.step}: reward on {evidence.held.task} {how} by {figure_text(gap, signed=True)}. On the RL "
+            "path SFT loss rises from here on (A4)"
         )
+
+
+def _is_above(gap: Figure) -> bool:
+    return isinstance(gap, Estimate) and gap.lower > ROUNDING * max(1.0, abs(gap.value))
