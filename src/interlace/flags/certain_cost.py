@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from interlace.analysis.parity_gap import parity_gap
 from interlace.estimate import Estimate
 from interlace.flags.base import Evidence
 from interlace.statistics import mean_interval
@@ -14,8 +15,10 @@ from interlace.wording import number
 class CertainCost:
     """D13's floor H + 2 ((R - R_D)_+ / w)^2 at the reward's lower end lies above the upper end of the start's SFT loss.
 
-    H is the expert's entropy where the expert is known, else 0, which only lowers the floor; w is the range of all
-    rewards seen. The floor is a bound: it may stay silent where the cost is certain, and holds for every method.
+    H is the expert's entropy where the expert is known, else 0, which only lowers the floor; w is the range of rewards
+    over all responses there are, and a smaller one would make the floor too high: that of enumerated rewards, or 1
+    where all seen are 0 or 1. Of other sampled rewards the range is not known, and the rule does not apply. The floor is a
+    bound: it may stay silent where the cost is certain, and holds for every method.
     """
 
     name = "certain_cost"
@@ -24,17 +27,18 @@ class CertainCost:
     cost = "none beyond SFT loss and reward"
 
     def applies(self, evidence: Evidence) -> bool:
-        """Where both objectives are measured and the expert's reward is known."""
-        return evidence.has_loss and evidence.has_reward
+        """Where both objectives are measured, and the expert's reward and the reward's range are known."""
+        return evidence.has_loss and evidence.has_reward and _width(evidence) is not None
 
     def raised(self, evidence: Evidence) -> str | None:
         """Said at the first look where the floor is resolved above the start."""
         level = (1.0 + evidence.level) / 2.0  # two intervals share the rule's error
-        gap = mean_interval(evidence.now.reward - evidence.expert_reward, unit="reward units", level=level)
+        gap = parity_gap(evidence.now, evidence.expert_reward, level=level)
         loss = mean_interval(evidence.start.loss, unit="nats/response", level=level)
-        if not isinstance(gap, Estimate) or not isinstance(loss, Estimate):
+        width = _width(evidence)
+        if not isinstance(gap, Estimate) or not isinstance(loss, Estimate) or width is None:
             return None
-        floor = sft_loss_floor_from_figures(_entropy(evidence), gap.lower, 0.0, evidence.trajectory.reward_range)
+        floor = sft_loss_floor_from_figures(_entropy(evidence), gap.lower, 0.0, width)
         if floor <= loss.upper:
             return None
         return (
@@ -42,6 +46,16 @@ class CertainCost:
             f"expert's, no method has an SFT loss below {number(floor, 3)} nats/response (D13); the stage began at "
             f"{loss}"
         )
+
+
+def _width(evidence: Evidence) -> float | None:
+    """w, reward units; None where sampled rewards do not tell it."""
+    both = evidence.start_scores, evidence.scores
+    if all(scores.reward_is_exact for scores in both):
+        return evidence.trajectory.reward_range
+    seen = [scores.reward_values for scores in both if scores.reward_values is not None]
+    are_binary = evidence.held.reward_is_binary and all(np.isin(values, (0.0, 1.0)).all() for values in seen)
+    return 1.0 if are_binary else None
 
 
 def _entropy(evidence: Evidence) -> float:
