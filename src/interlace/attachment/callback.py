@@ -21,7 +21,6 @@ from interlace.callback.rollouts import Rollouts
 from interlace.errors import InterlaceError, RecipeError, unknown_name
 from interlace.policies import Policy
 from interlace.policies.kept import KeptPolicy
-from interlace.policies.randomness import untouched_randomness
 from interlace.probes import PRESETS
 from interlace.tasks import Task
 
@@ -133,12 +132,11 @@ class CouplingCallback(TrainerEvents):
         if self._start is None or event.step == 0:
             self._start = KeptPolicy.of(policy)
         self.let_go()
-        with untouched_randomness():
-            self.session = Session.begin(self.settings, event.args, event.state, policy, self._start, logger.warning)
-            if self.rollouts is not None:
-                self.rollouts.is_resumed = event.step > 0
-            self.session.looking.rollouts = self.rollouts
-            self.session.look_at_start(event.step)
+        self.session = Session.begin(self.settings, event.args, event.state, policy, self._start, logger.warning)
+        if self.rollouts is not None:
+            self.rollouts.is_resumed = event.step > 0
+        self.session.looking.rollouts = self.rollouts
+        self.session.look_at_start(event.step)
 
     @harmless
     def before_step(self, event: TrainerEvent) -> None:
@@ -185,8 +183,7 @@ class CouplingCallback(TrainerEvents):
     def training_ends(self, event: TrainerEvent) -> None:
         """Write what the stage spent, and let go of the folder."""
         if self.open_session is not None:
-            with untouched_randomness():
-                self.open_session.end(event.args, event.state)
+            self.open_session.end(event.args, event.state)
         self.let_go()
 
     def let_go(self) -> None:

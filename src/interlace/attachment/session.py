@@ -19,7 +19,6 @@ from interlace.measurement import RAW, PromptScores
 from interlace.observer import Observer
 from interlace.policies import Policy, load_policy, refuse_other_vocabulary, source_of
 from interlace.policies.kept import KeptPolicy
-from interlace.policies.randomness import untouched_randomness
 from interlace.probes import MeasuredTask, probes_of
 from interlace.probes.instruments import Instruments
 from interlace.store import RunStore
@@ -157,11 +156,9 @@ class Session:
 
     def step_done(self, step: int, is_last: bool) -> None:
         """One optimizer step is done: look if it is time, and log what was sampled since the last look."""
+        looked = self.looking.step_done(step, is_last)
         if not self.looking.is_due(step, is_last):
-            self.looking.step_done(step, is_last)
             return
-        with untouched_randomness():
-            looked = self.looking.step_done(step, is_last)
         with self.looking.meter.counting(at_end=is_last):
             self._news |= logged(self.looking.sampled)
             if looked:

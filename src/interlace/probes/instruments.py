@@ -14,6 +14,7 @@ from interlace.estimate import Figure
 from interlace.measurement import LINE, RAW, Measurement, Point, PromptScores
 from interlace.observer import Observer
 from interlace.policies import Policy, decode_completion
+from interlace.policies.randomness import untouched_randomness
 from interlace.probes.base import Probe
 from interlace.probes.context import Look, ProbeContext
 from interlace.probes.determinism import refuse_random
@@ -39,7 +40,9 @@ class Introduced(Protocol):
 
 @dataclass
 class Instruments:
-    """Looks at policies and records. `seconds` adds up the wall time that looking took; `latest` and `latest_scores`
+    """Looks at policies and records; every look leaves the global random state as it was, whatever a reward draws.
+
+    `seconds` adds up the wall time that looking took; `latest` and `latest_scores`
     hold the figures and the prompts' contributions of the last look at each (task, weights); `moment` is what the
     trainer knows at the look that comes next; `expert` an expert-SFT policy, if one was named."""
 
@@ -59,6 +62,7 @@ class Instruments:
     _introduced: dict[str, set[str]] = field(default_factory=dict)
     _is_steady: bool = False
 
+    @untouched_randomness()
     def look(
         self,
         stage: str,
@@ -95,6 +99,7 @@ class Instruments:
             words = {key: getattr(instrument, key) for key in ("sentence", "source", "cost")}
             self.store.event("instrument", stage=stage, name=instrument.name, **words, quantities=new)
 
+    @untouched_randomness()
     def look_on_line(
         self, stage: str, step: int, policy: Policy, start: Policy, position: float, probes: Sequence[Probe]
     ) -> None:
@@ -102,6 +107,7 @@ class Instruments:
         points = [Point(stage, step, target.task.name, LINE, position) for target in self.targets]
         self._look(points, policy, start, probes)
 
+    @untouched_randomness()
     def show(self, stage: str, step: int, policy: Policy, start: Policy) -> None:
         """Record one sampled completion for each of a few held-out prompts, the same ones all through the run."""
         began = time.perf_counter()

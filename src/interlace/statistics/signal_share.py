@@ -32,9 +32,11 @@ def signal_share(gram: Float[np.ndarray, "part part"], *, level: float = LEVEL) 
         return Unresolved("every part's vector is 0")
     rest = (diagonal.sum() - diagonal) / (len(diagonal) - 1)
     share = mean_product(gram) / float(diagonal.mean())
+    with np.errstate(divide="ignore", invalid="ignore"):  # where a single part has all there is: refused
+        left_out = left_out_products(gram) / rest
     figure = jackknife_interval(
         share,
-        [left_out_products(gram) / rest],
+        [left_out],
         unit="fraction",
         units="parts",
         method="U-statistic, jackknife",
