@@ -162,8 +162,9 @@ class Session:
         with self.looking.meter.counting(at_end=is_last):
             self._news |= logged(self.looking.sampled)
             if looked:
-                self._last_look = step
+                self._last_look, began = step, time.process_time()
                 self._report(step)
+                self.looking.budget.fixed += time.process_time() - began
 
     def news(self) -> dict[str, float]:
         """The figures that no log has carried yet, handed over once."""

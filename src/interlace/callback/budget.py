@@ -27,13 +27,16 @@ Result = TypeVar("Result")
 class MeteredProbe:
     """A probe that knows what its latest look took (`seconds` of CPU, over all tasks and kinds of weights).
 
-    A need that several probes share counts for the first that asks. With `on_failure` an error is handed over, with the
+    `ahead` are the seconds of what is kept for it before the step that the look follows; `is_new`: no look has told yet
+    what it takes. A need that several probes share counts for the first that asks. With `on_failure` an error is handed over, with the
     probe's name, and the probe is switched off; without, it is raised.
     """
 
     probe: Probe
     on_failure: OnFailure | None = None
     seconds: float = 0.0
+    ahead: float = 0.0
+    is_new: bool = False
     is_off: bool = False
     name: str = field(init=False)
     sentence: str = field(init=False)
@@ -53,6 +56,10 @@ class MeteredProbe:
         for the sums of seconds to mean anything.
         """
         return PRICES.index(self.cost)
+
+    def begin_look(self) -> None:
+        """Count anew, from what was spent on it ahead."""
+        self.seconds, self.ahead = self.ahead, 0.0
 
     def applies(self, context: ProbeContext) -> bool:
         """As the probe says; never once it is off."""
@@ -102,18 +109,30 @@ class Budget:
     def affordable(self, probes: Sequence[MeteredProbe]) -> list[MeteredProbe]:
         """The cheapest probes, as many as fit; none if not even the first does. A probe costs what it took last.
 
-        What is left unspent adds up, so a dear probe runs less often than a cheap one, not never.
+        A new one counts as the dearest known one that is not priced above it, or as the cheapest known one. What is
+        left unspent adds up, so a dear probe runs less often than a cheap one, not never.
         """
+        room = self.room - self.fixed
+        if room < 0.0:  # at most steps of a small model: not even sorted
+            self.num_thinned += any(not probe.is_off for probe in probes)
+            return []
         ordered = sorted((probe for probe in probes if not probe.is_off), key=lambda probe: probe.rank)
         if self.overhead is None:
             return ordered
-        room = self.room - self.fixed
         kept = []
         for probe in ordered:
-            room -= probe.seconds
+            room -= _expected_seconds(probe, ordered)
             if room < 0.0:
                 break
             kept.append(probe)
         self.num_thinned += bool(ordered) and not kept
         self.num_lightened += 0 < len(kept) < len(ordered)
         return kept
+
+
+def _expected_seconds(probe: MeteredProbe, probes: Sequence[MeteredProbe]) -> float:
+    if not probe.is_new:
+        return probe.seconds
+    known = [other for other in probes if not other.is_new]
+    up_to_its_price = [other.seconds for other in known if other.rank <= probe.rank]
+    return max(up_to_its_price) if up_to_its_price else min((other.seconds for other in known), default=0.0)

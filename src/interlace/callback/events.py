@@ -37,8 +37,8 @@ class TrainerEvent:
 
     @property
     def is_before_last(self) -> bool:
-        """Whether the next step is the last one planned."""
-        return self.step + 1 >= self.state.max_steps
+        """Whether no step follows the next one: it is the last one planned, or a callback asked to stop."""
+        return self.step + 1 >= self.state.max_steps or bool(self.control.should_training_stop)
 
     @property
     def optimizer(self) -> torch.optim.Optimizer | None:

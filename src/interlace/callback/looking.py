@@ -6,7 +6,8 @@ The core of every callback: it knows no trainer.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,8 @@ from interlace.policies import Policy
 from interlace.policies.averaging import AveragedWeights
 from interlace.probes.instruments import Instruments
 
+STEP_NEEDS = {"moment", "micro_gradients"}
+"""What must be kept before a step and between its micro-batches."""
 LAST_PROBES, LAST_FIXED = "probe_cpu_seconds", "fixed_cpu_seconds"
 """What a record of the overhead says of the latest look: each probe's seconds, and those beside them."""
 
@@ -32,7 +35,7 @@ class Looking:
 
     `start` is the policy at the stage's start; `policy` wraps the trainer's own model; `every` counts optimizer steps
     between looks (the start and the end are always looked at); `overhead` is the largest share of the stage's CPU time
-    that everything between the two may take (None: no limit); `on_failure` takes the errors of probes (None: they are
+    that everything between the two may take (None: no limit), what is kept before a step included; `on_failure` takes the errors of probes (None: they are
     raised); `watch` raises flags; `rollouts` gathers what an RL trainer samples; `sampled` are its latest figures.
     """
 
@@ -52,10 +55,12 @@ class Looking:
     probes: list[MeteredProbe] = field(init=False)
     sampled: Mapping[str, Figure] = field(default_factory=dict)
     _sampling_took: float = 0.0
+    _logging_took: float = 0.0
+    _plan: tuple[int, list[MeteredProbe]] = (-1, [])
 
     def __post_init__(self) -> None:
         self.budget = Budget(self.meter, self.overhead)
-        self.probes = [MeteredProbe(probe, self.on_failure) for probe in self.instruments.probes]
+        self.probes = [MeteredProbe(probe, self.on_failure, is_new=True) for probe in self.instruments.probes]
 
     def begin(self) -> None:
         """Start both clocks."""
@@ -66,23 +71,36 @@ class Looking:
         """Before optimizer step `step`: keep what the look after it wants to know, if there will be one."""
         if self.is_due(step, is_last):
             with self.meter.counting(at_end=is_last):
-                self.instruments.remember(self.policy, optimizer)
+                if planned := self.planned(step, is_last):
+                    asking = _first_that_needs("moment", planned)
+                    with _billed_to(asking):
+                        self.instruments.remember(self.policy, optimizer, step, weights=asking is not None)
 
     def micro_batch_done(self, step: int, is_last: bool, batch_size: int) -> None:
         """Between the micro-batches of step `step`: keep what the look after it wants to know of them."""
         if self.is_due(step, is_last):
             with self.meter.counting(at_end=is_last):
-                self.instruments.see_micro_batch(self.policy, batch_size)
+                asking = _first_that_needs("micro_gradients", self.planned(step, is_last))
+                if asking is not None:
+                    with _billed_to(asking):
+                        self.instruments.see_micro_batch(self.policy, batch_size)
+
+    def planned(self, step: int, is_last: bool) -> list[MeteredProbe]:
+        """The probes that the look after `step` will use, chosen once: before anything is kept for it."""
+        if self._plan[0] != step:
+            self._plan = (step, self.budget_order() if is_last else self.budget.affordable(self.probes))
+        return self._plan[1]
 
     def step_done(self, step: int, is_last: bool) -> bool:
         """Take the new weights into the average, and look if it is time; whether anything was looked at."""
         with self.meter.counting(at_end=is_last):
             if self.averaged is not None:
                 self.averaged.update(self.policy.model)
-            if not self.is_due(step, is_last):
-                return False
-            looked = self.look(step, None if is_last else self.budget.affordable(self.probes))
-            self.sampled = self._take_sampled(step, is_last)
+            looked = self.is_due(step, is_last) and self.look(step, None if is_last else self.planned(step, is_last))
+            if not looked:
+                self._forget()
+            if self.is_due(step, is_last):
+                self.sampled = self._take_sampled(step, is_last)
             return looked
 
     def is_due(self, step: int, is_last: bool) -> bool:
@@ -97,13 +115,16 @@ class Looking:
         chosen = self.budget_order() if probes is None else probes
         if not chosen:
             return False
+        ahead = sum(probe.ahead for probe in chosen)
         for probe in chosen:
-            probe.seconds = 0.0
+            probe.begin_look()
         took = Meter()
         with took.counting():
             self._look(step, chosen)
-        self.budget.fixed = max(0.0, took.between - sum(probe.seconds for probe in chosen))
-        self._raise_flags(step)
+            self._raise_flags(step)
+        self.budget.fixed = max(0.0, took.between + ahead - sum(probe.seconds for probe in chosen))
+        for probe in chosen:
+            probe.is_new = probe.is_new and step == 0 and not STEP_NEEDS.isdisjoint(probe.needs)
         self.keep_overhead(step)
         return True
 
@@ -119,7 +140,7 @@ class Looking:
 
     def spent(self) -> dict[str, Any]:
         """CPU seconds of the stage so far, and what the latest looks took: all that the budget knows."""
-        last = {probe.name: probe.seconds for probe in self.probes}
+        last = {probe.name: probe.seconds for probe in self.probes if not probe.is_new}
         return {**self.meter.spent(), LAST_PROBES: last, LAST_FIXED: self.budget.fixed}
 
     def carry_on(self, spent: Mapping[str, Any]) -> None:
@@ -127,17 +148,28 @@ class Looking:
         self.meter.carry_on(spent)
         self.budget.fixed = spent.get(LAST_FIXED, 0.0)
         for probe in self.probes:
+            probe.is_new = probe.name not in spent.get(LAST_PROBES, {})
             probe.seconds = spent.get(LAST_PROBES, {}).get(probe.name, 0.0)
 
     def keep_log(self, step: int, logs: Mapping[str, Any]) -> None:
-        """Keep the numbers that the trainer logs."""
+        """Keep the numbers that the trainer logs, where there is room for it."""
+        if not self.budget.room > self._logging_took:
+            return
+        began = time.process_time()
         kept = {name: value for name, value in logs.items() if isinstance(value, int | float)}
         self.instruments.store.event("training", stage=self.stage, step=step, metrics=kept)
+        self._logging_took = time.process_time() - began
 
     def flag(self, step: int, rule: str, text: str, task: str = "") -> None:
         """Record a flag and say it."""
         self.instruments.store.event("flag", stage=self.stage, step=step, rule=rule, task=task, text=text)
         self.instruments.observer.note(f"{self.stage}: {text}")
+
+    def _forget(self) -> None:
+        """What was kept for a look that is not made would be of another step at the next."""
+        self.instruments.forget()
+        for probe in self.probes:
+            probe.ahead = 0.0
 
     def _look(self, step: int, probes: list[MeteredProbe]) -> None:
         self.instruments.look(self.stage, step, self.policy, self.start, probes=probes)
@@ -166,3 +198,16 @@ class Looking:
             scores = self.instruments.latest_scores.get((target.task.name, RAW))
             for alarm in self.watch.see(step, target.heldout, scores) if scores is not None else ():
                 self.flag(step, alarm.rule, alarm.text, target.task.name)
+
+
+def _first_that_needs(need: str, probes: Sequence[MeteredProbe]) -> MeteredProbe | None:
+    return next((probe for probe in probes if need in probe.needs), None)
+
+
+@contextmanager
+def _billed_to(probe: MeteredProbe | None) -> Iterator[None]:
+    """Count what is done inside as spent ahead on `probe`."""
+    began = time.process_time()
+    yield
+    if probe is not None:
+        probe.ahead += time.process_time() - began

@@ -81,15 +81,24 @@ class Instruments:
         self._look(points, policy, start, self.probes if probes is None else probes)
         self.moment = None
 
-    def remember(self, policy: Policy, optimizer: torch.optim.Optimizer | None) -> None:
-        """Before an optimizer step after which is looked: keep what the look will want to know of it."""
-        previous = keep_weights(policy.model) if self._is_needed("moment") else None
-        self.moment = Moment(previous, optimizer, self._micro.taken(), self._micro.batch_size)
+    def remember(
+        self, policy: Policy, optimizer: torch.optim.Optimizer | None, step: int, *, weights: bool = True
+    ) -> None:
+        """Before optimizer step `step`, after which is looked: keep what the look will want to know of it.
+
+        `weights`: the weights too, one copy in memory until the look or `forget`.
+        """
+        previous = keep_weights(policy.model) if weights else None
+        self.moment = Moment(previous, optimizer, self._micro.taken(), self._micro.batch_size, step)
 
     def see_micro_batch(self, policy: Policy, batch_size: int) -> None:
         """Between the micro-batches of such a step: read what the last one added to the gradient."""
-        if self._is_needed("micro_gradients"):
-            self._micro.see(policy.model, batch_size)
+        self._micro.see(policy.model, batch_size)
+
+    def forget(self) -> None:
+        """Let go of what was kept for a look that is not made."""
+        self.moment = None
+        self._micro.taken()
 
     def introduce(self, stage: str, instrument: Introduced, quantities: Collection[str]) -> None:
         """Record once in a stage what an instrument is and which quantities it reads, for whoever reads the run."""
@@ -119,8 +128,9 @@ class Instruments:
         self.seconds += time.perf_counter() - began
 
     def _look(self, points: Sequence[Point], policy: Policy, start: Policy, probes: Sequence[Probe]) -> None:
-        """One look at all tasks, which share what spans them."""
+        """One look at all tasks, which share what spans them. A moment of another step tells nothing of this one."""
         look = Look()
+        moment = self.moment if self.moment is not None and self.moment.is_of(points[0].step) else None
         for point, target in zip(points, self.targets, strict=True):
             ProbeContext(
                 policy,
@@ -128,7 +138,7 @@ class Instruments:
                 target,
                 self.completions_per_prompt,
                 self._seed_at(point),
-                moment=self.moment,
+                moment=moment,
                 at_start=point.step == 0,
                 start_scores=self._start_scores(point),
                 expert=self.expert,
@@ -160,9 +170,6 @@ class Instruments:
         self.latest_scores[point.task, point.weights] = contributed
         self.observer.measured(point, figures)
         self.seconds += time.perf_counter() - began
-
-    def _is_needed(self, need: str) -> bool:
-        return any(need in probe.needs for probe in self.probes)
 
     def _start_scores(self, point: Point) -> PromptScores | None:
         """What was recorded of the stage's start, in this process or an earlier one."""

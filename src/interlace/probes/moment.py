@@ -20,12 +20,17 @@ SECOND_MOMENT = "exp_avg_sq"
 class Moment:
     """`previous`: the trainable weights before the last optimizer step, by name, on any device; `optimizer`: the
     trainer's; `micro_gradients`: what each micro-batch of the last step, `micro_batch_size` sequences, added to the
-    gradient of the normalisation layers. Any may be missing."""
+    gradient of the normalisation layers; `step`: which optimizer step that is. Any may be missing."""
 
     previous: Mapping[str, Tensor] | None = None
     optimizer: torch.optim.Optimizer | None = None
     micro_gradients: tuple[Float[Tensor, "norm_parameter"], ...] = ()
     micro_batch_size: int = 1
+    step: int | None = None
+
+    def is_of(self, step: int) -> bool:
+        """Whether `step` is the optimizer step that it tells of."""
+        return self.step is None or self.step == step
 
 
 def keep_weights(model: CausalModel) -> dict[str, Tensor]:
