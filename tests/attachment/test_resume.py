@@ -59,6 +59,32 @@ def test_a_resumed_training_ends_as_an_unbroken_one(tmp_path: Path, way: str) ->
     assert read_run(resumed.folder).stages[0].finished
 
 
+def test_a_start_that_no_earlier_process_measured_is_that_of_the_first_weights(tmp_path: Path) -> None:
+    """With every probe: none reads the resumed weights in place of the start's."""
+    task = worlds.make_task()
+    first: dict[Any, Any] = {}
+    for folder, attached in (("whole", True), ("late", False)):
+        trainer = worlds.sft(tmp_path / folder, task, save_strategy="steps", save_steps=2, max_steps=4)
+        if attached:
+            first = figures_of(trainer, task)
+            continue
+        trainer.add_callback(Kill(3))
+        with pytest.raises(KeyboardInterrupt):
+            trainer.train()
+    trainer = worlds.sft(tmp_path / "late", task, save_strategy="steps", save_steps=2, max_steps=4)
+    late = figures_of(trainer, task, resume_from_checkpoint=True)
+    assert {key: first[key] for key in late} == late
+    missing = {quantity for _, quantity in first.keys() - late.keys()}
+    assert missing == {"kl_policy_start_nats_per_response"}  # 0 at the start, of the start itself
+
+
+def figures_of(trainer: Any, task: Any, **how: Any) -> dict[Any, Any]:
+    callback = interlace.attach(trainer, task, every=10, overhead=None, preset="full", completions=2)
+    trainer.train(**how)
+    assert callback.folder is not None and not callback.is_off
+    return figures(callback.folder)
+
+
 def test_the_overhead_adds_up_over_processes(tmp_path: Path) -> None:
     """What a checkpoint's process had spent by then counts on, and what its probes took is known to the budget."""
     task = worlds.make_task()

@@ -13,8 +13,12 @@ from peft import LoraConfig
 
 from interlace.policies import EncodedResponse, Policy, encode_responses, gradients, load_policy
 from interlace.policies.gradients import HessianMethod, ResponseSum, gradient, hessian_product
+from interlace.policies.kept import KeptPolicy
 from interlace.policies.parameters import ParameterSpace, block_of
 from interlace.policies.policy import independent_copy
+from interlace.probes import MeasuredTask, ProbeContext
+from interlace.probes.parts import loss_parts, split_prompts
+from interlace.tasks.base import Task
 from tests.probes import naive
 
 PAIRS = [("1+2=", "30"), ("7+8=", "501"), ("3=", "0"), ("10+22=", "2"), ("=", "1717")]
@@ -56,7 +60,7 @@ def test_gradients_at_other_weights_are_those_of_a_model_that_has_them(policy: P
     space = ParameterSpace.of(policy.model)
     shift = torch.randn(space.dimension, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 0.01
     other = policy.with_model(independent_copy(policy.model))
-    weights = space.shifted(policy.model, shift)
+    weights = space.shifted(policy.weights(), shift)
     with torch.no_grad():
         for name, weight in other.model.named_parameters():
             weight.copy_(weights[name])
@@ -183,3 +187,20 @@ def test_frozen_copies_have_no_space(policy: Policy) -> None:
 )
 def test_blocks_are_layers(name: str, block: str) -> None:
     assert block_of(name) == block
+
+
+def test_a_kept_policy_is_differentiated_where_it_was_kept(little: Policy, little_task: Task) -> None:
+    """Both ways to a Hessian-vector product, and the directions, read the kept weights, not those trained since."""
+    space, start = ParameterSpace.of(little.model), KeptPolicy.of(little)
+    part = loss_parts(MeasuredTask.prepare(little_task, little), split_prompts(8, 2))[0]
+    direction = torch.randn(space.dimension, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    truths = {m: hessian_product(little, part.total, space, direction, m) for m in get_args(HessianMethod)}
+    with torch.no_grad():
+        for weight in little.model.parameters():
+            weight += 0.05
+    for method, truth in truths.items():
+        torch.testing.assert_close(hessian_product(start, part.total, space, direction, method), truth)
+    there = ProbeContext(start, start, MeasuredTask.prepare(little_task, little), 2, 0, at_start=True)
+    assert there.look.directions == {}
+    since = ProbeContext(little, start, MeasuredTask.prepare(little_task, little), 2, 0)
+    torch.testing.assert_close(since.look.directions["displacement"], torch.full((space.dimension,), 0.05).double())

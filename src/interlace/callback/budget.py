@@ -28,8 +28,8 @@ class MeteredProbe:
     """A probe that knows what its latest look took (`seconds` of CPU, over all tasks and kinds of weights).
 
     `ahead` are the seconds of what is kept for it before the step that the look follows; `is_new`: no look has told yet
-    what it takes. A need that several probes share counts for the first that asks. With `on_failure` an error is handed over, with the
-    probe's name, and the probe is switched off; without, it is raised.
+    what it takes. A need that several probes share counts for the first that asks. With `on_failure` an error is handed
+    over, with the probe's name, and the probe is switched off; without, it is raised.
     """
 
     probe: Probe

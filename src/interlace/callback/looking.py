@@ -35,8 +35,9 @@ class Looking:
 
     `start` is the policy at the stage's start; `policy` wraps the trainer's own model; `every` counts optimizer steps
     between looks (the start and the end are always looked at); `overhead` is the largest share of the stage's CPU time
-    that everything between the two may take (None: no limit), what is kept before a step included; `on_failure` takes the errors of probes (None: they are
-    raised); `watch` raises flags; `rollouts` gathers what an RL trainer samples; `sampled` are its latest figures.
+    that everything between the two may take, what is kept before a step included (None: no limit); `on_failure` takes
+    the errors of probes (None: they are raised); `watch` raises flags; `rollouts` gathers what an RL trainer samples;
+    `sampled` are its latest figures.
     """
 
     stage: str

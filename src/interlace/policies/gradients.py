@@ -122,9 +122,10 @@ def _difference_of_gradients(
     policy: Policy, total: ResponseSum, space: ParameterSpace, direction: Float[Tensor, "parameter"]
 ) -> Float[Tensor, "parameter"]:
     length = float(direction.norm())
-    step = FINITE_STEP * float(space.flat(space.weights(policy.model)).norm()) / length if length > 0.0 else 1.0
-    ahead = gradient(policy, total, space, space.shifted(policy.model, step * direction)).vector
-    behind = gradient(policy, total, space, space.shifted(policy.model, -step * direction)).vector
+    own = space.weights_of(policy)
+    step = FINITE_STEP * float(space.flat(own).norm()) / length if length > 0.0 else 1.0
+    ahead = gradient(policy, total, space, space.shifted(own, step * direction)).vector
+    behind = gradient(policy, total, space, space.shifted(own, -step * direction)).vector
     return ahead.sub_(behind).div_(2.0 * step)
 
 

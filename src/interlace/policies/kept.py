@@ -29,6 +29,10 @@ class KeptPolicy(Policy):
         trained = {name: weight for name, weight in policy.model.named_parameters() if weight.requires_grad}
         return cls(policy.model, policy.tokenizer, {name: weight.data.clone() for name, weight in trained.items()})
 
+    def weights(self) -> dict[str, Tensor]:
+        """The kept weights by name, and those of the model that were never trained."""
+        return super().weights() | self.kept
+
     @contextmanager
     def observed(self) -> Iterator[CausalModel]:
         """The model with the kept weights, for looking only."""

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interlace.policies.policy import CausalModel
+from interlace.policies.policy import CausalModel, Policy
 
 WRAPPERS = frozenset({"base_model", "model", "transformer"})
 """Parts of a parameter's name that say nothing about where in the network it is."""
@@ -46,6 +46,11 @@ class ParameterSpace:
         found = dict(model.named_parameters())
         return {name: found[name].detach() for name in self.names}
 
+    def weights_of(self, policy: Policy) -> dict[str, Tensor]:
+        """The policy's own weights by name, which the model at hand may not hold: `Policy.weights`."""
+        found = policy.weights()
+        return {name: found[name] for name in self.names}
+
     def fits(self, model: CausalModel) -> bool:
         """Whether `model` has all these parameters, in these sizes."""
         found = {name: weight.numel() for name, weight in model.named_parameters()}
@@ -56,9 +61,8 @@ class ParameterSpace:
         wide = [widened(weights[name].detach()).reshape(-1) for name in self.names]
         return torch.cat(wide) if wide else torch.zeros(0)
 
-    def shifted(self, model: CausalModel, shift: Float[Tensor, "parameter"]) -> dict[str, Tensor]:
-        """The model's weights + `shift`, as new tensors in the weights' own precision."""
-        own = self.weights(model)
+    def shifted(self, own: Mapping[str, Tensor], shift: Float[Tensor, "parameter"]) -> dict[str, Tensor]:
+        """The weights `own` + `shift`, as new tensors in their own precision."""
         return {
             name: (widened(own[name]) + shift[piece].view_as(own[name])).to(own[name].dtype)
             for name, piece in self.pieces

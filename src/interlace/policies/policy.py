@@ -71,6 +71,10 @@ class Policy:
         sizes = {int(each.model.config.get_text_config().vocab_size) for each in (self, other)}
         return len(sizes) == 1 and self.tokenizer.get_vocab() == other.tokenizer.get_vocab()
 
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The policy's own weights by name, outside `observed`: views without gradient, no copies."""
+        return {name: weight.detach() for name, weight in self.model.named_parameters()}
+
     def num_parameters(self) -> int:
         """Parameters, tied ones once."""
         return sum(parameter.numel() for parameter in self.model.parameters())

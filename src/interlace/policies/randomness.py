@@ -27,7 +27,7 @@ def untouched_randomness() -> Iterator[None]:
 
 def _gpus_in_use() -> list[int]:
     """The current GPU and those that hold tensors of this process; asking starts none."""
-    if not torch.cuda.is_initialized():
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return []
     current = torch.cuda.current_device()
     return [gpu for gpu in range(torch.cuda.device_count()) if gpu == current or torch.cuda.memory_reserved(gpu)]

@@ -71,14 +71,15 @@ class Look:
         first = self.contexts[0]
         if isinstance(first.start, KeptPolicy):
             return first.start.kept
-        return self.space.weights(first.start.model) if self._is_elsewhere(first.start.model) else None
+        return self.space.weights_of(first.start) if self._is_elsewhere(first.start.model) else None
 
     @cached_property
     def directions(self) -> Mapping[str, Float[Tensor, "parameter"]]:
         """`DISPLACEMENT` and `UPDATE`, where they are known and not 0."""
         first, space = self.contexts[0], self.space
-        now = space.flat(space.weights(first.policy.model))
-        known = {} if self.start_weights is None else {DISPLACEMENT: self.start_weights}
+        now = space.flat(space.weights_of(first.policy))
+        start = None if first.is_at_start else self.start_weights
+        known = {} if start is None else {DISPLACEMENT: start}
         if first.moment is not None and first.moment.previous is not None:
             known[UPDATE] = first.moment.previous
         moved = {name: now - space.flat(weights).to(now) for name, weights in known.items()}

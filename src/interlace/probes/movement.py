@@ -35,7 +35,7 @@ class Movement:
     def measure(self, context: ProbeContext) -> Reading:
         """Add up the squares, parameter by parameter."""
         assert context.moment is not None and context.moment.previous is not None
-        now = context.look.space.weights(context.policy.model)
+        now = context.look.space.weights_of(context.policy)
         update, displacement, shared = _products(now, context.moment.previous, context.start_weights)
         lengths = math.sqrt(update), math.sqrt(displacement)
         figures: dict[str, Figure] = {"update_norm": exact(lengths[0], "weight", level=context.level)}
