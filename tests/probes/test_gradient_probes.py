@@ -9,19 +9,26 @@ import numpy as np
 import pytest
 import torch
 
-from interlace.estimate import Estimate, Unresolved, exact
+from interlace.estimate import Estimate, Figure, Unresolved, exact
 from interlace.policies import Policy
 from interlace.probes import PRESETS, PROBES, Look, MeasuredTask, Moment, ProbeContext
-from interlace.probes.concentration import largest_singular_value, leading_directions, outside_share
+from interlace.probes.concentration import (
+    Span,
+    largest_singular_value,
+    leading_directions,
+    leading_share,
+    outside_share,
+)
 from interlace.probes.context import UPDATE
 from interlace.probes.gradient_table import LOSS, REWARD
+from interlace.probes.landscape import Landscape
 from interlace.probes.linearised import price
 from interlace.probes.part_statistics import from_intervals
 from interlace.probes.parts import merged
 from interlace.probes.pl_constants import PlConstants
 from interlace.tasks.base import Task
 from interlace.theory.landscape import suboptimality_threshold
-from interlace.theory.misalignment import cosine_bound
+from interlace.theory.misalignment import cosine_bound, random_subspace_cosine
 from interlace.theory.paths import linearised_cost
 from tests.probes import naive
 from tests.probes.conftest import moved
@@ -66,7 +73,8 @@ def test_D2_a_step_for_the_reward_changes_the_loss_as_the_inner_product_says(loo
     loss, reward = (merged(parts).total for parts in seen.parts(12).values())
     step = torch.from_numpy(naive.gradient(little, reward)) * 1e-2
     ahead, behind = (
-        _at(little, seen, shift, loss) for shift in (seen.look.space.shifted(little.model, s * step) for s in (1, -1))
+        _at(little, seen, shift, loss)
+        for shift in (seen.look.space.shifted(little.weights(), s * step) for s in (1, -1))
     )
     product = seen.gradients.products(("sums", LOSS), ("sums", REWARD)).mean()
     assert (ahead - behind) / 2e-2 == pytest.approx(product, rel=1e-3)
@@ -141,17 +149,26 @@ def test_D15_of_every_pair_of_tasks(look: Looks, little: Policy, little_task: Ta
 
 
 def test_D15_in_the_optimizers_metric(look: Looks, little: Policy) -> None:
-    """With a diagonal of equal entries the metric changes nothing but the scale, which the price has not."""
-    optimizer = torch.optim.Adam(little.model.parameters(), lr=0.0)
+    """A diagonal of distinct entries, against the products of the gradients taken one by one."""
+    optimizer, rng = torch.optim.Adam(little.model.parameters(), lr=0.0, eps=1e-3), torch.Generator().manual_seed(5)
     for weight in little.model.parameters():
-        weight.grad = torch.ones_like(weight)
+        weight.grad = torch.rand(weight.shape, generator=rng, dtype=weight.dtype) + 0.1
+    diagonal = np.concatenate([1.0 / (weight.grad.flatten().numpy() + 1e-3) for weight in little.model.parameters()])
     optimizer.step()
     optimizer.zero_grad()
-    figures = PROBES["linearised_cost"].measure(look(moment=Moment(None, optimizer))).figures
-    plain, metric = figures["linearised_cost/sums"], figures["linearised_cost_preconditioned/sums"]
-    assert value(metric) == pytest.approx(value(plain), rel=1e-6)
-    alignment = PROBES["alignment"].measure(look(moment=Moment(None, optimizer))).figures
-    assert value(alignment["gradient_cosine_preconditioned"]) == pytest.approx(value(alignment["gradient_cosine"]))
+    seen = look(moment=Moment(None, optimizer))
+    alone = vectors(seen)
+    losses, rewards = list(alone[LOSS]), list(alone[REWARD])
+    scaled = [diagonal * reward for reward in rewards]
+    truth = naive.mean_product(losses, scaled, same=False) / naive.mean_product(rewards, scaled, same=True)
+    figures = PROBES["linearised_cost"].measure(seen).figures
+    close("linearised_cost_preconditioned", value(figures["linearised_cost_preconditioned/sums"]), truth, 1e-4)
+    assert truth != pytest.approx(value(figures["linearised_cost/sums"]), rel=0.01)
+    roots = [[np.sqrt(diagonal) * vector for vector in side] for side in (losses, rewards)]
+    norms = [naive.mean_product(side, side, same=True) for side in roots]
+    cosine = naive.mean_product(*roots, same=False) / np.sqrt(norms[0] * norms[1])
+    alignment = PROBES["alignment"].measure(seen).figures
+    close("gradient_cosine_preconditioned", value(alignment["gradient_cosine_preconditioned"]), cosine, 1e-4)
 
 
 def test_C3_pl_constants(look: Looks) -> None:
@@ -195,6 +212,20 @@ def test_C6_curvature_and_smoothness_are_those_of_the_whole_hessian(look: Looks,
     close("smoothness", value(PROBES["smoothness"].measure(seen).figures["smoothness"]), largest, 1e-3)
 
 
+def test_C6_the_rewards_direction_has_prompts_of_its_own(look: Looks) -> None:
+    seen = look()
+    bent = {int(prompt) for part in seen.curvature_parts for prompt in part.prompts}
+    rewarded = {int(prompt) for part in seen.parts(2)["sums", REWARD] for prompt in part.prompts}
+    assert bent and rewarded and not bent & rewarded
+
+
+def test_B7_a_single_part_has_no_leading_share() -> None:
+    single, several = leading_directions(np.ones((1, 1))), leading_directions(np.diag([3.0, 2.0, 1.0]))
+    assert isinstance(single, Span) and isinstance(several, Span)
+    assert isinstance(leading_share(single, level=0.95), Unresolved)
+    assert value(leading_share(several, level=0.95)) == pytest.approx(0.5)
+
+
 def test_B7_the_bound_holds_for_the_gradients_that_it_is_of() -> None:
     """Equal gradients in every measured part: no noise, and the bound is the law's own."""
     rng = np.random.default_rng(1)
@@ -213,11 +244,23 @@ def test_B7_the_bound_holds_for_the_gradients_that_it_is_of() -> None:
 
 
 def test_B7_stands_beside_the_measured_cosine(look: Looks) -> None:
+    """The figures against bases and gradients taken one by one."""
     seen = look()
     figures = PROBES["concentration"].measure(seen).figures
-    assert 0.0 <= value(figures["random_subspace_cosine"]) <= 1.0
-    bound, cosine = figures["gradient_cosine_bound"], PROBES["alignment"].measure(seen).figures["gradient_cosine"]
-    assert isinstance(bound, Unresolved) or bound.upper >= abs(value(cosine)) - 0.05
+    alone = {name: np.stack(vectors(seen)[name]) for name in (LOSS, REWARD)}
+    bases = {name: np.linalg.qr(each[:4].T)[0] for name, each in alone.items()}
+    sigma = float(np.linalg.svd(bases[LOSS].T @ bases[REWARD], compute_uv=False)[0])
+    close("subspace_cosine", value(figures["subspace_cosine"]), sigma)
+    for name, side in ((LOSS, "sft"), (REWARD, "reward")):
+        energy = np.linalg.svd(alone[name][:4], compute_uv=False) ** 2
+        close("leading", value(figures[f"{side}_leading_direction_share"]), energy[0] / energy.sum())
+    rest = list(alone[LOSS][4:])  # of the reward 8 parts leave the norm in its noise, and the bound with it
+    kept = [bases[LOSS].T @ vector for vector in rest]
+    share = 1.0 - naive.mean_product(kept, kept, same=True) / naive.mean_product(rest, rest, same=True)
+    close("outside", value(figures["sft_gradient_outside_share"]), share)
+    assert isinstance(figures["gradient_cosine_bound"], Unresolved)
+    chance = random_subspace_cosine(seen.look.space.dimension, 4, 4)
+    assert value(figures["random_subspace_cosine"]) == pytest.approx(chance)
 
 
 def test_B3_and_B5_are_the_laws_at_the_measured_figures(look: Looks) -> None:
@@ -232,8 +275,74 @@ def test_B3_and_B5_are_the_laws_at_the_measured_figures(look: Looks) -> None:
     smoothness, length, mu, alignment = (value(found[name]) for name in names)
     threshold = figures["suboptimality_threshold"]
     assert value(threshold) == pytest.approx(suboptimality_threshold(abs(smoothness), length, mu, alignment))
-    for name in ("optimal_progress", "least_sft_loss_progress"):
-        assert isinstance(figures[name], Unresolved) or 0.0 <= value(figures[name]) <= 1.0
+
+
+GAP, MU, NORM, BEND = (Estimate(v, v, v, 0.95, 9, "m", "u") for v in (0.5, 0.8, 0.9, 1.4))
+"""R* - R, mu_R, the SFT gradient's norm and the curvature along the path, without error."""
+
+
+def laws_at(alignment: Estimate, curvature: Estimate = BEND, exchange_rate: float = 1.0) -> dict[str, Figure]:
+    """B5's figures where cos(-grad L, grad R) is `alignment`."""
+    cosine = replace(alignment, value=-alignment.value, lower=-alignment.upper, upper=-alignment.lower)
+    squared = replace(NORM, value=0.81, lower=0.81, upper=0.81)
+    return Landscape(exchange_rate).durations(
+        {
+            "reward_gap_to_best": GAP,
+            "pl_constant_reward": MU,
+            "gradient_cosine": cosine,
+            "sft_gradient_norm_squared": squared,
+            "curvature_along_reward_gradient": curvature,
+        }
+    )
+
+
+def loss_and_reward(alignment: float, curvature: float = 1.4) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The model's curves by small steps along the path: dL and dR are integrated, not taken from the law."""
+    progress = np.linspace(0.0, 1.0, 200_001)
+    length = np.sqrt(2.0 * 0.5 / 0.8)
+    slope = -alignment * 0.9 * length + curvature * length**2 * progress
+    gain = 2.0 * 0.5 * (1.0 - progress)
+    summed = [np.concatenate([[0.0], np.cumsum((y[1:] + y[:-1]) / 2.0 * np.diff(progress))]) for y in (slope, gain)]
+    return progress, summed[0], summed[1]
+
+
+@pytest.mark.parametrize(("low", "mid", "high"), [(0.2, 0.3, 0.4), (0.05, 0.5, 0.9), (-0.4, -0.3, -0.2)])
+def test_B5_figures_are_the_optima_of_the_models_curves(low: float, mid: float, high: float) -> None:
+    """Values, and the least and greatest over the whole interval of the alignment, on a grid of it."""
+    figures = laws_at(Estimate(mid, low, high, 0.95, 9, "m", "cosine"))
+
+    def optima(alignment: float) -> tuple[float, float, float]:
+        progress, loss, reward = loss_and_reward(alignment)
+        back = progress[1:][np.diff(np.sign(loss[1:]), prepend=np.sign(loss[1])) != 0]
+        even = float(back[0]) if len(back) else np.inf
+        return float(progress[np.argmax(reward - loss)]), float(progress[np.argmin(loss)]), even
+
+    over = np.array([optima(c) for c in np.linspace(low, high, 21)])
+    names = ("optimal_progress", "least_sft_loss_progress", "break_even_progress")
+    for column, (name, truth) in enumerate(zip(names, optima(mid), strict=True)):
+        figure = figures[name]
+        assert isinstance(figure, Estimate)
+        assert figure.value == pytest.approx(truth, abs=1e-4)
+        assert figure.lower == pytest.approx(over[:, column].min(), abs=1e-4)
+        assert figure.upper == pytest.approx(over[:, column].max(), abs=1e-4)
+
+
+def test_B5_least_loss_holds_over_an_alignment_of_either_sign() -> None:
+    figure = laws_at(Estimate(0.1, -0.1, 0.3, 0.95, 9, "m", "cosine"))["least_sft_loss_progress"]
+    assert isinstance(figure, Estimate)
+    for alignment in np.linspace(-0.1, 0.3, 21):
+        progress, loss, _ = loss_and_reward(float(alignment))
+        assert figure.lower - 1e-4 <= progress[np.argmin(loss)] <= figure.upper + 1e-4
+
+
+@pytest.mark.parametrize("name", ["alignment", "curvature"])
+def test_B5_break_even_needs_the_signs(name: str) -> None:
+    """At c = 0.02 it is near 0, at c < 0 it never is: no interval of corners holds both."""
+    unsigned = {name: Estimate(0.1, -0.1, 0.3, 0.95, 9, "m", "cosine")}
+    figure = laws_at(**{"alignment": Estimate(0.3, 0.2, 0.4, 0.95, 9, "m", "cosine"), **unsigned})[
+        "break_even_progress"
+    ]
+    assert isinstance(figure, Unresolved) and f"the sign of the {name} is not resolved" in figure.reason
 
 
 def test_corners_of_intervals_hold_the_function_and_pay_for_it_in_level() -> None:

@@ -77,6 +77,15 @@ def leading_directions(gram: Float[np.ndarray, "part part"]) -> Span | Unresolve
     return Span(vectors[:, kept] / np.sqrt(values[kept]), np.maximum(values, 0.0))
 
 
+def leading_share(span: Span, *, level: float) -> Figure:
+    """The first direction's share of the second moment; of a single part there is no second direction to share with."""
+    if len(span.spectrum) < 2:
+        return Unresolved(
+            "one part spans one direction, which holds all of it: a smaller model leaves room for more parts"
+        )
+    return exact(float(span.spectrum[0] / span.spectrum.sum()), "fraction", len(span.basis), level)
+
+
 def outside_share(span: Span, gram: Float[np.ndarray, "part part"], *, level: float, name: str = "gradient") -> Figure:
     """eps: the share of the squared norm outside the span of the first parts, of the mean gradient of the others."""
     rank = len(span.basis)
@@ -116,8 +125,7 @@ def _gram(context: ProbeContext, name: str) -> Float[np.ndarray, "part part"]:
 def _shares(context: ProbeContext, spans: dict[str, Span]) -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
     for name, span in spans.items():
-        leading = float(span.spectrum[0] / span.spectrum.sum())
-        figures[f"{SIDES[name]}_leading_direction_share"] = exact(leading, "fraction", len(span.basis), context.level)
+        figures[f"{SIDES[name]}_leading_direction_share"] = leading_share(span, level=context.level)
         outside = outside_share(span, _gram(context, name), level=context.level, name=f"gradient of the {name}")
         figures[f"{SIDES[name]}_gradient_outside_share"] = outside
     return figures

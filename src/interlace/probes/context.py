@@ -177,16 +177,21 @@ class ProbeContext:
 
     def parts(self, count: int) -> dict[Objective, tuple[Part, ...]]:
         """`count` parts of each objective, or as many as there are prompts; no prompt is in two of them."""
+        made = {LOSS: self._loss_parts, REWARD: self._reward_parts}
+        return {key: made[key[1]](sets) for key, sets in self._prompts(count).items()}
+
+    def _prompts(self, count: int) -> dict[Objective, tuple[Int[np.ndarray, "prompt"], ...]]:
         keys, prompts = self.objectives, len(self.target.examples)
         count = min(count, prompts // max(1, len(keys)))
         sets = split_prompts(prompts, count * len(keys)) if keys else ()
-        made = {LOSS: self._loss_parts, REWARD: self._reward_parts}
-        return {key: made[key[1]](sets[i :: len(keys)]) for i, key in enumerate(keys)}
+        return {key: sets[i :: len(keys)] for i, key in enumerate(keys)}
 
     @cached_property
     def curvature_parts(self) -> tuple[Part, ...]:
-        """A few small parts of the SFT loss, for second derivatives."""
-        return self._loss_parts(split_prompts(len(self.target.examples), CURVATURE_PARTS, MAX_PROMPTS_FOR_CURVATURE))
+        """A few small parts of the SFT loss, for second derivatives, on prompts that no part of the reward has."""
+        prompts = np.sort(np.concatenate(self._prompts(2)[self.target.task.name, LOSS]))
+        sets = split_prompts(len(prompts), min(CURVATURE_PARTS, len(prompts)), MAX_PROMPTS_FOR_CURVATURE)
+        return self._loss_parts(tuple(prompts[chosen] for chosen in sets))
 
     def _loss_parts(self, sets: tuple[Int[np.ndarray, "prompt"], ...]) -> tuple[Part, ...]:
         return loss_parts(self.target, sets)

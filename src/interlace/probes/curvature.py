@@ -24,7 +24,8 @@ class Curvature:
     """kappa = d^T H d / norm(d)^2 of the SFT loss, nats/weight^2 (C6): positive means that it rises faster and faster.
 
     d is the displacement since the stage's start (`curvature_along_displacement`) and the reward's gradient here
-    (`curvature_along_reward_gradient`), estimated on prompts of its own. It is the direction taken, noise included.
+    (`curvature_along_reward_gradient`), estimated on prompts that no curvature part has. It is
+    the direction taken, noise included.
 
     Cost: a Hessian-vector product a direction on at most 64 prompts, 3.6 to 4.5 gradients each, or two of them by
     `finite_difference`.

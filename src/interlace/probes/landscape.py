@@ -35,7 +35,8 @@ class Landscape:
     while L - L* is above it, nats/response. B5 takes the reward's gradient as the straight path of RL from here, with
     the SFT loss's curvature along it: `optimal_progress`, `least_sft_loss_progress` and `break_even_progress` lie in
     [0, 1] on it (0 here, 1 at the best reward); the optimum is at the exchange rate in the figure's method. Each is not
-    resolved where one of its inputs is not.
+    resolved where one of its inputs is not; `break_even_progress`, which jumps where they do, where the alignment's or
+    the curvature's sign is not.
 
     Cost: that of `alignment`, `pl_constants`, `curvature`, `smoothness`, `movement` and `update`, shared with them.
     """
@@ -57,9 +58,10 @@ class Landscape:
         """Put the figures into the laws."""
         found = _found(context)
         figures = {"suboptimality_threshold": _threshold(found)} if "update_alignment" in found else {}
-        return Reading(figures | self._durations(found))
+        return Reading(figures | self.durations(found))
 
-    def _durations(self, found: Mapping[str, Figure]) -> dict[str, Figure]:
+    def durations(self, found: Mapping[str, Figure]) -> dict[str, Figure]:
+        """B5's three figures from those that other probes `found`."""
         inputs = {
             "gap": _mapped(found["reward_gap_to_best"], lambda gap: max(gap, 0.0)),
             "pl_constant": _positive(found["pl_constant_reward"], "mu_R"),
@@ -72,7 +74,7 @@ class Landscape:
         return {
             "optimal_progress": of_path(optimum, method=f"exchange rate {self.exchange_rate:g}, {CONDITIONAL}"),
             "least_sft_loss_progress": of_path(least_loss_progress, method=CONDITIONAL),
-            "break_even_progress": of_path(break_even_progress, method=CONDITIONAL),
+            "break_even_progress": _break_even(inputs, of_path),
         }
 
 
@@ -93,6 +95,15 @@ def _threshold(found: Mapping[str, Figure]) -> Figure:
         "alignment": found["update_alignment"],
     }
     return from_intervals(suboptimality_threshold, inputs, unit="nats/response", method=CONDITIONAL)
+
+
+def _break_even(inputs: Mapping[str, Figure], of_path: Callable[..., Figure]) -> Figure:
+    """2 c g/(kappa S) is monotone in each input, and inf beyond 1, as long as neither c nor kappa crosses 0."""
+    for name in ("alignment", "curvature"):
+        figure = inputs[name]
+        if isinstance(figure, Estimate) and figure.lower <= 0.0 <= figure.upper and figure.lower < figure.upper:
+            return Unresolved(f"the sign of the {name} is not resolved, {figure}, and the law jumps where it changes")
+    return of_path(break_even_progress, method=CONDITIONAL)
 
 
 def _optimum(exchange_rate: float, **inputs: float) -> float:
