@@ -285,7 +285,7 @@ def test_an_expert_response_that_does_not_fit_is_said_before_training(tmp_path: 
     ("settings", "message"),
     [
         ({"every": 0}, "every must be at least 1 optimizer step. Got 0."),
-        ({"overhead": 0.0}, "overhead must lie in .0, 1., or be None for no limit. Got 0.0."),
+        ({"overhead": 0.0}, 'overhead must lie in .0, 1., or be "preset", or None for no limit. Got 0.0.'),
         ({"preset": "everything"}, "preset must be one of .*light.* Got 'everything'."),
         ({"prompts": 1}, "prompts must be at least 2"),
         ({"completions": 1}, "completions must be at least 2"),

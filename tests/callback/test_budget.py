@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+import interlace
 from interlace.callback import Budget, Meter, MeteredProbe
+from interlace.probes import OVERHEADS, PRESETS
 from interlace.probes.base import Price, Reading
 from interlace.probes.context import ProbeContext
+from interlace.tasks import build_task
 
 
 class Made:
@@ -137,3 +140,12 @@ def test_a_failing_probe_is_handed_over_once(context: ProbeContext) -> None:
 @pytest.fixture
 def context() -> ProbeContext:
     return ProbeContext.__new__(ProbeContext)
+
+
+def test_every_preset_has_its_overhead() -> None:
+    assert OVERHEADS.keys() == PRESETS.keys()
+    task = build_task("sums", {"kind": "addition", "digits": 1, "heldout": 8}, 0)
+    limits = {preset: interlace.CouplingCallback(task, preset=preset).settings.overhead for preset in PRESETS}
+    assert limits == {"light": 0.005, "standard": 0.03, "full": 0.03}
+    for asked in (None, 0.1):
+        assert interlace.CouplingCallback(task, overhead=asked, preset="light").settings.overhead == asked

@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import Trainer
 
-from interlace.attachment.callback import CouplingCallback
+from interlace.attachment.callback import CouplingCallback, Overhead
 from interlace.callback.gathering import listen, samples
 from interlace.errors import RecipeError
 from interlace.policies import Policy
@@ -19,7 +19,7 @@ def attach(
     trainer: Trainer,
     task: Task | Sequence[Task],
     every: int = 10,
-    overhead: float | None = 0.03,
+    overhead: Overhead = "preset",
     out: str | Path | None = None,
     preset: str = "standard",
     *,

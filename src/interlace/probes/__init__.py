@@ -49,6 +49,9 @@ PRESETS: dict[str, tuple[str, ...]] = {
 }
 """Price lists: which probes a preset pays for."""
 
+OVERHEADS: dict[str, float] = {"light": 0.005, "standard": 0.03, "full": 0.03}
+"""The largest share of a training's CPU time that a preset takes of a trainer in hand, where its user names none."""
+
 EXPERT = "expert_divergence"
 
 
@@ -61,4 +64,15 @@ def probes_of(preset: str, *, with_expert: bool = False) -> list[Probe]:
     return [PROBES[name] for name in (*names, *[EXPERT] * (with_expert and EXPERT not in names))]
 
 
-__all__ = ["PRESETS", "PROBES", "Look", "MeasuredTask", "Moment", "Probe", "ProbeContext", "Reading", "probes_of"]
+__all__ = [
+    "OVERHEADS",
+    "PRESETS",
+    "PROBES",
+    "Look",
+    "MeasuredTask",
+    "Moment",
+    "Probe",
+    "ProbeContext",
+    "Reading",
+    "probes_of",
+]
