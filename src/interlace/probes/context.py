@@ -14,11 +14,13 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from interlace.errors import DataError
+from interlace.estimate import Unresolved
 from interlace.measurement import PromptScores
 from interlace.policies import EncodedResponse, Policy, decode_completion, response_logprobs, sample_completions
 from interlace.policies.kept import KeptPolicy
 from interlace.policies.parameters import ParameterSpace
 from interlace.probes.gradient_table import LOSS, REWARD, GradientTable, Objective, fill_table
+from interlace.probes.memory import memory_refusal
 from interlace.probes.moment import Moment, preconditioner
 from interlace.probes.parts import (
     Part,
@@ -95,10 +97,21 @@ class Look:
         first = self.contexts[0]
         return preconditioner(first.policy.model, self.space, first.moment.optimizer if first.moment else None)
 
+    @property
+    def num_parts(self) -> int:
+        """How many parts of each objective the table has where there are prompts enough."""
+        return num_parts(self.space.dimension, 2 * len(self.contexts))
+
+    @cached_property
+    def memory_refusal(self) -> Unresolved | None:
+        """Why gradients cannot be kept here; asked once, before the first is taken."""
+        rows = 2 * len(self.contexts) * self.num_parts
+        return memory_refusal(self.contexts[0].policy.model, self.space.dimension, rows)
+
     @cached_property
     def gradients(self) -> GradientTable:
         """The gradients of both objectives of every task, on disjoint parts of their held-out prompts."""
-        count = num_parts(self.space.dimension, 2 * len(self.contexts))
+        count = self.num_parts
         objectives = {key: parts for context in self.contexts for key, parts in context.parts(count).items()}
         policy = self.contexts[0].policy
         return fill_table(policy, self.space, objectives, metric=self.metric, directions=self.directions)

@@ -15,7 +15,7 @@ from interlace.measurement import LINE, RAW, Measurement, Point, PromptScores
 from interlace.observer import Observer
 from interlace.policies import Policy, decode_completion
 from interlace.policies.randomness import untouched_randomness
-from interlace.probes.base import Probe
+from interlace.probes.base import Probe, Reading
 from interlace.probes.context import Look, ProbeContext
 from interlace.probes.determinism import refuse_random
 from interlace.probes.micro_gradients import MicroGradients
@@ -159,7 +159,7 @@ class Instruments:
         scores: dict[str, Any] = {}
         for probe in probes:
             if probe.applies(context):
-                reading = context.reading(probe)
+                reading = _reading(context, probe)
                 figures |= reading.figures
                 scores |= reading.scores
                 self.introduce(point.stage, probe, reading.figures)
@@ -184,6 +184,12 @@ class Instruments:
     def _seed_at(self, point: Point) -> int:
         """A seed of its own for every point, the same whenever the run is repeated."""
         return zlib.crc32(f"{self.seed}/{point.stage}/{point.step}/{point.task}".encode())
+
+
+def _reading(context: ProbeContext, probe: Probe) -> Reading:
+    """What the probe finds; one that takes gradients is refused, under its own name, where they do not fit."""
+    refusal = context.look.memory_refusal if probe.cost in ("backward", "curvature") else None
+    return context.reading(probe) if refusal is None else Reading({probe.name: refusal})
 
 
 def _samples(context: ProbeContext) -> list[Mapping[str, Any]]:
