@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from interlace.estimate import Estimate, Figure, Unresolved, exact
-from interlace.policies import Policy
+from interlace.policies import Policy, load_policy
 from interlace.probes import PRESETS, PROBES, Look, MeasuredTask, Moment, ProbeContext
 from interlace.probes.concentration import (
     Span,
@@ -22,10 +23,10 @@ from interlace.probes.concentration import (
 from interlace.probes.context import UPDATE
 from interlace.probes.gradient_table import LOSS, REWARD
 from interlace.probes.landscape import Landscape
-from interlace.probes.linearised import price
 from interlace.probes.part_statistics import from_intervals
 from interlace.probes.parts import merged
 from interlace.probes.pl_constants import PlConstants
+from interlace.statistics.unbiased import projection
 from interlace.tasks.base import Task
 from interlace.theory.landscape import suboptimality_threshold
 from interlace.theory.misalignment import cosine_bound, random_subspace_cosine
@@ -129,7 +130,7 @@ def test_D15_is_the_law_where_there_is_no_noise() -> None:
     rng = np.random.default_rng(0)
     loss, reward = rng.normal(size=(2, 5))
     cross, gram = np.full((4, 4), loss @ reward), np.full((4, 4), reward @ reward)
-    assert value(price(cross, gram, level=0.95)) == pytest.approx(linearised_cost(loss, reward, None))
+    assert value(projection(gram, cross, unit="")) == pytest.approx(linearised_cost(loss, reward, None))
 
 
 def test_D15_of_every_pair_of_tasks(look: Looks, little: Policy, little_task: Task) -> None:
@@ -365,3 +366,12 @@ def test_readings_are_shared(look: Looks, monkeypatch: pytest.MonkeyPatch) -> No
     seen = look()
     assert seen.reading(PROBES["alignment"]) is seen.reading(PROBES["alignment"])
     assert set(PRESETS["full"]) == set(PROBES)
+
+
+def test_C6_says_what_precision_it_was_computed_in(look: Looks, little_folder: Path) -> None:
+    methods = {
+        precision: PROBES["curvature"].measure(look(load_policy(str(little_folder), precision))).figures.popitem()[1]
+        for precision in ("float32", "bfloat16")
+    }
+    assert methods["bfloat16"].method.endswith("double backward, in bfloat16")  # type: ignore[union-attr]
+    assert methods["float32"].method.endswith("double backward")  # type: ignore[union-attr]

@@ -12,14 +12,11 @@ from interlace.probes.base import Price, Reading
 from interlace.probes.context import ProbeContext
 from interlace.probes.gradient_table import LOSS, REWARD
 from interlace.probes.part_statistics import (
-    clipped,
     from_intervals,
-    norm_without_noise,
-    norms_left_out,
     ratio_over_parts,
     unresolved_norm,
 )
-from interlace.statistics.unbiased import MINIMUM_PARTS
+from interlace.statistics.unbiased import MINIMUM_PARTS, clipped, left_out_products, mean_product
 from interlace.theory.misalignment import cosine_bound, random_subspace_cosine
 
 SIDES = {LOSS: "sft", REWARD: "reward"}
@@ -94,8 +91,8 @@ def outside_share(span: Span, gram: Float[np.ndarray, "part part"], *, level: fl
     refusal = unresolved_norm(rest, name, level)
     if refusal is not None:
         return refusal
-    captured, whole = norms_left_out(inside.T @ inside), norms_left_out(rest)
-    point = 1.0 - norm_without_noise(inside.T @ inside) / norm_without_noise(rest)
+    captured, whole = left_out_products(inside.T @ inside), left_out_products(rest)
+    point = 1.0 - mean_product(inside.T @ inside) / mean_product(rest)
     figure = ratio_over_parts(
         point, whole - captured, whole, unit="fraction", method="U-statistic on other parts, jackknife", level=level
     )

@@ -59,8 +59,14 @@ class Curvature:
         if not bool(direction.any()):
             return Unresolved("the direction is 0")
         found = rayleigh_quotients(context, direction, self.method)
-        method = f"Student t over parts, {self.method.replace('_', ' ')}"
+        method = f"Student t over parts, {self.method.replace('_', ' ')}{precision_note(context)}"
         return mean_interval(found, unit="nats/weight^2", method=method, level=context.level)
+
+
+def precision_note(context: ProbeContext) -> str:
+    """What a figure of second derivatives says of weights of less than float32, in whose precision it was computed."""
+    dtype = context.policy.model.dtype
+    return f", in {str(dtype).removeprefix('torch.')}" if dtype.itemsize < torch.float32.itemsize else ""
 
 
 def rayleigh_quotients(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-from jaxtyping import Float
-
 from interlace.estimate import Figure
 from interlace.probes.base import Price, Reading
 from interlace.probes.context import ProbeContext
 from interlace.probes.gradient_table import LOSS, REWARD, Objective
-from interlace.probes.part_statistics import means_left_out, norm_without_noise, norms_left_out, unresolved_norm
-from interlace.statistics import jackknife_interval
+from interlace.probes.part_statistics import unresolved_norm
+from interlace.statistics.unbiased import projection
 
 
 class LinearisedCost:
@@ -49,19 +46,4 @@ def _cost(context: ProbeContext, reward: Objective, *, preconditioned: bool) -> 
     cross = table.products(loss, reward, preconditioned=preconditioned)
     gram = table.products(reward, reward, preconditioned=preconditioned)
     refusal = unresolved_norm(gram, f"gradient of the reward of {reward[0]}", context.level)
-    return refusal or price(cross, gram, level=context.level)
-
-
-def price(cross: Float[np.ndarray, "loss reward"], gram: Float[np.ndarray, "reward reward"], *, level: float) -> Figure:
-    """mean of `cross` / squared norm of the reward's gradient without its noise, jackknifed over both sides' parts."""
-    norm = norm_without_noise(gram)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        groups = (means_left_out(cross.mean(axis=1)) / norm, means_left_out(cross.mean(axis=0)) / norms_left_out(gram))
-    return jackknife_interval(
-        float(cross.mean()) / norm,
-        groups,
-        unit="nats/response per reward unit",
-        units="parts",
-        method="linearised, U-statistic, jackknife",
-        level=level,
-    )
+    return refusal or projection(gram, cross, unit="nats/response per reward unit", level=context.level)

@@ -13,7 +13,7 @@ from torch import Tensor
 from interlace.policies.parameters import ParameterSpace, widened
 from interlace.policies.policy import CausalModel
 
-SECOND_MOMENT = "exp_avg_sq"
+SECOND_MOMENT, LARGEST_SECOND_MOMENT = "exp_avg_sq", "max_exp_avg_sq"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ def preconditioner(
     """Adam's diagonal P = 1 / (sqrt(v / (1 - beta2^t)) + eps), which turns a gradient into the update's direction.
 
     None without an optimizer, before its first step, where it keeps no second moments for every parameter, or where all
-    of them are 0: an optimizer that has seen no gradient has no metric.
+    of them are 0: an optimizer that has seen no gradient has no metric. With AMSGrad v is the largest so far. Learning
+    rates are not in it: where groups of parameters have different ones, P is the metric within a group alone.
     """
     inner = getattr(optimizer, "optimizer", optimizer)  # accelerate wraps it
     if inner is None:
@@ -63,4 +64,5 @@ def preconditioner(
 def _diagonal(state: Mapping[str, Any], group: Mapping[str, Any]) -> Tensor:
     _, beta2 = group["betas"]
     correction = 1.0 - beta2 ** float(state["step"])
-    return 1.0 / ((widened(state[SECOND_MOMENT]).reshape(-1) / correction).sqrt() + group["eps"])
+    second = state.get(LARGEST_SECOND_MOMENT, state[SECOND_MOMENT])
+    return 1.0 / ((widened(second).reshape(-1) / correction).sqrt() + group["eps"])

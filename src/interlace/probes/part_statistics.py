@@ -13,19 +13,6 @@ from interlace.estimate import Estimate, Figure, Unresolved
 from interlace.statistics import jackknife_interval, squared_norm
 
 
-def norm_without_noise(gram: Float[np.ndarray, "part part"]) -> float:
-    """Mean product of different parts: the squared norm of the mean vector, unbiased; it can be negative."""
-    count = len(gram)
-    return float(gram.sum() - np.trace(gram)) / (count * (count - 1))
-
-
-def norms_left_out(gram: Float[np.ndarray, "part part"]) -> Float[np.ndarray, "part"]:
-    """`norm_without_noise` without each part."""
-    count = len(gram)
-    pairs = gram.sum(axis=1) - np.diagonal(gram)
-    return (pairs.sum() - 2.0 * pairs) / ((count - 1) * (count - 2))
-
-
 def means_left_out(values: Float[np.ndarray, "part"]) -> Float[np.ndarray, "part"]:
     """The mean without each part."""
     return (values.sum() - values) / (len(values) - 1)
@@ -50,18 +37,6 @@ def ratio_over_parts(
     with np.errstate(divide="ignore", invalid="ignore"):
         left_out = numerator / denominator
     return jackknife_interval(point, [left_out], unit=unit, units="parts", method=method, level=level)
-
-
-def clipped(figure: Figure, least: float, greatest: float) -> Figure:
-    """`figure` in the range that it cannot leave; Unresolved if its interval has no point in it."""
-    if isinstance(figure, Unresolved):
-        return figure
-    if figure.lower > greatest or figure.upper < least:
-        return Unresolved(
-            f"the interval [{figure.lower:.3g}, {figure.upper:.3g}] lies outside [{least:g}, {greatest:g}]"
-        )
-    value, lower, upper = (min(max(end, least), greatest) for end in (figure.value, figure.lower, figure.upper))
-    return Estimate(value, lower, upper, figure.level, figure.n, figure.method, figure.unit, figure.scope)
 
 
 def from_intervals(function: Callable[..., float], inputs: Mapping[str, Figure], *, unit: str, method: str) -> Figure:

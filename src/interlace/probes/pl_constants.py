@@ -11,12 +11,11 @@ from interlace.probes.context import ProbeContext
 from interlace.probes.gradient_table import LOSS, REWARD, Objective
 from interlace.probes.part_statistics import (
     means_left_out,
-    norm_without_noise,
-    norms_left_out,
     ratio_over_parts,
     unresolved_norm,
 )
 from interlace.statistics.intervals import mean_interval
+from interlace.statistics.unbiased import left_out_products, mean_product
 
 
 class PlConstants:
@@ -97,7 +96,12 @@ def _constant(
     distance = means_left_out(gap)
     if not (distance > 0.0).all():
         return Unresolved(f"the distance to the best is not positive on every set of parts ({kind})")
-    point = norm_without_noise(gram) / (2.0 * float(gap.mean()))
+    point = mean_product(gram) / (2.0 * float(gap.mean()))
     return ratio_over_parts(
-        point, norms_left_out(gram), 2.0 * distance, unit=f"{unit}/weight^2", method=f"jackknife, {kind}", level=level
+        point,
+        left_out_products(gram),
+        2.0 * distance,
+        unit=f"{unit}/weight^2",
+        method=f"jackknife, {kind}",
+        level=level,
     )

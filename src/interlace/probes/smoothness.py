@@ -11,7 +11,7 @@ from interlace.estimate import Figure, Unresolved
 from interlace.policies.gradients import HessianMethod, hessian_product
 from interlace.probes.base import Price, Reading
 from interlace.probes.context import ProbeContext
-from interlace.probes.curvature import rayleigh_quotients
+from interlace.probes.curvature import precision_note, rayleigh_quotients
 from interlace.probes.gradient_table import LOSS
 from interlace.probes.parts import merged
 from interlace.statistics.intervals import mean_interval
@@ -55,7 +55,8 @@ class Smoothness:
                 f"Lanczos did not reach a relative tolerance of {self.tolerance} in {self.restarts} restarts"
             )
         found = rayleigh_quotients(context, torch.from_numpy(direction).to(context.policy.model.device), self.method)
-        return mean_interval(found, unit="nats/weight^2", method="Lanczos, Student t over parts", level=context.level)
+        method = f"Lanczos, Student t over parts{precision_note(context)}"
+        return mean_interval(found, unit="nats/weight^2", method=method, level=context.level)
 
     def _sharpest(self, context: ProbeContext) -> Float[np.ndarray, "parameter"]:
         policy, space = context.policy, context.look.space

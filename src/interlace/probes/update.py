@@ -12,14 +12,12 @@ from interlace.probes.base import Price, Reading
 from interlace.probes.context import UPDATE, ProbeContext
 from interlace.probes.gradient_table import LOSS, GradientTable, fill_table
 from interlace.probes.part_statistics import (
-    clipped,
     means_left_out,
-    norm_without_noise,
-    norms_left_out,
     ratio_over_parts,
     unresolved_norm,
 )
 from interlace.statistics.intervals import mean_interval, paired_change
+from interlace.statistics.unbiased import clipped, left_out_products, mean_product
 
 OVER_PARTS = "Student t over parts"
 
@@ -85,8 +83,8 @@ def _alignment(
     if refusal is not None:
         return refusal
     with np.errstate(invalid="ignore"):
-        norms = np.sqrt(norms_left_out(gram))
-    point = -float(slope.mean()) / (math.sqrt(norm_without_noise(gram)) * length)
+        norms = np.sqrt(left_out_products(gram))
+    point = -float(slope.mean()) / (math.sqrt(mean_product(gram)) * length)
     slopes, method = -means_left_out(slope), "disattenuated, jackknife"
     figure = ratio_over_parts(point, slopes, norms * length, unit="cosine", method=method, level=level)
     return clipped(figure, -1.0, 1.0)
