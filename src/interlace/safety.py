@@ -13,12 +13,19 @@ from typing import Any
 
 from interlace.errors import MissingFileError, ModelError
 
+ADAPTER = "adapter_config.json"
 CODE_KEYS = ("auto_map", "custom_pipelines", "custom_generate", "megatron_config")
 """Keys whose value names code that a library would import."""
 SWITCHES = ("trust_remote_code", "use_kernels")
 """Keys that must not be true: they allow code from a hub."""
 IMPLEMENTATION = "_implementation"
 """What keys contain that choose a kernel; a built-in one is a plain word, one from a hub has a slash or a colon."""
+ELSEWHERE = ("configuration_files", "transformers_weights", "adapters")
+"""Keys that send a library to other files than the ones looked at here."""
+ADAPTER_TYPES = ("LORA",)
+"""What PEFT loads from the adapter's own folder and nothing else; others name folders or modules of their own."""
+UNREAD_JSON = ("tokenizer.json", "vocab.json", "added_tokens.json", "trainer_state.json")
+"""JSON that holds words or a log; whatever its keys are, they are no settings. Indices are read by `weight_files`."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 LARGEST_HEADER = 100_000_000
 """Bytes that the format allows a header of safetensors."""
@@ -49,28 +56,61 @@ def refuse_unsafe(folder: Path) -> None:
 
 
 def refuse_code(folder: Path) -> None:
-    """Raise ModelError for the first key, at any depth of the folder's ``*config.json``, that would bring in code."""
-    for path in sorted(folder.glob("*config.json")):
-        for key, value in _entries(read_json(path)):
+    """Look at every setting, at any depth of the folder's JSON (words, logs and indices aside).
+
+    Raises ModelError for the first key that would bring in code, or send a library to files that are not looked at.
+    """
+    for path in _settings(folder):
+        content = read_settings(path) if path.name in (ADAPTER, "config.json") else read_json(path)
+        for key, value in _entries(content):
             if _brings_code(key, value):
                 raise ModelError(
                     f"{path} must ask for no code of its own. Got key {key!r}: {str(value)[:80]}. "
                     "Load it with a built-in architecture: remove the key, or convert the checkpoint."
                 )
+            if key in ELSEWHERE and value not in (None, {}, [], ""):
+                raise ModelError(
+                    f"{path} must name no other files to load. Got key {key!r}: {str(value)[:80]}. "
+                    "Save the checkpoint again with save_pretrained()."
+                )
+        if path.name == ADAPTER:
+            _refuse_adapter_type(path, content)
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The object that a JSON file of settings holds. Raises ModelError if it is none."""
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} must hold a JSON object. Got {type(content).__name__}. Copy the checkpoint again.")
+    return content
+
+
+def _settings(folder: Path) -> list[Path]:
+    paths = (path for path in folder.glob("*.json") if path.name not in UNREAD_JSON)
+    return sorted(path for path in paths if not path.name.endswith(".index.json"))
+
+
+def _refuse_adapter_type(path: Path, content: Any) -> None:
+    kind = content.get("peft_type") if isinstance(content, dict) else None
+    if kind not in ADAPTER_TYPES:
+        raise ModelError(
+            f"{path} must have a peft_type of {', '.join(ADAPTER_TYPES)}. Got {kind!r}. "
+            "Merge the adapter into its base and save whole weights."
+        )
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files of safetensors that hold the folder's weights: the shards of its index, or one file.
+    """The files of safetensors that a loader will read: an adapter's one; a model's one file, else its shards.
+
+    PEFT reads adapter_model.safetensors and no shards; Transformers prefers model.safetensors to its index.
 
     Raises ModelError for an index that names anything but files of safetensors beside it.
     """
-    for name in ("model", "adapter_model"):
-        index = folder / f"{name}.safetensors.index.json"
-        if index.exists():
-            return _shards(index)
-        if (folder / f"{name}.safetensors").exists():
-            return [folder / f"{name}.safetensors"]
-    return []
+    if (folder / ADAPTER).exists():
+        return [path for path in (folder / "adapter_model.safetensors",) if path.exists()]
+    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    shards = _shards(index) if index.exists() else []
+    return [whole] if whole.exists() or whole.is_symlink() else shards
 
 
 def refuse_damaged(path: Path) -> None:

@@ -92,6 +92,38 @@ def test_a_pickled_adapter_is_refused(adapters: Path, tmp_path: Path) -> None:
     assert "adapter_model.bin must be safetensors" in refusal(folder)
 
 
+def test_a_models_file_hides_no_pickled_or_broken_adapter(adapters: Path, models: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(adapters / "first", tmp_path / "adapter"))
+    shutil.copy(models / "a" / "model.safetensors", folder)
+    weights = folder / "adapter_model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1])
+    assert f"{weights} must be whole" in refusal(folder)
+    weights.rename(folder / "adapter_model.bin")
+    assert "adapter_model.bin must be safetensors" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ({"peft_type": "XLORA", "adapters": {"0": "/elsewhere"}}, "Got key 'adapters'"),
+        ({"peft_type": "XLORA"}, "must have a peft_type of LORA. Got 'XLORA'"),
+    ],
+)
+def test_an_adapter_that_names_others_is_refused(
+    adapters: Path, tmp_path: Path, entries: dict[str, Any], words: str
+) -> None:
+    folder = Path(shutil.copytree(adapters / "first", tmp_path / "adapter"))
+    change(folder, "adapter_config.json", **entries)
+    assert words in refusal(folder)
+
+
+def test_an_adapters_settings_are_an_object(adapters: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(adapters / "first", tmp_path / "adapter"))
+    (folder / "adapter_config.json").write_text("[]")
+    assert "must hold a JSON object. Got list" in refusal(folder)
+
+
 @pytest.mark.parametrize(
     ("entries", "key"),
     [
@@ -143,6 +175,7 @@ def test_an_index_names_only_safetensors_beside_it(copy: Path, name: object) -> 
 
 
 def test_a_missing_shard_is_said(copy: Path) -> None:
+    (copy / "model.safetensors").unlink()
     (copy / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"w": "model-1.safetensors"}}))
     assert f"{copy / 'model-1.safetensors'} must be there" in refusal(copy, MissingFileError)
 

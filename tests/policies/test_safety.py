@@ -52,6 +52,10 @@ def pickled(folder: Path) -> None:
     (folder / "pytorch_model.bin").write_bytes(pickle.dumps({"weights": 1}))
 
 
+def _write_list(path: Path) -> None:
+    path.write_text("[]")
+
+
 def cut_short(folder: Path) -> None:
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
@@ -65,6 +69,13 @@ def endless(folder: Path) -> None:
 def outside(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors").symlink_to("/dev/zero")
+
+
+def cut_short_beside_an_index(folder: Path) -> None:
+    """Transformers reads the one file, whatever the index says."""
+    shutil.copy(folder / "model.safetensors", folder / "model-1.safetensors")
+    change(folder / "model.safetensors.index.json", weight_map={"w": "model-1.safetensors"})
+    cut_short(folder)
 
 
 HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
@@ -81,6 +92,14 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "an adapter on a hub's base": (
         with_json("adapter_config.json", base_model_name_or_path="who/evil", peft_type="LORA"),
         "adapter_config.json, an adapter on 'who/evil'"),
+    "another configuration": (
+        with_json("config.json", configuration_files=["config.4.0.0.json"]), "'configuration_files'"),
+    "a configuration of another version": (
+        with_json("config.4.0.0.json", attn_implementation="who/kernels"), "config.4.0.0.json must ask for no code"),
+    "other weights": (with_json("config.json", transformers_weights="x.safetensors.index.json"),
+                      "'transformers_weights'"),
+    "an index that hides a broken file": (cut_short_beside_an_index, "model.safetensors must be whole"),
+    "settings that are a list": (lambda folder: _write_list(folder / "config.json"), "must hold a JSON object"),
     "JSON without end": (endless, "generation_config.json must be a file"),
     "weights without end": (outside, "model.safetensors must be there"),
 }  # fmt: skip

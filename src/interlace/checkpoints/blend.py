@@ -10,10 +10,11 @@ from pathlib import Path
 from peft import LoraConfig, PeftModel
 
 from interlace.checkpoints.found import Checkpoint
-from interlace.checkpoints.loading import adapted, offline
+from interlace.checkpoints.loading import adapted
 from interlace.errors import RunFolderError
 from interlace.policies import Policy
 from interlace.policies.interpolation import interpolated
+from interlace.policies.loading import offline
 from interlace.store import seal_checkpoint
 
 FIRST, SECOND, BLEND = "default", "second", "blend"

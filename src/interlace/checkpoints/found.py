@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from interlace.errors import MissingFileError, ModelError, RecipeError
-from interlace.safety import read_json, refuse_code, refuse_unsafe
+from interlace.safety import read_settings, refuse_code, refuse_unsafe
 from interlace.store import newest_complete_checkpoint, verify_checkpoint
 from interlace.store.checkpoints import MANIFEST_NAME, checkpoint_step
 from interlace.store.run_store import MANIFEST, STAGES
@@ -152,7 +152,7 @@ def _refuse_unfit(checkpoint: Checkpoint) -> None:
 
 def _base_of(adapter: Path) -> Path:
     """The model's folder that an adapter names."""
-    named = read_json(adapter / ADAPTER_CONFIG).get("base_model_name_or_path")
+    named = read_settings(adapter / ADAPTER_CONFIG).get("base_model_name_or_path")
     if not named:
         raise ModelError(f"{adapter / ADAPTER_CONFIG} must name its base model. Got none. Say --base FOLDER.")
     return _base_folder(str(named), adapter)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from huggingface_hub import constants
 from peft import PeftModel
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
@@ -14,19 +11,9 @@ from interlace.checkpoints.found import Checkpoint
 from interlace.errors import ModelError
 from interlace.policies import Policy, load_policy, source_of
 from interlace.policies.device import training_device
+from interlace.policies.loading import offline
 
 TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")
-
-
-@contextmanager
-def offline() -> Iterator[None]:
-    """Nothing is asked of a hub meanwhile, whatever a library would like to look up."""
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
 
 
 def load_checkpoint(checkpoint: Checkpoint, dtype: str = "float32") -> Policy:

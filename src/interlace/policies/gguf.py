@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from interlace.errors import MachineError, MissingFileError
+from interlace.errors import MachineError, MissingFileError, ModelError
 from interlace.safety import refuse_code
 
 SMOLLM2 = "smollm2-135m-instruct"
@@ -38,7 +38,8 @@ def smollm2_file() -> Path:
 def dense_folder(gguf: Path) -> Path:
     """The folder with the dense float32 weights of `gguf`, converted if it is not in the cache yet.
 
-    Raises MissingFileError if there is no such file, ModelError for settings beside it that would bring in code.
+    Raises MissingFileError if there is no such file, ModelError for one that does not load, or for settings
+    beside it that would bring in code.
     """
     if not gguf.exists():
         raise MissingFileError(f"model must be a .gguf file that exists. Got {gguf}. Check the path.")
@@ -58,8 +59,14 @@ def cache_folder() -> Path:
 
 def _convert(gguf: Path, target: Path) -> None:
     """The model as a folder, whole or not at all. Cost: its weights in float32, in memory and on disk."""
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    except (ValueError, KeyError, IndexError, TypeError, RuntimeError, OSError) as error:
+        raise ModelError(
+            f"{gguf} must be a whole .gguf of an architecture that Transformers converts. "
+            f"Got {type(error).__name__}: {str(error)[:200]}. Copy it again, or give a folder of safetensors."
+        ) from error
     _forget_quantization(model)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as beside:

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
-from huggingface_hub import snapshot_download
+from huggingface_hub import constants, snapshot_download
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from interlace.errors import InterlaceError, MissingFileError, ModelError, unknown_name
 from interlace.policies.gguf import SMOLLM2, dense_folder, smollm2_file
 from interlace.policies.policy import Policy
-from interlace.safety import read_json, refuse_code, refuse_unsafe
+from interlace.safety import ADAPTER, UNREAD_JSON, read_settings, refuse_code, refuse_unsafe
 
-ADAPTER = "adapter_config.json"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """Nothing is asked of a hub meanwhile, whatever a library would like to look up."""
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def source_of(model: str) -> str:
@@ -55,8 +67,9 @@ def load_policy(source: str, dtype: str = "float32") -> Policy:
         raise ModelError(unknown_name("dtype", dtype, DTYPES))
     try:
         safely = {"revision": _commit(source), "trust_remote_code": False}
-        tokenizer = AutoTokenizer.from_pretrained(source, **safely)
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=DTYPES[dtype], use_safetensors=True, **safely)
+        with offline() if Path(source).is_dir() else nullcontext():
+            tokenizer = AutoTokenizer.from_pretrained(source, **safely)
+            model = AutoModelForCausalLM.from_pretrained(source, dtype=DTYPES[dtype], use_safetensors=True, **safely)
     except (OSError, ValueError) as error:
         if isinstance(error, InterlaceError):
             raise
@@ -78,7 +91,7 @@ def _commit(source: str) -> str:
     if folder.is_dir():
         _refuse(folder)
         return "main"  # a folder has no revisions: Transformers does not read it
-    snapshot = Path(snapshot_download(source, allow_patterns=["*config.json"]))
+    snapshot = Path(snapshot_download(source, allow_patterns=["*.json"], ignore_patterns=list(UNREAD_JSON)))
     _refuse_adapter(snapshot)
     refuse_code(snapshot)
     return snapshot.name
@@ -92,7 +105,7 @@ def _refuse(folder: Path) -> None:
 def _refuse_adapter(folder: Path) -> None:
     """An adapter would bring its base from wherever it says, unseen."""
     if (folder / ADAPTER).exists():
-        base = read_json(folder / ADAPTER).get("base_model_name_or_path")
+        base = read_settings(folder / ADAPTER).get("base_model_name_or_path")
         raise ModelError(
             f"model must be whole weights. Got {folder / ADAPTER}, an adapter on {base!r}. Merge the two first: "
             "PeftModel.merge_and_unload(), then save_pretrained()."
