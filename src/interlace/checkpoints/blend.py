@@ -62,8 +62,13 @@ def _write_adapter(ends: Sequence[Checkpoint], position: float, folder: Path, dt
 
 
 def _blend(model: PeftModel, position: float) -> None:
-    """Adds the adapter whose effective weights are (1 - position) first + position second."""
+    """Adds the adapter whose effective weights are (1 - position) first + position second.
+
+    Its factors hold all of the scaling, and its alpha is its rank: read back as rank-stabilised it would be scaled by
+    the root of the rank once more.
+    """
     model.add_weighted_adapter([FIRST, SECOND], [1.0 - position, position], BLEND, combination_type="cat")
+    model.peft_config[BLEND].use_rslora = False
     model.set_adapter(BLEND)
 
 
