@@ -65,12 +65,14 @@ def _sides(stage: StageSummary) -> str:
     moved = "rise" if stage.sft_loss.change.sign > 0 else "fall"
     if isinstance(split.wrong, Estimate) and split.wrong.lower == split.wrong.upper == 0.0:
         return f"The {moved} of SFT loss is all on right expert responses: the expert has no wrong ones."
-    wrong, right = _side(stage.kind, "wrong", split.wrong), _side(stage.kind, "right", split.right)
+    kind = stage.kind if stage.kind != "rl" or stage.reward.change.sign > 0 else ""
+    wrong, right = _side(kind, "wrong", split.wrong), _side(stage.kind, "right", split.right)
     return f"Of the {moved} of SFT loss, {wrong} on the expert's wrong responses and {right} on its right ones."
 
 
 def _side(kind: str, side: str, figure: Figure) -> str:
-    meaning = _MEANING.get((kind, side, figure.sign), "not told from 0")
+    otherwise = "not asked for: reward did not rise" if figure.sign > 0 and not kind else "not told from 0"
+    meaning = _MEANING.get((kind, side, figure.sign), otherwise)
     return f"{signed(figure, unit=False)} ({meaning})"
 
 

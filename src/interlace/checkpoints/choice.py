@@ -115,7 +115,9 @@ def recommend(
 
 def _within(profiles: Mapping[str, Profile], first: Profile, budget: float) -> Recommendation:
     allowed = [p for p in profiles.values() if all(_rise(first, p, task) <= budget for task in first.losses)]
-    best = max(allowed, key=lambda profile: profile.reward)
+    if not allowed:
+        raise DataError(f"{first.called} must have finite figures for a budget. It has not. Put another first.")
+    best = max(allowed, key=lambda profile: (profile.reward, -profile.loss))
     if best is first:
         reason = f"nothing with more reward keeps its SFT loss within {number(budget)} nats/response of it"
     else:
@@ -135,7 +137,7 @@ def _best_exchange(profiles: Mapping[str, Profile], rate: float) -> Recommendati
 def _no_worse(profiles: Mapping[str, Profile]) -> Recommendation:
     least = min(profiles.values(), key=lambda profile: _or_worst(profile.loss))
     kept = [profile for profile in profiles.values() if not _resolved_above(least, profile)]
-    best = max(kept, key=lambda profile: profile.reward)
+    best = max(kept, key=lambda profile: (profile.reward, -profile.loss))
     if best is least:
         above = ", ".join(profile.called for profile in profiles.values() if profile.reward > best.reward)
         more = f"; more reward ({above}) only at an SFT loss resolved above it" if above else ", and no less reward"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from peft import PeftModel
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
@@ -22,15 +23,25 @@ def load_checkpoint(checkpoint: Checkpoint, dtype: str = "float32") -> Policy:
     An adapter is merged into its base, so that what follows sees dense weights, and gradients are those of all of them.
     A .gguf is converted once into the user's cache. Cost: the weights in memory; of an adapter, its base's.
 
-    Raises ModelError if the weights, the adapter or the tokenizer do not load.
+    Raises ModelError if the weights, the adapter or the tokenizer do not load, or weights are not finite.
     """
     with offline():
         if checkpoint.kind == "adapter":
             policy = _with_adapter(checkpoint, dtype)
         else:
             policy = load_policy(source_of(str(checkpoint.path)), dtype)
+    _refuse_broken(policy, checkpoint)
     policy.model.to(training_device())
     return policy
+
+
+def _refuse_broken(policy: Policy, checkpoint: Checkpoint) -> None:
+    broken = [name for name, weight in policy.model.named_parameters() if not torch.isfinite(weight).all()]
+    if broken:
+        raise ModelError(
+            f"{checkpoint.path} must hold finite weights. {len(broken)} of its parameters do not, {broken[0]} first. "
+            "Measure an earlier checkpoint."
+        )
 
 
 def adapted(checkpoint: Checkpoint, dtype: str = "float32") -> tuple[PeftModel, Policy]:

@@ -17,8 +17,8 @@ class CertainCost:
 
     H is the expert's entropy where the expert is known, else 0, which only lowers the floor; w is the range of rewards
     over all responses there are, and a smaller one would make the floor too high: that of enumerated rewards, or 1
-    where all seen are 0 or 1. Of other sampled rewards the range is not known, and the rule does not apply. The floor is a
-    bound: it may stay silent where the cost is certain, and holds for every method.
+    where all seen are 0 or 1. Of other sampled rewards the range is not known, and the rule does not apply. The floor
+    is a bound: it may stay silent where the cost is certain, and holds for every method.
     """
 
     name = "certain_cost"

@@ -42,7 +42,8 @@ class PassAtK:
     def measure(self, context: ProbeContext) -> Reading:
         """Read the law of the reward that `reward` found."""
         law = PromptScores(**context.reading(Reward()).scores)
-        assert law.reward_values is not None
+        if law.reward_values is None:  # the reward failed, and said so
+            return Reading({})
         drawn = max(self.ks) if law.reward_is_exact else law.reward_values.shape[1]
         return Reading({f"pass_at_k/{k}": _figure(law, k, context.level) for k in self.ks if k <= drawn})
 

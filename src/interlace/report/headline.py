@@ -119,8 +119,9 @@ def _origin(stage: StageSummary) -> str:
     if isinstance(split.right, Unresolved) or isinstance(split.wrong, Unresolved):
         return ""
     right, wrong = value_text(split.right, True), value_text(split.wrong, True)
+    asked = "unlearning that the reward asks for" if stage.reward.change.sign > 0 else "though reward did not rise"
     return (
-        f"The expert\u2019s wrong responses contributed {wrong} of that (unlearning that the reward asks for) "
+        f"The expert\u2019s wrong responses contributed {wrong} of that ({asked}) "
         f"and its right responses {right} ({_damage(split.right)})."
     )
 
