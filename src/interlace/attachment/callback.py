@@ -137,7 +137,7 @@ class CouplingCallback(TrainerEvents):
         self.let_go()
         self.session = Session.begin(self.settings, event.args, event.state, policy, self._start, logger.warning)
         if self.rollouts is not None:
-            self.rollouts.is_resumed = event.step > 0
+            self.rollouts.begin(is_resumed=event.step > 0)
         self.session.looking.rollouts = self.rollouts
         self.session.look_at_start(event.step)
 

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 from transformers import Trainer
 
-from interlace.callback.rollouts import Batch, Rollouts
+from interlace.callback.rollouts import Batch, Rollouts, in_groups
 from interlace.rewards.base import Reward
 from interlace.statistics import reward_interval
 from interlace.tasks import Task
@@ -37,7 +37,9 @@ def listen(trainer: Trainer, task: Task, guarded: Guarded) -> Rollouts:
 
     def read_advantages(output: dict[str, Any], inputs: Any) -> None:
         if trainer.model.training:
-            rollouts.advantages.append(np.asarray(_array(output["advantages"])).reshape(-1))
+            advantages = _array(output["advantages"])
+            sizes = np.abs(advantages.reshape(len(advantages), -1)).mean(axis=1)  # one a completion, or one a token
+            rollouts.advantages.append(in_groups(sizes, trainer.num_generations))
 
     override(trainer, SAMPLES, read_rewards, guarded)
     override(trainer, ROLLOUT, read_advantages, guarded)
@@ -57,17 +59,18 @@ def override(owner: Any, method: str, read: Callable[..., None], guarded: Guarde
 
 
 def batch_of(trainer: Trainer, rewards: Tensor, ids: Sequence[Sequence[int]]) -> Batch:
-    """Rewards of all processes in their groups, weighed as the trainer weighs them; this process's completions."""
+    """Rewards of all processes in their groups, weighed as the trainer weighs them; this process's completions.
+
+    The sampler lays groups out one after the other over the processes, so rank 0's begin with a group.
+    """
     values = _array(rewards)
     weights = _array(trainer.reward_weights)
     total = np.where(np.isnan(values).all(axis=1), np.nan, np.nansum(values * weights, axis=1))
     tokenizer = getattr(trainer.processing_class, "tokenizer", trainer.processing_class)
     ends = (tokenizer.eos_token_id, tokenizer.pad_token_id)
-    return Batch(
-        rewards=total.reshape(-1, trainer.num_generations),
-        lengths=np.array([len(row) for row in ids], dtype=np.int64),
-        cut=np.array([not row or row[-1] not in ends for row in ids], dtype=bool),
-    )
+    lengths = np.array([len(row) for row in ids], dtype=np.float64)
+    cut = np.array([not row or row[-1] not in ends for row in ids], dtype=np.float64)
+    return Batch(*(in_groups(each, trainer.num_generations) for each in (total, lengths, cut)))
 
 
 def rollouts_of(trainer: Trainer, task: Task) -> Rollouts:
@@ -76,17 +79,20 @@ def rollouts_of(trainer: Trainer, task: Task) -> Rollouts:
     single = [r.reward for e in task.heldout for r in e.responses if r.reward is not None]
     rewards = np.array(single, dtype=np.float64)
     expert = reward_interval(means, rewards, is_exact=task.expert_is_known)
-    return Rollouts(task.name, expert, _is_the_tasks(trainer, task), np.random.default_rng(int(trainer.args.seed)))
+    return Rollouts.seeded(task.name, expert, _mismatch(trainer, task), int(trainer.args.seed))
 
 
-def _is_the_tasks(trainer: Trainer, task: Task) -> bool:
-    """Whether the trainer's one reward function is the task's own."""
-    functions = list(trainer.reward_funcs)
-    if task.reward is None or len(functions) != 1:
-        return False
-    (given,), own = functions, task.reward
-    plain = [each.function if isinstance(each, Reward) else each for each in (given, own)]
-    return plain[0] is plain[1]
+def _mismatch(trainer: Trainer, task: Task) -> str | None:
+    """Why what the trainer adds up is not the task's own reward; None if it is, which it is if nothing else is added
+    and its weight is 1."""
+    functions, weights = list(trainer.reward_funcs), _array(trainer.reward_weights)
+    if task.reward is None or len(functions) != 1 or _plain(functions[0]) is not _plain(task.reward):
+        return "the trainer's reward is not the task's reward alone"
+    return None if weights[0] == 1.0 else f"the trainer's reward is {weights[0]:g} times the task's (reward_weights)"
+
+
+def _plain(reward: object) -> object:
+    return reward.function if isinstance(reward, Reward) else reward
 
 
 def _array(values: Tensor) -> np.ndarray:

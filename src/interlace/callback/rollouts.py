@@ -1,46 +1,50 @@
 """What an RL trainer samples anyway, gathered between two looks: rewards by group, lengths, advantages.
 
 By-products: they cost no forward. They speak of training prompts and of the policy as it moved since the last look.
+Completions of one prompt are alike, so every interval is over groups.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 
+from interlace.callback.rl_time import RlTimePath
 from interlace.estimate import Estimate, Figure, Unresolved
-from interlace.statistics import bootstrap_interval, mean_interval, reward_interval
-from interlace.theory.paths import rl_time_from_rewards
+from interlace.statistics import bounded_mean_interval, mean_interval, reward_interval
 
 REWARD_UNIT = "reward units"
-KEPT = "interlace_rollouts.npz"
-RESAMPLES = 1000
-"""Of the groups, for the interval of RL time: what 95 % asks for from 16 groups a look on; fewer are refused."""
-BLOCK = 100
-"""Resamples drawn together: 800 bytes a group."""
+METHOD = "Student t over groups"
+KEPT = "interlace_sampled.npz"
+
+Grouped: TypeAlias = Float[np.ndarray, "_ member"]
+PARTS = ("rewards", "lengths", "cut")
+"""Of a batch."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch of generations. `rewards` in groups (NaN: not scored), `lengths` in tokens, `cut`: the completion ended
-    at the limit. Lengths are this process's own, rewards those of all processes."""
+    """One batch of generations, a row a group: `rewards` (NaN: not scored), `lengths` in tokens, `cut` (1: the
+    completion ended at the limit). Rewards are those of all processes; lengths and `cut` this one's, NaN for members of
+    a group that another process holds."""
 
-    rewards: Float[np.ndarray, "group member"]
-    lengths: Int[np.ndarray, "completion"]
-    cut: Bool[np.ndarray, "completion"]
+    rewards: Grouped
+    lengths: Grouped
+    cut: Grouped
 
 
 @dataclass
 class Rollouts:
     """Batches since the last look, and the path of reward since the start.
 
-    `task` is what is trained on; `expert_reward` is R_D; `rewards_are_the_tasks`: the trainer's reward is the task's
-    alone, so that the two compare; `rng` resamples groups; `is_resumed`: what was sampled before a resume is not known.
+    `task` is what is trained on; `expert_reward` is R_D; `mismatch`: why the trainer's reward is not the task's alone,
+    so that the two do not compare (None: they do); `path` adds up RL time; `advantages` are their absolute values, a
+    completion each; `is_resumed`: what was sampled before a resume is not known.
     """
 
     name = "rollouts"
@@ -50,19 +54,27 @@ class Rollouts:
 
     task: str
     expert_reward: Figure
-    rewards_are_the_tasks: bool
-    rng: np.random.Generator
+    mismatch: str | None
+    path: RlTimePath
     batches: list[Batch] = field(default_factory=list)
-    advantages: list[Float[np.ndarray, "_"]] = field(default_factory=list)
-    path: list[tuple[Float[np.ndarray, "resample"], Float[np.ndarray, "resample"]]] = field(default_factory=list)
+    advantages: list[Grouped] = field(default_factory=list)
     tokens_sampled: int = 0
-    num_groups: int = 0
     is_resumed: bool = False
+
+    @classmethod
+    def seeded(cls, task: str, expert_reward: Figure, mismatch: str | None, seed: int) -> Rollouts:
+        """An empty gathering whose resamples are drawn by `seed`."""
+        return cls(task, expert_reward, mismatch, RlTimePath(np.random.default_rng(seed)))
+
+    def begin(self, *, is_resumed: bool) -> None:
+        """Begin anew: what an earlier training of this process gathered is not this one's."""
+        self.batches, self.advantages, self.tokens_sampled = [], [], 0
+        self.path, self.is_resumed = RlTimePath(self.path.rng), is_resumed
 
     def add(self, batch: Batch) -> None:
         """Take in one batch of generations."""
         self.batches.append(batch)
-        self.tokens_sampled += int(batch.lengths.sum())
+        self.tokens_sampled += int(np.nansum(batch.lengths))
 
     def figures(self) -> dict[str, Figure]:
         """The figures of what was gathered, which is then let go; none if nothing was."""
@@ -73,22 +85,25 @@ class Rollouts:
         rewards = np.concatenate([batch.rewards for batch in batches])
         whole = rewards[np.isfinite(rewards).sum(axis=1) > 1]
         found = self._of_rewards(whole) if len(whole) else {}
-        lengths = np.concatenate([batch.lengths for batch in batches]).astype(np.float64)
-        cut = np.concatenate([batch.cut for batch in batches]).astype(np.float64)
-        found["train_completion_tokens"] = mean_interval(lengths, unit="tokens", method="Student t over completions")
-        found["train_truncated_fraction"] = share_interval(cut)
+        lengths, cut = (_group_means([getattr(batch, name) for batch in batches]) for name in ("lengths", "cut"))
+        found["train_completion_tokens"] = _size(lengths, "tokens")
+        found["train_truncated_fraction"] = _share(cut)
         if advantages:
-            size = np.abs(np.concatenate(advantages)).astype(np.float64)
-            found["train_advantage_size"] = mean_interval(size, unit="advantage", method="Student t over completions")
+            found["train_advantage_size"] = _size(_group_means(advantages), "advantage")
         return found
 
     def save(self, folder: Path) -> None:
         """Keep in a checkpoint what a resumed run must know to gather as an unbroken one."""
-        arrays: dict[str, Any] = {"path": np.array(self.path), "advantages": _joined(self.advantages, ())}
-        for name, ends in (("rewards", (0,)), ("lengths", ()), ("cut", ())):
-            arrays[name] = _joined([getattr(batch, name) for batch in self.batches], ends)
-        counted = {"tokens_sampled": self.tokens_sampled, "num_groups": self.num_groups}
-        np.savez(folder / KEPT, **arrays, state=json.dumps({**counted, "rng": self.rng.bit_generator.state}))
+        arrays = {name: _stacked([getattr(batch, name) for batch in self.batches]) for name in PARTS}
+        path, counts = self.path.state()
+        state = json.dumps({"tokens_sampled": self.tokens_sampled, "path": counts})
+        np.savez(
+            folder / KEPT,
+            state=state,
+            advantages=_stacked(self.advantages),
+            **arrays,
+            **{f"path_{name}": array for name, array in path.items()},
+        )
 
     def restore(self, folder: Path) -> None:
         """Take up what `save` kept; where it kept nothing, the RL time since the start is not known any more."""
@@ -96,32 +111,31 @@ class Rollouts:
             self.is_resumed = True
             return
         with np.load(folder / KEPT) as kept:
-            self.path = [(rewards, variances) for rewards, variances in kept["path"]]
-            self.advantages = [kept["advantages"]] if kept["advantages"].size else []
-            cut = kept["cut"].astype(bool)
-            self.batches = [Batch(kept["rewards"], kept["lengths"].astype(np.int64), cut)] if cut.size else []
-            state = json.loads(str(kept["state"]))
-        self.rng.bit_generator.state = state.pop("rng")
-        self.tokens_sampled, self.num_groups = state["tokens_sampled"], state["num_groups"]
+            held: dict[str, Any] = dict(kept)
+        self.advantages = [held["advantages"]] if held["advantages"].size else []
+        batch = Batch(*(held[name] for name in PARTS))
+        self.batches = [batch] if batch.rewards.size else []
+        state = json.loads(str(held["state"]))
+        self.tokens_sampled = state["tokens_sampled"]
+        path = {name.removeprefix("path_"): array for name, array in held.items() if name.startswith("path_")}
+        self.path.restore(path, state["path"])
 
-    def _of_rewards(self, groups: Float[np.ndarray, "group member"]) -> dict[str, Figure]:
+    def _of_rewards(self, groups: Grouped) -> dict[str, Figure]:
         means, variances = np.nanmean(groups, axis=1), np.nanvar(groups, axis=1, ddof=1)
         reward = reward_interval(means, groups[np.isfinite(groups)], is_exact=False)
-        self.num_groups = len(groups)
-        self.path.append(self._resampled(means, variances))
-        flat = (variances == 0.0).astype(np.float64)
+        rl_time = self.path.add(means, variances)
         return {
             "train_reward": reward,
             "train_reward_variance": _variance(variances),
-            "train_flat_groups_fraction": share_interval(flat),
+            "train_flat_groups_fraction": _share((variances == 0.0).astype(np.float64)),
             "train_parity_gap": self._parity_gap(reward),
-            "train_rl_time": self._rl_time(),
+            "train_rl_time": Unresolved(_RESUMED) if self.is_resumed else rl_time,
         }
 
     def _parity_gap(self, reward: Figure) -> Figure:
         """R - R_D; the two come from different prompts, so their errors add in square."""
-        if not self.rewards_are_the_tasks:
-            return Unresolved("the trainer's reward is not the task's reward alone, so the expert's does not compare")
+        if self.mismatch is not None:
+            return Unresolved(f"{self.mismatch}, so the expert's does not compare")
         expert = self.expert_reward
         if isinstance(reward, Unresolved) or isinstance(expert, Unresolved):
             return reward if isinstance(reward, Unresolved) else expert
@@ -131,40 +145,43 @@ class Rollouts:
         method = "difference of means over different prompts"
         return Estimate(value, value - below, value + above, reward.level, reward.n, method, REWARD_UNIT)
 
-    def _rl_time(self) -> Figure:
-        """D5 from rewards alone: the integral of dR/V since the first look; the groups of every look are resampled."""
-        if self.is_resumed:
-            return Unresolved("training was resumed: what was earned before is not known, so neither is RL time")
-        if len(self.path) < 2:
-            return Unresolved("RL time needs rewards at two looks")
-        rewards, variances = (np.stack(column, axis=1) for column in zip(*self.path, strict=True))
-        if (variances <= 0.0).any():
-            return Unresolved("the rewards do not vary within groups, so there is nothing to move along (D5)")
-        times = rl_time_from_rewards(rewards, variances)[:, -1]
-        return bootstrap_interval(times[1:], float(times[0]), num_prompts=self.num_groups, unit="per reward unit")
 
-    def _resampled(
-        self, means: Float[np.ndarray, "group"], variances: Float[np.ndarray, "group"]
-    ) -> tuple[Float[np.ndarray, "resample"], Float[np.ndarray, "resample"]]:
-        """Mean reward and variance: as they are (first), then of `RESAMPLES` resamples of the groups."""
-        found = [(means.mean(keepdims=True), variances.mean(keepdims=True))]
-        for _ in range(RESAMPLES // BLOCK):
-            drawn = self.rng.integers(means.size, size=(BLOCK, means.size))
-            found.append((means[drawn].mean(axis=1), variances[drawn].mean(axis=1)))
-        rewards, spreads = zip(*found, strict=True)
-        return np.concatenate(rewards), np.concatenate(spreads)
+_RESUMED = "training was resumed: what was earned before is not known, so neither is RL time"
+
+
+def in_groups(values: Float[np.ndarray, "completion"], members: int) -> Grouped:
+    """Completions in the order of their groups, `members` a row; the last row is filled up with NaN.
+
+    >>> in_groups(np.array([1.0, 2.0, 3.0]), 2).tolist()
+    [[1.0, 2.0], [3.0, nan]]
+    """
+    rows = -(-values.size // members)
+    padded = np.full(rows * members, np.nan)
+    padded[: values.size] = values
+    return padded.reshape(rows, members)
+
+
+def _group_means(parts: list[Grouped]) -> Float[np.ndarray, "group"]:
+    return np.nanmean(_stacked(parts), axis=1)
 
 
 def _variance(variances: Float[np.ndarray, "group"]) -> Figure:
     if not variances.any():
         return Unresolved(f"no reward differs within any of {variances.size} groups")
-    return mean_interval(variances, unit="reward units^2", method="Student t over groups")
+    return _size(variances, "reward units^2")
 
 
-def share_interval(hits: Float[np.ndarray, "unit"]) -> Figure:
-    """The share of units that hit (0 or 1), a fraction."""
-    return reward_interval(hits, np.array([0.0, 1.0]), is_exact=False, unit="fraction")
+def _size(values: Float[np.ndarray, "group"], unit: str) -> Figure:
+    """The mean of what is never negative, hence neither is its interval."""
+    found = mean_interval(values, unit=unit, method=METHOD)
+    return replace(found, lower=max(0.0, found.lower)) if isinstance(found, Estimate) else found
 
 
-def _joined(arrays: list[np.ndarray], empty: tuple[int, ...]) -> np.ndarray:
-    return np.concatenate(arrays) if arrays else np.zeros((0, *empty))
+def _share(shares: Float[np.ndarray, "group"]) -> Figure:
+    """The mean of shares that each group has, a fraction: its interval stays in [0, 1]."""
+    found = bounded_mean_interval(shares, 0.0, 1.0, unit="fraction", is_exact=False)
+    return replace(found, method=found.method.replace("prompts", "groups")) if isinstance(found, Estimate) else found
+
+
+def _stacked(parts: list[Grouped]) -> Grouped:
+    return np.concatenate(parts) if parts else np.zeros((0, 0))
