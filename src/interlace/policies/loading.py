@@ -29,10 +29,13 @@ def offline() -> Iterator[None]:
         constants.HF_HUB_OFFLINE = before
 
 
-def source_of(model: str) -> str:
+def source_of(model: str, name: str = "model") -> str:
     """Where `model` is loaded from: a folder for a folder, a .gguf or the SmolLM2 wheel; a hub id as it stands.
 
-    Raises MissingFileError for a path that is not there; as `refuse_unsafe` for a folder that must not be loaded.
+    Nothing is asked of a network: a word that is neither here nor in the hub's cache is no OWNER/NAME, and refused.
+
+    Raises MissingFileError for a path that is not there, under the argument's `name`; as `refuse_unsafe` for a folder
+    that must not be loaded.
     """
     if model == SMOLLM2:
         return str(dense_folder(smollm2_file()))
@@ -44,7 +47,12 @@ def source_of(model: str) -> str:
         return str(path)
     if _is_local(model):
         raise MissingFileError(
-            f"model must be a folder, a .gguf file or a hub id. Got {model}, which does not exist. Check the path."
+            f"{name} must be a folder, a .gguf file or a hub id. Got {model}, which does not exist. Check the path."
+        )
+    if "/" not in model and not _is_cached(model):
+        raise MissingFileError(
+            f"{name} must be a folder, a .gguf file or a hub id OWNER/NAME. Got {model!r}: there is no folder "
+            f"{path.absolute()}, nor is it in the hub's cache. Check the path, or write the owner."
         )
     return model
 
@@ -53,6 +61,10 @@ def _is_local(model: str) -> bool:
     """Whether `model` can only be meant as a path: it looks like one, or begins with a folder that is here."""
     first, slash, rest = model.partition("/")
     return model.startswith((".", "/", "~")) or "/" in rest or (bool(slash) and Path(first).is_dir())
+
+
+def _is_cached(model: str) -> bool:
+    return (Path(constants.HF_HUB_CACHE) / f"models--{model}").is_dir()
 
 
 def load_policy(source: str, dtype: str = "float32") -> Policy:
@@ -73,8 +85,9 @@ def load_policy(source: str, dtype: str = "float32") -> Policy:
     except (OSError, ValueError) as error:
         if isinstance(error, InterlaceError):
             raise
+        where = "" if Path(source).is_dir() else ", which is no folder here, hence a hub id,"
         raise ModelError(
-            f"model must load from safetensors without code of its own. {source} did not: {_first_line(error)} "
+            f"model must load from safetensors without code of its own. {source}{where} did not: {_first_line(error)}. "
             "Give a folder that holds config.json, tokenizer and safetensors, or check the network for a hub id."
         ) from error
     if tokenizer.eos_token_id is None:
@@ -113,4 +126,4 @@ def _refuse_adapter(folder: Path) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].removeprefix("Got: ").rstrip(".")

@@ -14,6 +14,8 @@ from interlace.policies.policy import Policy
 from interlace.policies.tokenization import EncodedResponse
 
 MAX_BATCH_SEQUENCES = 512
+MAX_CACHE_BYTES = 2 * 2**30
+"""Keys and values of one batch; a single prompt's group may take more."""
 
 
 def sample_completions(
@@ -22,10 +24,13 @@ def sample_completions(
     """`group_size` completions for every prompt, each at most `max_tokens` long, end-of-sequence included.
 
     Drawn from the policy itself (temperature 1, no truncation of the distribution) with `rng` alone. A completion
-    without end-of-sequence was cut at `max_tokens`. Cost: one forward a prompt and one a sampled token.
+    without end-of-sequence was cut at `max_tokens`. Off the CPU the draws are made where the model is, by a generator
+    there that `rng` seeds. Cost: one forward a prompt and one a sampled token; memory: `MAX_CACHE_BYTES`.
     """
     groups: list[list[EncodedResponse]] = []
-    size = max(1, MAX_BATCH_SEQUENCES // group_size)
+    rng = _generator_on(policy.model.device, rng)
+    fitting = MAX_CACHE_BYTES // (_cache_bytes(policy) * (max(map(len, prompts), default=0) + max_tokens))
+    size = max(1, min(MAX_BATCH_SEQUENCES, fitting) // group_size)
     for start in range(0, len(prompts), size):
         batch = prompts[start : start + size]
         ids = _sample_batch(policy, batch, group_size, max_tokens, rng).tolist()
@@ -70,6 +75,25 @@ def _sample_batch(
             finished = finished | (tokens == policy.eos_id)
             drawn.append(tokens)
     return torch.stack(drawn, dim=1)
+
+
+def _generator_on(device: torch.device, rng: torch.Generator) -> torch.Generator:
+    """`rng` itself on its own device, or where `device` has no generators; else one there, seeded by `rng`."""
+    if device.type == rng.device.type:
+        return rng
+    try:
+        own = torch.Generator(device)
+    except RuntimeError:
+        return rng
+    return own.manual_seed(int(torch.randint(2**62, (), generator=rng)))
+
+
+def _cache_bytes(policy: Policy) -> int:
+    """Of the keys and values of one token, as if every layer kept all of them."""
+    config = policy.model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return int(2 * config.num_hidden_layers * heads * width * policy.model.dtype.itemsize)
 
 
 def _draw(logits: Float[Tensor, "sequence vocabulary"], rng: torch.Generator) -> Int[Tensor, "sequence"]:
