@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from interlace.estimate import Estimate
+from interlace.flags import FLAGS, FlagWatch
 from interlace.flags.gradient_angle import excess_over
-from interlace.measurement import GradientProducts
+from interlace.measurement import GradientProducts, HeldOut, PromptScores
 
 LOSS, REWARD = np.array([0.5, 0.3, 0.0, 0.0]), np.array([1.0, 0.0, 0.4, 0.0])
 BOUNDARY = float(LOSS @ REWARD / (REWARD @ REWARD))
@@ -46,3 +47,33 @@ def figure_of(rng: np.random.Generator, parts: int, price: float, level: float) 
     found = excess_over(products(rng, parts, 1.0), price, level)
     assert isinstance(found, Estimate)
     return found
+
+
+@pytest.mark.parametrize(
+    ("angle", "said"), [(-1.0, "turned against each other"), (0.0, "stand, now resolved, against")]
+)
+def test_turned_is_said_only_of_what_was_resolved_the_other_way(angle: float, said: str) -> None:
+    """At the start the gradients agree (their product is negative), or nothing of them is resolved."""
+    rng = np.random.default_rng(0)
+    held = HeldOut("t", 8, np.arange(8), np.ones(8), np.array([0.0, 1.0] * 4), np.ones(8, dtype=int), True)
+
+    def scores(gradients: GradientProducts) -> PromptScores:
+        return PromptScores(np.full(8, -1.0), np.tile([0.0, 1.0], (8, 1)), np.full((8, 2), 0.5), True, None, gradients)
+
+    def at(cross: float) -> GradientProducts:
+        noise = 0.01 * rng.standard_normal((6, 6))
+        return GradientProducts(np.eye(6) * 0.01 + 1.0, np.eye(6) * 0.01 + 1.0, cross + noise)
+
+    first = scores(at(angle))
+    watch = FlagWatch("training", {"gradient_angle": FLAGS["gradient_angle"]}, 1, 1, lambda task: first)
+    (alarm,) = watch.see(1, held, scores(at(0.9)))
+    assert said in alarm.text and "a step for one of them now undoes the other" in alarm.text
+
+
+def test_what_stood_so_from_the_start_is_no_news() -> None:
+    rng = np.random.default_rng(0)
+    held = HeldOut("t", 8, np.arange(8), np.ones(8), np.array([0.0, 1.0] * 4), np.ones(8, dtype=int), True)
+    gradients = GradientProducts(np.eye(6) + 1.0, np.eye(6) + 1.0, 0.9 + 0.01 * rng.standard_normal((6, 6)))
+    first = PromptScores(np.full(8, -1.0), np.tile([0.0, 1.0], (8, 1)), np.full((8, 2), 0.5), True, None, gradients)
+    watch = FlagWatch("rl", {"gradient_angle": FLAGS["gradient_angle"]}, 1, 1, lambda task: first)
+    assert not watch.see(1, held, first)

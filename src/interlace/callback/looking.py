@@ -27,6 +27,8 @@ STEP_NEEDS = {"moment", "micro_gradients"}
 """What must be kept before a step and between its micro-batches."""
 LAST_PROBES, LAST_FIXED = "probe_cpu_seconds", "fixed_cpu_seconds"
 """What a record of the overhead says of the latest look: each probe's seconds, and those beside them."""
+WATCHED = "watched"
+"""What a look took of the error that the stage's flags may make (`FlagWatch.looks`), in the same record."""
 
 
 @dataclass
@@ -134,9 +136,11 @@ class Looking:
         return sorted((probe for probe in self.probes if not probe.is_off), key=lambda probe: probe.rank)
 
     def keep_overhead(self, step: int) -> None:
-        """Record what was spent so far."""
+        """Record what was spent so far, of CPU time and by this step's look of the flags' error."""
         share = self.meter.share
         known = {} if share is None else {"overhead": share}
+        if self.watch is not None and step in self.watch.looks:
+            known[WATCHED] = self.watch.looks[step]
         self.instruments.store.event("overhead", stage=self.stage, step=step, **self.spent(), **known)
 
     def spent(self) -> dict[str, Any]:

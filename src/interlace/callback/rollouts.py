@@ -94,16 +94,11 @@ class Rollouts:
 
     def save(self, folder: Path) -> None:
         """Keep in a checkpoint what a resumed run must know to gather as an unbroken one."""
-        arrays = {name: _stacked([getattr(batch, name) for batch in self.batches]) for name in PARTS}
+        arrays: dict[str, Any] = {name: _stacked([getattr(batch, name) for batch in self.batches]) for name in PARTS}
         path, counts = self.path.state()
         state = json.dumps({"tokens_sampled": self.tokens_sampled, "path": counts})
-        np.savez(
-            folder / KEPT,
-            state=state,
-            advantages=_stacked(self.advantages),
-            **arrays,
-            **{f"path_{name}": array for name, array in path.items()},
-        )
+        arrays |= {f"path_{name}": array for name, array in path.items()}
+        np.savez(folder / KEPT, state=state, advantages=_stacked(self.advantages), **arrays)
 
     def restore(self, folder: Path) -> None:
         """Take up what `save` kept; where it kept nothing, the RL time since the start is not known any more."""

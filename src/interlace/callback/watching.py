@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
+from interlace.callback.looking import WATCHED
 from interlace.flags import FLAGS, FlagWatch
 from interlace.flags.watch import planned_looks
 from interlace.measurement import Point, PromptScores
@@ -17,7 +18,8 @@ from interlace.store.scores import read_scores
 def stage_watch(
     store: RunStore, stage: str, kind: str, tasks: Sequence[str], max_steps: int, every: int, already: int
 ) -> FlagWatch:
-    """Every rule over a stage of `max_steps`. What earlier processes said in their `already` steps is not repeated."""
+    """Every rule over a stage of `max_steps`. What earlier processes said in their `already` steps is not repeated, and
+    what their looks took of the error, those that a kill undid included, is spent."""
     known: dict[str, PromptScores] = {}
 
     def start_of(task: str) -> PromptScores | None:
@@ -25,9 +27,8 @@ def stage_watch(
             known[task] = known.get(task) or read_scores(store.folder / SAMPLES, Point(stage, 0, task))
         return known.get(task)
 
-    said = {
-        (event["task"], event["rule"])
-        for event in read_events(store.folder / EVENTS)
-        if event["kind"] == "flag" and event["stage"] == stage and event.get("task") and event["step"] <= already
-    }
-    return FlagWatch(kind, FLAGS, planned_looks(max_steps, every), len(tasks), start_of, said)
+    events = [event for event in read_events(store.folder / EVENTS) if event.get("stage") == stage]
+    flags = (event for event in events if event["kind"] == "flag" and event.get("task"))
+    said = {(event["task"], event["rule"]) for event in flags if event["step"] <= already}
+    looks = {event["step"]: float(event[WATCHED]) for event in events if WATCHED in event}
+    return FlagWatch(kind, FLAGS, planned_looks(max_steps, every), len(tasks), start_of, said, looks)

@@ -19,7 +19,8 @@ of their loss from step to step without anything being wrong, and large held-out
 
 @dataclass(frozen=True)
 class Evidence:
-    """One look at a stage of `kind` (sft, rl, preference) beside the stage's start, on the same held-out prompts.
+    """One look at a stage beside its start, on the same held-out prompts. `kind`: sft, rl, preference, or training
+    where nobody knows which.
 
     `level` is the two-sided level at which an interval's lower end is a test of this rule at this look.
     """

@@ -1,4 +1,4 @@
-"""Flag: the gradients of both objectives turned against each other: from here a step for one undoes the other."""
+"""Flag: the gradients of both objectives stand against each other: from here a step for one undoes the other."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ more, to first order. At an optimum of SFT the loss's gradient is small and turn
 AGAINST = {
     "rl": "a step for the reward now raises SFT loss",
     "sft": "an SFT step now lowers the reward",
-    "preference": "a step for one of them now undoes the other",
 }
+UNDOES = "a step for one of them now undoes the other"
+"""Of every other kind of stage."""
 
 
 class GradientAngle:
@@ -28,12 +29,15 @@ class GradientAngle:
 
     Where it is, cos(grad L, grad R) > 0: RL's ascent raises L and SFT's descent lowers R (D2), at a price dL/dR above c
     (D15). Of stages at whose start the inner product was not resolved above 0 (at 95 %): what was so from the beginning
-    did not turn. The test is of the look's own parts at this look's level, linear in their products: the interval is a
-    jackknife over the parts of both sides, which needs no norm to be resolved.
+    is no news. "Turned" is said only where it was resolved below 0 there. The test is of the look's own parts at this
+    look's level, linear in their products: the interval is a jackknife over the parts of both sides, which needs no
+    norm to be resolved.
     """
 
     name = "gradient_angle"
-    sentence = "the gradients of SFT loss and reward turned against each other"
+    sentence = (
+        "the gradients of SFT loss and reward stand against each other, which they did not, resolvably, at the start"
+    )
     source = "D2, D15, C2"
     cost = "none beyond the probe alignment"
 
@@ -52,9 +56,10 @@ class GradientAngle:
         if before.sign > 0 or not isinstance(excess, Estimate) or excess.lower <= 0.0:
             return None
         angle = cosine(now.loss, now.reward, now.cross, level=evidence.level)
+        how = "turned" if before.sign < 0 else "stand, now resolved,"
         return (
-            f"step {evidence.step}: the gradients of SFT loss and reward on {evidence.held.task} turned against each "
-            f"other: {AGAINST[evidence.kind]} (D2). cos(grad L, grad R) {figure_text(angle, unit=False)}; "
+            f"step {evidence.step}: the gradients of SFT loss and reward on {evidence.held.task} {how} against each "
+            f"other: {AGAINST.get(evidence.kind, UNDOES)} (D2). cos(grad L, grad R) {figure_text(angle, unit=False)}; "
             f"{figure_text(cosine(start.loss, start.reward, start.cross), unit=False)} at the stage's start"
         )
 

@@ -22,7 +22,7 @@ class PassedParity:
 
     def applies(self, evidence: Evidence) -> bool:
         """Where reward is known of policy and expert."""
-        return evidence.kind != "sft" and evidence.has_reward and bool(evidence.held.prompt.size)
+        return evidence.kind in ("rl", "preference") and evidence.has_reward and bool(evidence.held.prompt.size)
 
     def raised(self, evidence: Evidence) -> str | None:
         """Said at the first look where the gap is resolved."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 FALSE_ALARMS = 0.05
 """The largest probability that a stage raises any flag for nothing, over all its looks, rules and tasks."""
+ROUNDING = 1e-9
+"""Of shares that add up to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,9 @@ class FlagWatch:
 
     The error `FALSE_ALARMS` is divided evenly over rules, tasks and the `num_looks` planned (Bonferroni): valid for any
     dependence between looks, and they are strongly dependent (the same held-out prompts each time), so that false
-    alarms are rarer than promised. A stage looked at more often than planned stops watching: the error is spent.
+    alarms are rarer than promised. `looks` holds each step looked at, processes before this one included, with the
+    share of the error that it took; once the shares add up to 1 the stage is not watched any more. A step that a resume
+    takes again counts once.
 
     `start_of` finds a task's scores at the stage's start; None where it was not measured. A rule that fails is
     switched off and says so.
@@ -43,7 +47,7 @@ class FlagWatch:
     num_tasks: int
     start_of: Callable[[str], PromptScores | None]
     _done: set[tuple[str, str]] = field(default_factory=set)
-    _steps: set[int] = field(default_factory=set)
+    looks: dict[int, float] = field(default_factory=dict)
 
     @property
     def level(self) -> float:
@@ -53,8 +57,7 @@ class FlagWatch:
 
     def see(self, step: int, held: HeldOut, scores: PromptScores) -> list[Alarm]:
         """The alarms of one task at one look; none at the start itself."""
-        self._steps.add(step)
-        start = self.start_of(held.task) if step > 0 and len(self._steps - {0}) <= self.num_looks else None
+        start = self.start_of(held.task) if step > 0 and self._affords(step) else None
         if start is None:
             return []
         evidence = Evidence(self.kind, step, self.level, held, start, scores)
@@ -63,6 +66,13 @@ class FlagWatch:
         alarms = [Alarm(name, step, text) for name, text in found if text is not None]
         self._done |= {(held.task, alarm.rule) for alarm in alarms}
         return alarms
+
+    def _affords(self, step: int) -> bool:
+        """Take this look's share of the error, if that much is left."""
+        share = 1.0 / max(1, self.num_looks)
+        if step not in self.looks and sum(self.looks.values()) + share <= 1.0 + ROUNDING:
+            self.looks[step] = share
+        return step in self.looks
 
     def _ask(self, name: str, rule: FlagRule, evidence: Evidence) -> str | None:
         try:
