@@ -28,6 +28,14 @@ class DataError(InterlaceError, ValueError):
     exit_code = 3
 
 
+class RewardError(DataError):
+    """A reward that raises or breaks its contract; `reward` is its name, under which it is said once."""
+
+    def __init__(self, message: str, reward: str = "") -> None:
+        super().__init__(message)
+        self.reward = reward
+
+
 class ModelError(InterlaceError, ValueError):
     """A model or tokenizer that cannot be loaded or used as asked."""
 

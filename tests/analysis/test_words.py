@@ -155,3 +155,30 @@ def test_sft_towards_the_expert_is_learning(problem):
     start = tilted_policy(problem, -2.0)
     sentence = summarise(make_record(problem, Stage(mixed(problem, start, [0.0, 0.9]), kind="sft"))).stages[0].sentence
     assert sentence.startswith("SFT raised reward") and "(learnt) on its right ones" in sentence
+
+
+def test_a_reward_that_gives_one_number_to_everything_is_to_be_mended(problem):
+    constant = dataclasses.replace(problem, reward=np.zeros_like(problem.reward))
+    summary = summarise(make_record(constant, Stage({0: problem.reference, 10: problem.expert})))
+    (advice,) = summary.advice
+    assert advice.startswith("Mend the reward of rl: all that it scored earned 0.000, at the start and at the end")
+
+
+def test_a_reward_that_failed_is_to_be_mended_and_nothing_else_is_advised(problem):
+    record = make_record(problem, Stage(tilted_run(problem, [0.0, 0.0])))
+    failed = "the reward failed, and what reads it was switched off: no reward today"
+    (stage,) = record.stages
+    record = dataclasses.replace(record, stages=(dataclasses.replace(stage, dead_reward=failed),))
+    assert summarise(record).advice == (
+        f"Mend the reward of rl, then train again: {failed}. From there on nothing of it was measured.",
+    )
+
+
+def test_a_preference_stage_says_what_is_seen_on_both_sides(problem):
+    sentence = (
+        summarise(make_record(problem, Stage(tilted_run(problem, np.linspace(0.0, 7.0, 15)), kind="preference")))
+        .stages["preference"]
+        .sentence
+    )
+    assert sentence.startswith("Preference training raised reward")
+    assert "(unlearnt) on the expert's wrong responses" in sentence and "not told from 0" not in sentence

@@ -204,7 +204,7 @@ def test_options_reach_the_task(build):
         (
             LABELLED | {"exclude": {"where": {"label": [0, 1]}}},
             "task 'data' must have prompts in both splits. Got 0 prompts to train on, 0 held out, 200 rows left out "
-            "(label is 0 or 1). Hold out fewer, or give more rows.",
+            "(label is 0 or 1). Leave fewer out.",
         ),
     ],
 )

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from interlace.errors import DataError
-from interlace.rewards import build_reward
+from interlace.errors import DataError, RecipeError
+from interlace.rewards import build_reward, checked
 from interlace.tasks import Example, ExpertResponse, Task
 
 RNG = np.random.default_rng
@@ -128,7 +128,13 @@ GOOD = [{"prompt": str(n), "completion": "a"} for n in range(4)]
             [],
             {},
             "task 'rows' must have prompts in both splits. Got 0 prompts to train on, 0 held out. "
-            "Hold out fewer, or give more rows.",
+            "Give rows of at least two prompts.",
+        ),
+        (
+            GOOD[:1],
+            {},
+            "task 'rows' must have prompts in both splits. Got 0 prompts to train on, 1 held out. "
+            "Give rows of at least two prompts.",
         ),
         (
             GOOD,
@@ -200,3 +206,15 @@ def test_probabilities_must_sum_to_1():
     with pytest.raises(DataError) as caught:
         Example("a", (ExpertResponse("b", 0.5),))
     assert str(caught.value) == "expert probabilities must sum to 1. Got 0.5 for 'a'. Normalise them."
+
+
+def test_a_reward_may_be_named_where_its_name_is_registered() -> None:
+    rows = [{"prompt": f"{n}+1=", "completion": f"{n + 1}", "answer": f"{n + 1}"} for n in range(10)]
+    assert Task.from_rows(rows, reward="exact_match").expert_reward == 1.0
+    with pytest.raises(RecipeError, match="reward must be one of exact_match, label_match, regex. Got 'exact'"):
+        Task.from_rows(rows, reward="exact")
+
+
+def test_a_reward_that_is_no_function_is_refused() -> None:
+    with pytest.raises(DataError, match="must be a function in TRL's signature. Got 'exact_match'. Pass the function"):
+        checked("exact_match")

@@ -9,11 +9,12 @@ from interlace.analysis.alternatives import Alternative, alternative, best_betwe
 from interlace.analysis.changes import OBJECTIVES
 from interlace.analysis.passage import Passage
 from interlace.analysis.summary import AT_FAULT, StageSummary
-from interlace.analysis.trajectory import Snapshot, Trajectory
+from interlace.analysis.trajectory import REWARD, Snapshot, Trajectory
 from interlace.analysis.words import signed, value
 from interlace.estimate import Estimate, figure_text
 from interlace.measurement import AVERAGED, RAW
 from interlace.statistics import ratio_interval
+from interlace.wording import number
 
 _NOTHING = (
     "Nothing is resolved in this run: every change lies within its interval. Measure more held-out prompts, or train "
@@ -23,8 +24,10 @@ _NOTHING = (
 
 def stage_advice(stage: StageSummary, passages: Mapping[str, Passage], line: Trajectory) -> tuple[str, ...]:
     """What one stage's own figures advise. `line`: the straight line from its start to its end, if measured."""
-    found = [*_distrust(stage), *_continue(stage)]
     raw = passages[RAW]
+    found = [*_distrust(stage), *_continue(stage)]
+    if broken := _mend_the_reward(stage, raw):
+        return (*found, *broken)
     if stage.kind == "rl" and stage.placebo is None and raw.gap is None:
         average = passages[AVERAGED].trajectory if AVERAGED in passages else None
         others = _other_weights(raw, average, line)
@@ -36,7 +39,7 @@ def run_advice(stages: Sequence[StageSummary], advice: Sequence[str]) -> tuple[s
     """The stages' advice, and what only their order shows."""
     undone = [sentence for before, after in pairwise(stages) for sentence in _undone(before, after)]
     resolved = any(change.change.sign for stage in stages for change in stage.objectives)
-    return (*advice, *undone) if resolved or not stages else (*advice, _NOTHING)
+    return (*advice, *undone) if resolved or advice else (_NOTHING,) * bool(stages)
 
 
 def _distrust(stage: StageSummary) -> list[str]:
@@ -54,6 +57,24 @@ def _continue(stage: StageSummary) -> list[str]:
     if missing <= 0:
         return []
     return [f"{stage.name} lacks {missing} of {stage.steps_planned} steps: run the same command again to go on."]
+
+
+def _mend_the_reward(stage: StageSummary, raw: Passage) -> list[str]:
+    """A reward that failed, or that gave one and the same number to everything: nothing else that it says counts."""
+    if raw.stage.dead_reward is not None:
+        failed = raw.stage.dead_reward.rstrip(".")
+        return [
+            f"Mend the reward of {stage.name}, then train again: {failed}. From there on nothing of it was measured."
+        ]
+    if stage.kind != "rl" or raw.trajectory.gap(REWARD) is not None:
+        return []
+    earned = raw.trajectory.measured(REWARD)
+    if earned.reward_range > 0.0:
+        return []
+    return [
+        f"Mend the reward of {stage.name}: all that it scored earned {number(float(earned.end.reward.mean()))}, at the "
+        "start and at the end, so there was nothing to follow. Try it by hand on a right and on a wrong response."
+    ]
 
 
 def _stop_earlier(stage: StageSummary, raw: Passage, others: Mapping[str, Alternative]) -> list[str]:

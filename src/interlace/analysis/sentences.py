@@ -71,8 +71,13 @@ def _sides(stage: StageSummary) -> str:
 
 
 def _side(kind: str, side: str, figure: Figure) -> str:
-    otherwise = "not asked for: reward did not rise" if figure.sign > 0 and not kind else "not told from 0"
-    meaning = _MEANING.get((kind, side, figure.sign), otherwise)
+    """Of RL as RL is meant; every other kind of stage in SFT's words, which say what is seen."""
+    if figure.sign == 0:
+        meaning = "not told from 0"
+    elif not kind and figure.sign > 0:
+        meaning = "not asked for: reward did not rise"
+    else:
+        meaning = _MEANING["rl" if kind == "rl" else "sft", side, figure.sign]
     return f"{signed(figure, unit=False)} ({meaning})"
 
 

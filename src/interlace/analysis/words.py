@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from interlace.estimate import Estimate, Figure, decimals, figure_text, value_text
 
-STAGE_WORDS = {"sft": "SFT", "rl": "RL"}
+STAGE_WORDS = {"sft": "SFT", "rl": "RL", "preference": "Preference training", "training": "Training"}
 
 
 def signed(figure: Figure, unit: bool = True) -> str:

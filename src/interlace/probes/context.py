@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from interlace.errors import DataError
+from interlace.errors import RewardError
 from interlace.estimate import Unresolved
 from interlace.measurement import PromptScores
 from interlace.policies import EncodedResponse, Policy, decode_completion, response_logprobs, sample_completions
@@ -233,7 +233,7 @@ class ProbeContext:
     def sampled_rewards(self) -> Float[np.ndarray, "prompt completion"]:
         """The reward of every sampled completion, reward units.
 
-        Raises DataError if the reward leaves a held-out completion unscored: there is then no expected reward.
+        Raises RewardError if the reward leaves a held-out completion unscored: there is then no expected reward.
         """
         reward, examples = self.target.task.reward, self.target.examples
         assert reward is not None
@@ -249,7 +249,10 @@ class ProbeContext:
             **columns,
         )
         if any(value is None for value in rewards):
-            raise DataError("a reward must score every held-out completion. It returned None. Return a number instead.")
+            raise RewardError(
+                "a reward must score every held-out completion. It returned None. Return a number instead.",
+                str(getattr(reward, "__name__", "")),
+            )
         return np.array(rewards, dtype=np.float64).reshape(len(examples), -1)
 
     @cached_property

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
-from interlace.errors import DataError, InterlaceError
+from interlace.errors import DataError, InterlaceError, RewardError
 from interlace.options import Options
 
 RewardFunction: TypeAlias = Callable[..., Sequence[float | None]]
@@ -48,8 +48,8 @@ class Reward:
     enough. `rewarded` lists, from a row's columns, every response that earns a reward other than 0, or returns None
     where they cannot be listed.
 
-    Raises DataError at the call if `function` asks for a column that is not there, returns the wrong number of
-    rewards, or anything but finite numbers and None (None: this completion is not scored, as in TRL).
+    Raises RewardError, a DataError, at the call if `function` asks for a column that is not there, returns the wrong
+    number of rewards, or anything but finite numbers and None (None: this completion is not scored, as in TRL).
     """
 
     function: RewardFunction
@@ -77,9 +77,10 @@ class Reward:
         except InterlaceError:
             raise
         except Exception as error:  # the user's code: whatever it raises is named as its own
-            raise DataError(
+            raise RewardError(
                 f"reward {self.name!r} must score {len(completions)} completions. It raised "
-                f"{type(error).__name__}: {error}. Mend the function."
+                f"{type(error).__name__}: {error}. Mend the function.",
+                self.name,
             ) from error
         return _numbers(self.name, values, completions)
 
@@ -100,10 +101,13 @@ class RewardOptions(Options):
         return not_listed(columns)
 
 
-def checked(function: RewardFunction, name: str | None = None) -> Reward:
-    """`function` as a `Reward`, under `name` or its own. Raises DataError for a coroutine function."""
+def checked(function: Any, name: str | None = None) -> Reward:
+    """`function` as a `Reward`, under `name` or its own. Raises DataError for what is no plain function."""
     if isinstance(function, Reward):
         return function
+    if not callable(function):
+        given = repr(function) if isinstance(function, str) else f"a {type(function).__name__}"
+        raise DataError(f"a reward must be a function in TRL's signature. Got {given}. Pass the function itself.")
     name = name or str(getattr(function, "__name__", type(function).__name__))
     if inspect.iscoroutinefunction(function):
         raise DataError(f"reward {name!r} must be a plain function. Got a coroutine function. Wrap it in asyncio.run.")
@@ -111,9 +115,9 @@ def checked(function: RewardFunction, name: str | None = None) -> Reward:
 
 
 def column_values(columns: Mapping[str, Any], column: str, reward: str) -> Sequence[Any]:
-    """The values under `column`. Raises DataError, with the columns there are, if it is missing."""
+    """The values under `column`. Raises RewardError, with the columns there are, if it is missing."""
     if column not in columns:
-        raise DataError(_missing(reward, [column], columns))
+        raise RewardError(_missing(reward, [column], columns), reward)
     return columns[column]
 
 
@@ -127,7 +131,7 @@ def _accepted(name: str, function: RewardFunction, offered: Mapping[str, Any]) -
     required = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
     missing = [parameter for parameter in required if parameter not in wanted]
     if missing:
-        raise DataError(_missing(name, missing, offered))
+        raise RewardError(_missing(name, missing, offered), name)
     return wanted
 
 
@@ -140,12 +144,13 @@ def _missing(reward: str, missing: Sequence[str], columns: Mapping[str, Any]) ->
 def _numbers(name: str, values: object, completions: Sequence[Completion]) -> list[float | None]:
     if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
         kind = type(values).__name__
-        raise DataError(f"reward {name!r} must return a list. Got {kind}. Return one number a completion.")
+        raise RewardError(f"reward {name!r} must return a list. Got {kind}. Return one number a completion.", name)
     rewards = list(values)
     if len(rewards) != len(completions):
-        raise DataError(
+        raise RewardError(
             f"reward {name!r} must return one number a completion. Got {len(rewards)} for {len(completions)} "
-            "completions. Return None for a completion that is not to be scored."
+            "completions. Return None for a completion that is not to be scored.",
+            name,
         )
     return [_number(name, row, value, completions[row]) for row, value in enumerate(rewards)]
 
@@ -156,9 +161,10 @@ def _number(name: str, row: int, value: Any, completion: Completion) -> float | 
     number = float(value) if hasattr(value, "__float__") else math.nan
     if math.isfinite(number):
         return number
-    raise DataError(
+    raise RewardError(
         f"reward {name!r} must return finite numbers or None. Got {value!r} in row {row}, for the completion "
-        f"{completion_text(completion)[:60]!r}. Return None for a completion that is not to be scored."
+        f"{completion_text(completion)[:60]!r}. Return None for a completion that is not to be scored.",
+        name,
     )
 
 

@@ -5,10 +5,11 @@ whole run as plain data.
 """
 
 from interlace.store.checkpoints import newest_complete_checkpoint, seal_checkpoint, verify_checkpoint
-from interlace.store.record import RunRecord, StageRecord, read_run
+from interlace.store.record import REWARD_FAILED, RunRecord, StageRecord, read_run
 from interlace.store.run_store import RunStore
 
 __all__ = [
+    "REWARD_FAILED",
     "RunRecord",
     "RunStore",
     "StageRecord",

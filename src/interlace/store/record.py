@@ -15,11 +15,15 @@ from interlace.store.forks import ForksRecord, forks_of
 from interlace.store.run_store import EVENTS, RESOLVED, SAMPLES, read_manifest
 from interlace.store.scores import read_heldout, read_scores
 
+REWARD_FAILED = "reward_failed"
+"""The rule of the flag that says so."""
+
 
 @dataclass(frozen=True)
 class StageRecord:
     """What one stage planned, did and measured. `stage` is its folder name; figures of steps that a resume took
-    again are the later ones. `instruments`: name, sentence, source, cost and quantities of each that read something."""
+    again are the later ones. `instruments`: name, sentence, source, cost and quantities of each that read something;
+    `dead_reward`: what a reward that failed said, if one did."""
 
     stage: str
     name: str
@@ -37,6 +41,7 @@ class StageRecord:
     training: tuple[dict[str, Any], ...] = ()
     forks: tuple[ForksRecord, ...] = ()
     instruments: tuple[dict[str, Any], ...] = ()
+    dead_reward: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,7 @@ def _stage(stage: str, events: list[dict[str, Any]]) -> StageRecord:
         training=tuple(_bare(event) for event in by_kind.get("training", [])),
         forks=forks_of(by_kind.get("forks", [])),
         instruments=_instruments(by_kind.get("instrument", [])),
+        dead_reward=next((e["text"] for e in by_kind.get("flag", []) if e.get("rule") == REWARD_FAILED), None),
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Int
 
 from interlace.errors import DataError
-from interlace.rewards.base import Reward, RewardFunction, checked
+from interlace.rewards import Reward, RewardFunction, build_reward, checked
 from interlace.tasks.example import Example, ExpertResponse, Prompt, completion_for, for_trainer, prompt_key
 from interlace.tasks.records import records_of
 from interlace.tasks.rows import Row, build_examples, row_of, split_rows
@@ -59,7 +59,7 @@ class Task:
     def from_rows(
         cls,
         rows: Iterable[Mapping[str, Any]],
-        reward: RewardFunction | None = None,
+        reward: RewardFunction | str | None = None,
         *,
         name: str = "rows",
         heldout: int | Sequence[Mapping[str, Any]] | None = None,
@@ -72,7 +72,7 @@ class Task:
 
         Args:
             rows: `prompt` is text or chat messages, `completion` text or one assistant message, as TRL has them.
-            reward: in TRL's signature; receives the other columns.
+            reward: in TRL's signature, or the name of a registered one; receives the other columns.
             name: the task's name in records and errors.
             heldout: how many prompts to hold out (None: a fifth of them, at most 512), or rows to measure on, whose
                 prompts are then left out of `rows` and counted in `exclusions`.
@@ -81,12 +81,13 @@ class Task:
 
         Raises:
             DataError: an unreadable row, an empty split, or a reward that breaks its contract.
+            RecipeError: a reward's name that is not registered.
 
         >>> rows = [{"prompt": f"{n}+1=", "completion": f"{n + 1}"} for n in range(10)]
         >>> len(Task.from_rows(rows, heldout=3).train)
         7
         """
-        scorer = None if reward is None else checked(reward)
+        scorer = build_reward(reward) if isinstance(reward, str) else None if reward is None else checked(reward)
         own = None if heldout is None or isinstance(heldout, int) else _rows_of(heldout, "heldout", scorer)
         count = heldout if isinstance(heldout, int) else None
         if count is not None and count < 1:
@@ -162,7 +163,10 @@ class Task:
     def _empty_split(self) -> str:
         left_out = "".join(f", {count} rows left out ({rule})" for rule, count in self.exclusions.items() if count)
         found = f"{len(self.train)} prompts to train on, {len(self.heldout)} held out{left_out}"
-        return f"task {self.name!r} must have prompts in both splits. Got {found}. Hold out fewer, or give more rows."
+        remedy = "Leave fewer out" if left_out else "Give rows of at least two prompts"
+        if len(self.train) + len(self.heldout) > 1:
+            remedy = "Hold out fewer, or give more rows"
+        return f"task {self.name!r} must have prompts in both splits. Got {found}. {remedy}."
 
 
 def _rows_of(rows: Iterable[Mapping[str, Any]], source: str, reward: Reward | None) -> list[Row]:
