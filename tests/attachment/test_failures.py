@@ -16,8 +16,11 @@ from trl import RewardConfig, RewardTrainer
 
 import interlace
 from interlace.api import write_report
-from interlace.errors import DataError, ModelError, RecipeError
+from interlace.attachment.attach import refuse_trainer
+from interlace.attachment.settings import Settings
+from interlace.errors import DataError, MissingFileError, ModelError, RecipeError
 from interlace.estimate import Unresolved
+from interlace.policies import make_embedded
 from interlace.probes.divergence import Divergence
 from interlace.store import RunStore, read_run
 from interlace.tasks.example import Example, ExpertResponse
@@ -41,10 +44,16 @@ def test_a_failing_probe_is_recorded_said_once_and_switched_off(
         trainer.train()
     assert trainer.state.global_step == 4
     said = [record.getMessage() for record in caplog.records if "switched off" in record.getMessage()]
-    assert len([text for text in said if "the probe reward failed" in text and "no reward today" in text]) == 1
+    (text,) = said  # by all that read it and by the samples shown, at the start and at the end
+    assert text.startswith("the reward failed, and what reads it was switched off: reward 'broken' must score")
+    assert "no reward today" in text
     assert callback.folder is not None
     (stage,) = read_run(callback.folder).stages
-    assert stage.finished and any("the probe reward failed" in flag for flag in stage.flags)
+    assert stage.finished and len(stage.flags) == 1 and stage.dead_reward == stage.flags[0]
+    (advice,) = interlace.summarise(callback.folder).advice
+    assert (
+        advice.startswith("Mend the reward of sft, then train again: the reward failed") and "no reward today" in advice
+    )
     assert {item.quantity for item in stage.measurements} >= {"sft_loss"}
     measured = [item.point.step for item in stage.measurements if item.quantity == "sft_loss"]
     assert measured == [0, 1, 2, 3, 4]
@@ -284,16 +293,87 @@ def test_an_expert_response_that_does_not_fit_is_said_before_training(tmp_path: 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"every": 0}, "every must be at least 1 optimizer step. Got 0."),
+        ({"every": 0}, "every must be a whole number of optimizer steps, at least 1. Got 0."),
         ({"overhead": 0.0}, 'overhead must lie in .0, 1., or be "preset", or None for no limit. Got 0.0.'),
         ({"preset": "everything"}, "preset must be one of .*light.* Got 'everything'."),
-        ({"prompts": 1}, "prompts must be at least 2"),
-        ({"completions": 1}, "completions must be at least 2"),
+        ({"overhead": -0.1}, "overhead must lie in .* Got -0.1."),
+        ({"overhead": 1.1}, "overhead must lie in .* Got 1.1."),
+        ({"prompts": 1}, "prompts must be a whole number of held-out prompts, at least 2"),
+        (
+            {"prompts": 17},
+            "prompts must be at most the 16 that task 'sums' holds out. Got 17. Lower it, or leave it out",
+        ),
+        ({"completions": 1}, "completions must be a whole number of samples a prompt, at least 2"),
     ],
 )
 def test_settings_out_of_range_are_said(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         interlace.CouplingCallback(worlds.make_task(), **settings)
+
+
+ROWS = [{"prompt": f"{n}+1=", "completion": f"{n + 1}"} for n in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"every": 2.5}, "every must be a whole number of optimizer steps, at least 1. Got 2.5. Change it."),
+        ({"every": "10"}, "every must be a whole number of optimizer steps, at least 1. Got '10'. Change it."),
+        (
+            {"completions": 2.0},
+            "completions must be a whole number of samples a prompt, at least 2, to see how they vary.",
+        ),
+        ({"overhead": "small"}, "overhead must lie in (0, 1], or be \"preset\", or None for no limit. Got 'small'."),
+        ({"preset": None}, "preset must be one of full, light, standard. Got 'None'."),
+        ({"out": 3}, "out must be a folder's path, or None for the trainer's output_dir. Got 3. Change it."),
+        ({"expert": 3}, "expert_policy must be a loaded policy, a folder or a hub id. Got 3. Change it."),
+        (
+            {"task": "addition"},
+            "task must be an interlace.Task, or several. Got the name 'addition'. "
+            "Build it first: interlace.tasks.build_task('mine', 'addition', seed=0).",
+        ),
+        ({"task": "sums"}, "Got 'sums'. Make one: interlace.Task.from_rows(rows, reward=...)."),
+        ({"task": ROWS}, "Got rows. Make them a task: interlace.Task.from_rows(rows, reward=...)."),
+        ({"task": None}, "task must be an interlace.Task, or several. Got None."),
+    ],
+)
+def test_what_is_no_such_thing_at_all_is_said_in_one_sentence(wrong: dict[str, Any], message: str) -> None:
+    """Checked apart from `CouplingCallback`: types are executed in tests, and would speak first."""
+    right = {"every": 10, "overhead": None, "out": None, "preset": "light", "prompts": None, "completions": 8}
+    asked = {"task": worlds.make_task(), "expert": None, **right, **wrong}
+    with pytest.raises(RecipeError) as caught:
+        Settings.asked(**asked)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_trainer_and_task_the_wrong_way_round_are_said(tmp_path: Path) -> None:
+    task = worlds.make_task()
+    trainer = worlds.sft(tmp_path, task)
+    with pytest.raises(RecipeError, match=r"Got a Task. The two are swapped: attach\(trainer, task\)."):
+        refuse_trainer(task, trainer)
+    with pytest.raises(RecipeError, match="must be given a Transformers or TRL trainer. Got a str. Give it first."):
+        refuse_trainer("trainer", task)
+
+
+def test_an_expert_policy_that_is_nowhere_is_refused_without_a_network(tmp_path: Path) -> None:
+    task = worlds.make_task()
+    with pytest.raises(MissingFileError) as caught:
+        interlace.attach(worlds.sft(tmp_path, task), task, expert_policy="nowhere")
+    assert str(caught.value) == (
+        "expert_policy must be a folder, a .gguf file or a hub id OWNER/NAME. Got 'nowhere': there is no folder "
+        f"{Path('nowhere').absolute()}, nor is it in the hub's cache. Check the path, or write the owner."
+    )
+
+
+def test_the_light_preset_measures_an_expert_policy_at_both_ends(tmp_path: Path) -> None:
+    task = worlds.make_task()
+    expert = make_embedded(tmp_path / "expert", task.alphabet, 7, worlds.SMALL)
+    trainer = worlds.sft(tmp_path, task)
+    callback = interlace.attach(trainer, task, preset="light", expert_policy=expert)
+    trainer.train()
+    assert callback.folder is not None
+    measured = read_run(callback.folder).stages[0].measurements
+    assert {item.point.step for item in measured if item.quantity == "kl_policy_expert_nats_per_response"} == {0, 4}
 
 
 def test_tasks_need_names_of_their_own(tmp_path: Path) -> None:

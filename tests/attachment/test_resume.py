@@ -147,3 +147,29 @@ def test_a_training_that_is_stopped_early_is_looked_at_where_it_ended(tmp_path: 
     assert callback.folder is not None
     (stage,) = read_run(callback.folder).stages
     assert max(item.point.step for item in stage.measurements) == 3 and not stage.finished
+
+
+def test_the_flags_error_is_spent_once_over_all_processes(tmp_path: Path) -> None:
+    """Four looks were planned and three made; the two that a resume makes, one of them again, are the rest."""
+    task = worlds.make_task()
+
+    def watched(**options: Any) -> tuple[Any, Any]:
+        trainer = worlds.sft(tmp_path, task, save_strategy="steps", save_steps=2, **options)
+        return trainer, interlace.attach(trainer, task, every=1, overhead=None)
+
+    trainer, _ = watched()
+    trainer.add_callback(Kill(3))
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    trainer, resumed = watched()
+    trainer.train(resume_from_checkpoint=True)
+    assert spent(resumed) == {1: 0.25, 2: 0.25, 3: 0.25, 4: 0.25}
+    trainer, longer = watched(max_steps=8)  # planned anew: nothing is left for it
+    trainer.train(resume_from_checkpoint=True)
+    assert longer.folder == resumed.folder
+    assert spent(longer) == spent(resumed)
+
+
+def spent(callback: Any) -> dict[int, float]:
+    assert callback.session is not None and callback.session.looking.watch is not None
+    return dict(callback.session.looking.watch.looks)

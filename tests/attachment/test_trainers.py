@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from peft import LoraConfig
-from transformers import Trainer
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from trl import GRPOConfig, SFTConfig
 
 import interlace
 from interlace.api import write_report
+from interlace.attachment.logs import changes
+from interlace.attachment.trainers import stage_kind
 from interlace.estimate import Estimate, Unresolved
-from interlace.measurement import RAW
+from interlace.measurement import RAW, HeldOut, PromptScores
+from interlace.statistics import sampled_difference
 from interlace.store import read_run
 from tests.attachment import worlds
 
@@ -25,7 +31,7 @@ from tests.attachment import worlds
         (worlds.rloo, "rl"),
         (worlds.dpo, "preference"),
         (worlds.kto, "preference"),
-        (worlds.plain, "sft"),
+        (worlds.plain, "training"),
     ],
 )
 def test_every_tracker_gets_the_figures_and_the_folder_is_a_run(
@@ -143,3 +149,67 @@ def test_two_tasks_make_a_coupling_matrix(tmp_path: Path) -> None:
     interlace.attach(trainer, [task, replace(task, name="again")], every=2, overhead=None)
     trainer.train()
     assert reporter.seen["coupling/sums/sft_loss"] == reporter.seen["coupling/again/sft_loss"]
+
+
+@pytest.mark.parametrize(
+    ("name", "bases", "kind"),
+    [
+        ("MyConfig", (SFTConfig,), "sft"),
+        ("PPOConfig", (TrainingArguments,), "training"),
+        ("OnlineDPOConfig", (TrainingArguments,), "training"),
+        ("GKDConfig", (SFTConfig,), "training"),
+        ("GMPOConfig", (GRPOConfig,), "rl"),
+    ],
+)
+def test_only_what_is_known_to_be_sft_is_called_so(
+    name: str, bases: tuple[type, ...], kind: str, tmp_path: Path
+) -> None:
+    assert stage_kind(type(name, bases, {})(output_dir=str(tmp_path), use_cpu=True, bf16=False)) == kind
+
+
+@pytest.mark.parametrize("way", ["attach", "callback"])
+def test_what_an_evaluation_logs_is_left_alone(way: str, tmp_path: Path) -> None:
+    """The trainer chooses its best model by the dict that it logs, and hands it out."""
+    task = worlds.make_task()
+    options: dict[str, object] = {"eval_strategy": "steps", "eval_steps": 1, "logging_steps": 3}
+    seen: list[dict[str, float]] = []
+
+    class Seen(TrainerCallback):
+        def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> None:
+            seen.append(metrics)
+
+    trainer = worlds.plain(tmp_path, task, **options)
+    trainer.add_callback(Seen())
+    if way == "attach":
+        interlace.attach(trainer, task, every=1, overhead=None)
+    else:
+        callback = interlace.CouplingCallback(task, every=1, overhead=None)
+        callback.bind(trainer.args, trainer.model, trainer.processing_class)
+        trainer.add_callback(callback)
+    result = trainer.train()
+    entries = [*seen, *(entry for entry in trainer.state.log_history if "eval_loss" in entry)]
+    assert len(seen) == 4 and not [name for entry in entries for name in entry if "coupling" in name]
+    assert any("coupling/sft_loss" in entry for entry in trainer.state.log_history)
+    if way == "attach":
+        assert "epoch" in result.metrics and not [name for name in result.metrics if "coupling" in name]
+
+
+def test_a_process_that_does_not_write_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = worlds.make_task()
+    trainer = worlds.grpo(tmp_path, task)
+    monkeypatch.setattr(trainer, "is_world_process_zero", lambda: False)
+    monkeypatch.setattr(type(trainer.args), "process_index", 1)
+    callback = interlace.attach(trainer, task, every=1, overhead=None)
+    assert callback.rollouts is None and callback._start is None
+
+
+def test_the_change_of_a_sampled_reward_is_logged_as_the_report_has_it() -> None:
+    """Three prompts of 32 changed: Student t would be certain of a rise, the bounds of few changes are not."""
+    held = HeldOut("t", 32, np.arange(32), np.ones(32), np.full(32, 0.5), np.ones(32, dtype=int), False)
+    before = np.zeros((32, 8))
+    after = before.copy()
+    after[:3] = 1.0
+    start, now = (PromptScores(np.full(32, -1.0), each, np.full((32, 8), 1 / 8), False) for each in (before, after))
+    found = changes(held, start, now)["reward_change"]
+    assert found == sampled_difference(before.mean(1), after.mean(1), unit="reward units").change
+    assert isinstance(found, Estimate) and found.lower < 0.0 < found.value

@@ -142,6 +142,7 @@ def plain(folder: Path, task: Task, **options: Any) -> Trainer:
             policy.model,
             args=TrainingArguments(str(folder / "out"), **{**COMMON, **options}),
             train_dataset=Dataset.from_list(rows),
+            eval_dataset=Dataset.from_list(rows[:8]),
             processing_class=policy.tokenizer,
             data_collator=DataCollatorForLanguageModeling(policy.tokenizer, mlm=False),
         )

@@ -10,24 +10,23 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
-from interlace.attachment.session import Session, Settings
+from interlace.attachment.logs import is_of_evaluation
+from interlace.attachment.session import Session
+from interlace.attachment.settings import Overhead, Settings
 from interlace.attachment.trainers import policy_of, refuse_sharded
 from interlace.callback.events import TrainerEvent, TrainerEvents
 from interlace.callback.rollouts import Rollouts
-from interlace.errors import InterlaceError, RecipeError, unknown_name
+from interlace.errors import InterlaceError, RecipeError
 from interlace.policies import Policy
 from interlace.policies.kept import KeptPolicy
-from interlace.probes import OVERHEADS, PRESETS
 from interlace.tasks import Task
 
 logger = logging.getLogger("interlace")
 
-Overhead = float | Literal["preset"] | None
-"""A share; the preset's own; or no limit."""
 Listener = Callable[["CouplingCallback", TrainerEvent], None]
 
 
@@ -52,27 +51,7 @@ class CouplingCallback(TrainerEvents):
     A callback sees the model, not what a trainer samples or logs to reporters that were set up before it: its figures
     reach the progress bar, the printed logs and `trainer.state.log_history`. `interlace.attach` gives all of it.
 
-    Args:
-        task: what is measured; several tasks give a coupling matrix.
-        every: optimizer steps between looks, the wish; the start and the end are always looked at.
-        overhead: the largest share of the stage's CPU time that everything between start and end may take; the dearest
-            probes are left out first. "preset": 0.005 with `light`, else 0.03 (`interlace.probes.OVERHEADS`). None: no
-            limit. Of steps of a few milliseconds the callback alone, which looks at nothing, takes about 0.5 %.
-        out: the run folder; by default `interlace` in the trainer's output_dir. A used one is never written into unless
-            training resumes: a new training takes `-2`, `-3` ...
-        preset: a price list of `interlace.probes.PRESETS`.
-        prompts: held-out prompts measured; None: all of them.
-        completions: sampled a prompt where the reward cannot be enumerated, at least 2.
-        expert_policy: a policy fine-tuned on the expert's data (loaded, a folder, a hub id, a .gguf file) that KL is
-            measured to, whatever the preset.
-
-    Raises:
-        RecipeError: an unknown preset, or a number out of its range.
-        ModelError: at the trainer's construction: no causal language model, no tokenizer, sharded weights, or an
-            expert policy of another vocabulary.
-
-    Cost: memory of one copy of the trainable weights (with PEFT: of the adapter); time as `overhead` says, and two
-    looks more.
+    Args, Raises, Cost: those of `interlace.attach`; the model is refused at the trainer's construction.
     """
 
     def __init__(
@@ -87,10 +66,7 @@ class CouplingCallback(TrainerEvents):
         completions: int = 8,
         expert_policy: Policy | str | Path | None = None,
     ) -> None:
-        refuse_settings(every, overhead, preset, prompts, completions)
-        tasks = (task,) if isinstance(task, Task) else tuple(task)
-        path, limit = None if out is None else Path(out), OVERHEADS[preset] if isinstance(overhead, str) else overhead
-        self.settings = Settings(tasks, every, limit, path, preset, prompts, completions, expert_policy)
+        self.settings = Settings.asked(task, every, overhead, out, preset, prompts, completions, expert_policy)
         self.session: Session | None = None
         self.is_off = False
         self.writes_logs = False
@@ -120,7 +96,8 @@ class CouplingCallback(TrainerEvents):
         policy = policy_of(model, processing_class)
         self.settings.refuse_unfit(policy)
         self.settings = self.settings.with_expert_for(policy)
-        self._start = KeptPolicy.of(policy)
+        if args.process_index == 0:  # nobody else looks
+            self._start = KeptPolicy.of(policy)
         return policy
 
     def training_begins(self, event: TrainerEvent) -> None:
@@ -177,7 +154,7 @@ class CouplingCallback(TrainerEvents):
             return
         with self.counted():
             self.open_session.looking.keep_log(event.step, event.logs)
-            if not self.writes_logs:
+            if not self.writes_logs and not is_of_evaluation(event.logs):
                 news = self.open_session.news()
                 event.logs.update(news)
                 event.state.log_history[-1].update(news)
@@ -218,21 +195,3 @@ class CouplingCallback(TrainerEvents):
         logger.warning(text, exc_info=None if isinstance(error, InterlaceError | OSError) else error)
         if self.session is not None:
             self.session.give_up(text)
-
-
-def refuse_settings(
-    every: int, overhead: float | str | None, preset: str, prompts: int | None, completions: int
-) -> None:
-    """Raise RecipeError for a setting out of its range, before a trainer is touched."""
-    if preset not in PRESETS:
-        raise RecipeError(unknown_name("preset", preset, PRESETS))
-    if every < 1:
-        raise RecipeError(f"every must be at least 1 optimizer step. Got {every}. Change it.")
-    is_wrong = overhead != "preset" if isinstance(overhead, str) else overhead is not None and not 0.0 < overhead <= 1.0
-    if is_wrong:
-        raise RecipeError(
-            f'overhead must lie in (0, 1], or be "preset", or None for no limit. Got {overhead}. Change it.'
-        )
-    for name, value in (("prompts", prompts), ("completions", completions)):
-        if value is not None and value < 2:
-            raise RecipeError(f"{name} must be at least 2, to see how they vary. Got {value}. Raise it.")

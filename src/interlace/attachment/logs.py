@@ -33,6 +33,15 @@ def logged(figures: Mapping[str, Figure], task: str = "") -> dict[str, float]:
     return found
 
 
+def is_of_evaluation(logs: Mapping[str, object]) -> bool:
+    """Whether a trainer logs an evaluation: Transformers adds ``PREFIX_runtime`` to it, of training ``train_runtime``.
+
+    >>> is_of_evaluation({"eval_loss": 1.0}), is_of_evaluation({"loss": 1.0}), is_of_evaluation({"train_runtime": 9.0})
+    (True, False, False)
+    """
+    return any(name.startswith("eval_") or (name.endswith("_runtime") and name != "train_runtime") for name in logs)
+
+
 def changes(held: HeldOut, start: PromptScores, now: PromptScores) -> dict[str, Figure]:
     """What both objectives changed since the stage's start, and the parity gap, on the same prompts.
 

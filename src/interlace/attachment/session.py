@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,19 @@ from transformers import TrainerState, TrainingArguments
 
 from interlace.attachment.folder import AttachedRun
 from interlace.attachment.logs import PREFIX, changes, logged
+from interlace.attachment.settings import Settings
 from interlace.attachment.trainers import stage_kind, stage_options
 from interlace.callback import Looking, stage_watch
-from interlace.errors import DataError
+from interlace.errors import DataError, RewardError
 from interlace.measurement import RAW, PromptScores
 from interlace.observer import Observer
-from interlace.policies import Policy, load_policy, refuse_other_vocabulary, source_of
+from interlace.policies import Policy
 from interlace.policies.kept import KeptPolicy
-from interlace.probes import MeasuredTask, probes_of
+from interlace.probes import probes_of
 from interlace.probes.instruments import Instruments
-from interlace.store import RunStore
+from interlace.store import REWARD_FAILED, RunStore
 from interlace.store.events import last_event
 from interlace.store.run_store import EVENTS
-from interlace.tasks import Task
 
 Say = Callable[[str], None]
 
@@ -45,58 +45,26 @@ class Speaker(Observer):
 
 @dataclass(frozen=True)
 class Failures:
-    """What is done with a probe that failed: it is recorded and said; who calls switches it off."""
+    """What is done with a probe that failed: it is recorded and said; who calls switches it off. `dead`: the rewards
+    that were said to have failed."""
 
     stage: str
     store: RunStore
     observer: Observer
+    dead: set[str] = field(default_factory=set)
 
     def __call__(self, name: str, error: Exception) -> None:
-        """A reward that fails is told by the probe that asked first."""
+        """A reward that fails takes every probe that reads it along, and is told once."""
         reason = str(error).rstrip(".")
-        text = f"the probe {name} failed and was switched off: {type(error).__name__}: {reason}"
-        self.store.event("flag", stage=self.stage, text=text)
+        if not isinstance(error, RewardError):
+            self._tell(f"the probe {name} failed and was switched off: {type(error).__name__}: {reason}")
+        elif error.reward not in self.dead:
+            self.dead.add(error.reward)
+            self._tell(f"the reward failed, and what reads it was switched off: {reason}", rule=REWARD_FAILED)
+
+    def _tell(self, text: str, **rule: str) -> None:
+        self.store.event("flag", stage=self.stage, text=text, **rule)
         self.observer.note(f"{text}. Training goes on.")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the user asked for; see `CouplingCallback`."""
-
-    tasks: tuple[Task, ...]
-    every: int
-    overhead: float | None
-    out: Path | None
-    preset: str
-    prompts: int | None
-    completions: int
-    expert: Policy | str | Path | None = None
-
-    def with_expert_for(self, policy: Policy) -> Settings:
-        """The same with the expert-SFT policy loaded. Raises ModelError for another vocabulary than `policy`'s."""
-        if self.expert is None:
-            return self
-        expert = self.expert if isinstance(self.expert, Policy) else load_policy(source_of(str(self.expert)))
-        refuse_other_vocabulary(policy, expert, "expert_policy")
-        return replace(self, expert=expert)
-
-    def expert_beside(self, policy: Policy) -> Policy | None:
-        """The loaded expert-SFT policy, on the device of `policy`."""
-        if not isinstance(self.expert, Policy):
-            return None
-        self.expert.model.to(policy.model.device)
-        return self.expert
-
-    def refuse_unfit(self, policy: Policy) -> None:
-        """Raise DataError for a held-out set that this policy cannot read, or two tasks of one name."""
-        if not self.tasks or len({task.name for task in self.tasks}) < len(self.tasks):
-            names = ", ".join(task.name for task in self.tasks) or "none"
-            raise DataError(f"tasks must be at least one, with names of their own. Got {names}. Name each.")
-        self.targets(policy, None)
-
-    def targets(self, policy: Policy, completion_limit: int | None) -> list[MeasuredTask]:
-        """Every task's held-out set under the policy's tokenizer."""
-        return [MeasuredTask.prepare(task, policy, self.prompts, completion_limit) for task in self.tasks]
 
 
 @dataclass

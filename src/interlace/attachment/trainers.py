@@ -16,10 +16,13 @@ KINDS = {
     "DPOConfig": "preference",
     "KTOConfig": "preference",
     "SFTConfig": "sft",
-    "TrainingArguments": "sft",
+    "GKDConfig": "training",
+    "GOLDConfig": "training",
 }
-"""A trainer's config, or the nearest class that it derives from: the kind of stage. A plain Trainer on a causal
-language model minimises SFT loss on whatever it is given."""
+"""A trainer's config, or the nearest class that it derives from: the kind of stage. TRL's distillation on the policy's
+own samples derives from its SFT."""
+UNKNOWN = "training"
+"""The kind of stage of every other config, a plain Trainer's too: its user says what the loss is, not its config."""
 
 OPTIONS = (
     "learning_rate",
@@ -43,8 +46,8 @@ SHARDED = ("FSDP", "DEEPSPEED")
 
 
 def stage_kind(args: TrainingArguments) -> str:
-    """`sft`, `rl` or `preference`, by the arguments' class."""
-    return next(KINDS[base.__name__] for base in type(args).__mro__ if base.__name__ in KINDS)
+    """`sft`, `rl` or `preference` where the arguments' class tells it, else `training`."""
+    return next((KINDS[base.__name__] for base in type(args).__mro__ if base.__name__ in KINDS), UNKNOWN)
 
 
 def stage_options(args: TrainingArguments) -> dict[str, Any]:
