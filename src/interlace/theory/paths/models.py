@@ -15,12 +15,14 @@ from interlace.theory.paths.group import GROUP_NORMALISED
 from interlace.theory.paths.kl_regularised import KL_REGULARISED
 from interlace.theory.paths.path_model import NATURAL, PathModel, PathOptions
 from interlace.theory.paths.softmax import SOFTMAX
+from interlace.theory.paths.systematic import SYSTEMATIC
 
 PATH_MODELS: dict[str, PathModel] = {
     "natural": NATURAL,
     "softmax": SOFTMAX,
     "group_normalised": GROUP_NORMALISED,
     "kl_regularised": KL_REGULARISED,
+    "systematic": SYSTEMATIC,
 }
 """The ways of moving that `follow` knows."""
 
@@ -47,7 +49,8 @@ def follow(
 ) -> Path:
     """Follows RL from the problem's reference under one of PATH_MODELS to each of `times` (one time: one point).
 
-    `times` >= 0 increase; the model's own time (step size x steps). inf is for exact paths (natural, kl_regularised).
+    `times` >= 0 increase; the model's own time (step size x steps). inf is for exact paths (natural,
+    kl_regularised, systematic).
     RL time is the integral of dR/V along the path, 0 while the reward is flat off the exact paths. A model takes the
     options that it needs (its `sentence` says which) and ignores the others. Integrated paths (softmax,
     group_normalised; an anchor's RL time) have relative tolerance 1e-10.
