@@ -1,0 +1,21 @@
+"""Forecasts of what RL will do to SFT loss: pure functions of what was measured, no model, no file.
+
+`start` turns measurements into a finite problem, `paths` follows the theory's path models prompt by prompt, `curve`
+reads them against reward with intervals, `landmarks` says where they turn, `preflight` is the forecast before RL,
+`afterwards` its mirror for SFT after RL.
+"""
+
+from interlace.forecasting.curve import Curve, CurvePoint
+from interlace.forecasting.landmarks import Landmarks, Stop, best_stop, landmarks_of
+from interlace.forecasting.paths import PromptPaths, prompt_paths
+from interlace.forecasting.preflight import Bound, Facts, Forecast, Preflight, Silent, facts_of, preflight
+from interlace.forecasting.start import Start, start_of
+
+__all__ = [
+    # what is known of the policy that RL starts from
+    "start_of", "Start", "facts_of", "Facts",
+    # a path model from there
+    "prompt_paths", "PromptPaths", "Curve", "CurvePoint", "landmarks_of", "Landmarks", "best_stop", "Stop",
+    # all of them
+    "preflight", "Preflight", "Forecast", "Silent", "Bound",
+]  # fmt: skip
