@@ -232,7 +232,7 @@ def test_D6_rl_time_runs_backwards_where_the_anchor_takes_reward_away():
     assert (np.diff(path.rl_time) < 0).all() and (np.diff(path.reward) < 0).all()
 
 
-# ------------------------------------------------------------------------------------------- only what is systematic moves
+# ------------------------------------------------------------------------------------------- only the systematic moves
 
 
 def systematic_velocity(problem, policy):

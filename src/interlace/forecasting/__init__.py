@@ -5,6 +5,7 @@ reads them against reward with intervals, `landmarks` says where they turn, `pre
 `afterwards` its mirror for SFT after RL.
 """
 
+from interlace.forecasting.afterwards import SftAfterRl, sft_after_rl
 from interlace.forecasting.curve import Curve, CurvePoint
 from interlace.forecasting.landmarks import Landmarks, Stop, best_stop, landmarks_of
 from interlace.forecasting.paths import PromptPaths, prompt_paths
@@ -18,4 +19,6 @@ __all__ = [
     "prompt_paths", "PromptPaths", "Curve", "CurvePoint", "landmarks_of", "Landmarks", "best_stop", "Stop",
     # all of them
     "preflight", "Preflight", "Forecast", "Silent", "Bound",
+    # SFT after it
+    "sft_after_rl", "SftAfterRl",
 ]  # fmt: skip

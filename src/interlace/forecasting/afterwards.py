@@ -20,8 +20,8 @@ class SftAfterRl:
     """SFT on the mixture line from RL's last policy to the expert.
 
     `reward_before`, `reward_at_end`: RL's and the expert's, reward units; `first_cost`, `whole_cost`: reward lost for
-    each nat gained, at the first step and over the whole way; `weight`: how far to go for the exchange rate that was asked
-    for (1: all the way; None: none was asked for).
+    each nat gained, at the first step and over the whole way; `weight`: how far to go for the exchange rate that was
+    asked for (1: all the way; None: none was asked for).
     """
 
     reward_before: Figure

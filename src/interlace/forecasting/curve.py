@@ -91,8 +91,8 @@ class Curve:
         return None
 
     def pseudo_values(self, values: Float[np.ndarray, "time prompt"], reward: float) -> Float[np.ndarray, "prompt"]:
-        """What each prompt contributes to the change of the mean of `values` where the mean reward is `reward`: at a time
-        that is matched in the reward gained, whose own error is taken along through the slope."""
+        """What each prompt contributes to the change of the mean of `values` where the mean reward is `reward`: at a
+        time that is matched in the reward gained, whose own error is taken along through the slope."""
         grid, position = self._by_reward(np.arange(self.reward.size, dtype=np.float64))
         place = float(np.interp(reward, grid, position))
         low = min(int(place), self.reward.size - 2) if self.reward.size > 1 else 0
@@ -121,7 +121,9 @@ class Curve:
         if not self.loss_slope(reward) > 0.0:
             return Unresolved("SFT loss does not rise here: no exchange rate makes stopping right")
         slopes = self.slope_pseudo_values(reward)
-        cost = influence_interval(float(slopes.mean()), slopes, unit="", method="slope of the path, influence over prompts")
+        cost = influence_interval(
+            float(slopes.mean()), slopes, unit="", method="slope of the path, influence over prompts"
+        )
         if not isinstance(cost, Estimate) or cost.value <= 0.0:
             return Unresolved("what a unit of reward costs is not resolved here")
         upper = 1.0 / cost.lower if cost.lower > 0.0 else math.inf
@@ -133,7 +135,9 @@ class Curve:
             return None
         return Unresolved(f"the path goes from reward {low:.3f} to {high:.3f}")
 
-    def _by_reward(self, values: Float[np.ndarray, "time"]) -> tuple[Float[np.ndarray, "time"], Float[np.ndarray, "time"]]:
+    def _by_reward(
+        self, values: Float[np.ndarray, "time"]
+    ) -> tuple[Float[np.ndarray, "time"], Float[np.ndarray, "time"]]:
         """`values` where the reward has risen: a function of it."""
         rises = np.concatenate([[True], np.diff(self.reward) > 0.0])
         return self.reward[rises], values[rises]

@@ -17,7 +17,8 @@ class Stop:
     """Where R - lambda L is greatest on a curve, and for which exchange rates the same advice holds.
 
     `reward`: to stop at, with its interval over prompts; `gain`: of R - lambda L over not beginning, reward units;
-    `holds_from`, `holds_to`: exchange rates between which the best reward stays within a twentieth of the curve's range.
+    `holds_from`, `holds_to`: exchange rates between which the best reward stays within a twentieth of the curve's
+    range.
     """
 
     exchange_rate: float
@@ -106,8 +107,12 @@ def _parity(curve: Curve) -> Figure:
     if curve.reward[0] >= per_prompt.mean():
         return Unresolved(f"reward stands above the expert's {per_prompt.mean():.3f} from the start")
     if curve.reward[-1] < per_prompt.mean():
-        return Unresolved(f"this path ends at reward {curve.reward[-1]:.3f}, below the expert's {per_prompt.mean():.3f}")
-    return influence_interval(float(per_prompt.mean()), per_prompt, unit=REWARD, method="the expert's reward over prompts")
+        return Unresolved(
+            f"this path ends at reward {curve.reward[-1]:.3f}, below the expert's {per_prompt.mean():.3f}"
+        )
+    return influence_interval(
+        float(per_prompt.mean()), per_prompt, unit=REWARD, method="the expert's reward over prompts"
+    )
 
 
 def _threshold(curve: Curve) -> Figure:

@@ -1,8 +1,8 @@
 """Pass rates from a few samples a prompt, deconvolved: what the counts of right samples tell of the law behind them.
 
 The share of right samples among K scatters about the pass rate, so a plug-in law is too wide: it has prompts that seem
-never or always solved. The law of pass rates over prompts is the one of greatest likelihood (Kiefer and Wolfowitz, 1956)
-on a grid, found by expectation maximisation; each prompt then has a posterior.
+never or always solved. The law of pass rates over prompts is the one of greatest likelihood (Kiefer and Wolfowitz,
+1956) on a grid, found by expectation maximisation; each prompt then has a posterior.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ FIRST_TIME, GROWTH, MOST_TIMES = 1e-2, 1.1, 160
 STALLED, PATIENCE = 5e-3, 8
 """A path is at its end where doubling its time (`PATIENCE` points) adds less than this share of what it has gained."""
 POINTS, SHARE = 60, 0.98
-"""Points that are kept at most, and the share of the whole gain up to which: at its very end a path costs without limit."""
+"""Points that are kept at most, and the share of the whole gain up to which: at its very end a path costs without
+limit."""
 
 Along = Float[np.ndarray, "time prompt"]
 
@@ -28,8 +29,8 @@ Along = Float[np.ndarray, "time prompt"]
 class PromptPaths:
     """A path at its times: RL time spent (D5) and what each prompt contributes.
 
-    `loss` is SFT loss, `right` and `wrong` what the expert's right and wrong responses have in it (A11; NaN unless rewards
-    are 0 and 1), `kl` the divergence to the start: nats/response. `log_policy` is at the path's rows.
+    `loss` is SFT loss, `right` and `wrong` what the expert's right and wrong responses have in it (A11; NaN unless
+    rewards are 0 and 1), `kl` the divergence to the start: nats/response. `log_policy` is at the path's rows.
     """
 
     model: str

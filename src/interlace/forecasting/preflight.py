@@ -1,4 +1,5 @@
-"""The forecast before RL: from what was measured of the starting policy alone, along every path model that can speak."""
+"""The forecast before RL: from what was measured of the starting policy alone, along every path model that can
+speak."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from interlace.forecasting.paths import prompt_paths
 from interlace.forecasting.start import Start
 from interlace.statistics import mean_interval
 from interlace.theory.frontier import least_sft_loss, sft_loss_floor
-from interlace.theory.paths import PATH_MODELS, PathOptions
+from interlace.theory.paths import PathOptions
 
 SHOWN = 21
 """Points of a curve that are kept, equally spaced in reward."""
@@ -55,8 +56,8 @@ class Silent:
 class Facts:
     """The start as the laws see it: reward units, nats/response, and masses as probabilities over prompts.
 
-    `expert_right`, `expert_wrong`: the policy's mass on the expert's own right and wrong responses; `other`: on responses
-    that the expert never gives; `never_solved`: the share of prompts whose pass rate is below `NEVER`.
+    `expert_right`, `expert_wrong`: the policy's mass on the expert's own right and wrong responses; `other`: on
+    responses that the expert never gives; `never_solved`: the share of prompts whose pass rate is below `NEVER`.
     """
 
     reward: Figure

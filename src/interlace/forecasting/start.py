@@ -58,7 +58,8 @@ class Start:
 def start_of(held: HeldOut, scores: PromptScores, draws: int = DRAWS) -> Start | Unresolved:
     """The start of RL from what was measured of it; Unresolved with the reason where it does not tell enough.
 
-    Needs the expert's log-probabilities and the law of the reward, enumerated or sampled. Sampled rewards must be 0 or 1:
+    Needs the expert's log-probabilities and the law of the reward, enumerated or sampled. Sampled rewards must be 0
+    or 1:
     pass rates are deconvolved from the samples (`posterior_pass_rates`), between the mass of the expert's own right
     responses, which is known, and what its wrong ones leave.
     """

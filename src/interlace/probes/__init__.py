@@ -45,11 +45,12 @@ PROBES: dict[str, Probe] = {probe.name: probe for probe in (*_BYPRODUCT, *_FORWA
 PRESETS: dict[str, tuple[str, ...]] = {
     "light": ("sft_loss", "reward"),
     "standard": ("sft_loss", "reward", "divergence", "pass_at_k", "chi_square"),  # the last two compute nothing further
+    "planning": ("sft_loss", "reward", "linearised_cost"),  # what a forecast is made of, across tasks too
     "full": tuple(PROBES),
 }
 """Price lists: which probes a preset pays for."""
 
-OVERHEADS: dict[str, float] = {"light": 0.005, "standard": 0.03, "full": 0.03}
+OVERHEADS: dict[str, float] = {"light": 0.005, "standard": 0.03, "planning": 0.03, "full": 0.03}
 """The largest share of a training's CPU time that a preset takes of a trainer in hand, where its user names none."""
 
 EXPERT = "expert_divergence"

@@ -61,7 +61,9 @@ class Restricted:
         return rl_time_rate(self.problem, below_top(self.problem), policy, log_policy, velocity)
 
 
-def systematic_points(problem: FiniteProblem, times: Float[np.ndarray, "time"], options: PathOptions) -> Iterator[Point]:
+def systematic_points(
+    problem: FiniteProblem, times: Float[np.ndarray, "time"], options: PathOptions
+) -> Iterator[Point]:
     """The restricted path at `times`, exact, inf included; only its RL time (dR/V, D5) is integrated."""
     path = Restricted(problem, is_systematic(problem))
     finite = times[np.isfinite(times)]

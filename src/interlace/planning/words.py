@@ -1,0 +1,92 @@
+"""A plan in sentences: what RL would cost, where to stop, and what the theory does not say here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from interlace.estimate import Estimate, Figure, Unresolved, figure_text
+from interlace.forecasting import CurvePoint, Forecast, Preflight, Stop
+from interlace.wording import number
+
+if TYPE_CHECKING:
+    from interlace.planning.result import CrossCost
+
+
+def sentences(
+    checkpoint: str,
+    forecasts: Mapping[str, Preflight | Unresolved],
+    costs: tuple[CrossCost, ...],
+    exchange_rate: float | None,
+) -> list[str]:
+    """Every sentence of a plan, task by task, then what goes from task to task."""
+    lines: list[str] = []
+    for task, found in forecasts.items():
+        if isinstance(found, Unresolved):
+            lines.append(f"{task}: no forecast, because {found.reason}.")
+        else:
+            lines += _of_task(checkpoint, found, exchange_rate)
+    return lines + [_cross(cost) for cost in costs if cost.reward_on != cost.task]
+
+
+def _of_task(checkpoint: str, found: Preflight, exchange_rate: float | None) -> Iterator[str]:
+    facts = found.facts
+    yield (
+        f"{found.task}: {checkpoint} earns {figure_text(facts.reward)} at an SFT loss of "
+        f"{figure_text(facts.sft_loss)}; "
+        f"the expert earns {figure_text(facts.expert_reward)}."
+    )
+    if found.is_perfect_expert:
+        yield (
+            "The expert is always right: on the RL path SFT loss falls for ever. The theory then predicts no "
+            "harm on these "
+            "prompts; what it leaves out (shared parameters, noise, other right answers) may still do some."
+        )
+    for forecast in found.forecasts:
+        yield _costs_at(forecast)
+    if exchange_rate is not None:
+        yield from (_stop(forecast) for forecast in found.forecasts)
+    for silent in found.silent:
+        yield f"Path model {silent.path_model} does not speak here: {silent.reason}"
+
+
+def _costs_at(forecast: Forecast) -> str:
+    """The change of SFT loss half way and near the end of what the path can gain."""
+    half, far = forecast.curve[len(forecast.curve) // 2], forecast.curve[-3]
+    return (
+        f"If RL moves as {forecast.path_model}: SFT loss changes by {_change(half)} at reward {number(half.reward, 2)} "
+        f"(on the expert's right responses {_change(half, 'right')}, on its wrong ones "
+        f"{_change(half, 'wrong')}) and by "
+        f"{_change(far)} at {number(far.reward, 2)}; {_turn(forecast)}."
+    )
+
+
+def _change(point: CurvePoint, part: str = "sft_loss_change") -> str:
+    figure: Figure = getattr(point, part)
+    return figure_text(figure, signed=True, unit=part == "sft_loss_change")
+
+
+def _turn(forecast: Forecast) -> str:
+    least, threshold = forecast.landmarks.least_loss, forecast.landmarks.threshold
+    if isinstance(least, Unresolved):
+        return least.reason
+    back = f", and is back at its start at {figure_text(threshold)}" if isinstance(threshold, Estimate) else ""
+    return f"it is least at reward {figure_text(least, unit=False)}{back}"
+
+
+def _stop(forecast: Forecast) -> str:
+    stop: Stop | None = forecast.stop
+    assert stop is not None
+    held = f"from {number(stop.holds_from, 3)} to {number(stop.holds_to, 3)}"
+    return (
+        f"With a nat worth {number(stop.exchange_rate, 3)} reward units, {forecast.path_model} says: stop at reward "
+        f"{figure_text(stop.reward, unit=False)}, for a gain of {figure_text(stop.gain)} over not beginning; "
+        f"the same advice holds for exchange rates {held}."
+    )
+
+
+def _cross(cost: CrossCost) -> str:
+    return (
+        f"RL on {cost.reward_on} costs {cost.task} {figure_text(cost.cost, signed=True)} at its first step, to "
+        "first order (D15); finite steps and their noise come on top."
+    )
