@@ -14,11 +14,11 @@ from interlace.forecasting.start import Start
 from interlace.theory.finite import FiniteProblem
 from interlace.theory.paths import PATH_MODELS, PathOptions, Point
 
-FIRST_TIME, GROWTH, MOST_TIMES = 1e-2, 1.1, 160
+FIRST_TIME, GROWTH, MOST_TIMES = 1e-2, 1.05, 320
 """Where a path is read: RL time in units of 1/range of reward, and by what factor it grows from point to point."""
-STALLED, PATIENCE = 5e-3, 8
+STALLED, PATIENCE = 5e-3, 15
 """A path is at its end where doubling its time (`PATIENCE` points) adds less than this share of what it has gained."""
-POINTS, SHARE = 60, 0.98
+POINTS, SHARE = 120, 0.98
 """Points that are kept at most, and the share of the whole gain up to which: at its very end a path costs without
 limit."""
 
