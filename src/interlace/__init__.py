@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from interlace.api import fork, measure, read_law, run, summarise, write_report
+    from interlace.api import fork, measure, plan, read_law, run, summarise, write_report
     from interlace.attachment import CouplingCallback, attach
     from interlace.errors import InterlaceError
     from interlace.estimate import Estimate, Unresolved
@@ -25,6 +25,7 @@ __all__ = [
     "run",
     "fork",
     "measure",
+    "plan",
     "summarise",
     "write_report",
     "read_law",
@@ -49,6 +50,7 @@ _HOMES = {
     "run": "interlace.api",
     "fork": "interlace.api",
     "measure": "interlace.api",
+    "plan": "interlace.api",
     "summarise": "interlace.api",
     "write_report": "interlace.api",
     "read_law": "interlace.api",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from interlace.checkpoints.asked import TaskLike
     from interlace.checkpoints.found import PathLike
     from interlace.checkpoints.measure import Note
+    from interlace.dumps import RolloutPlan
     from interlace.theory.laws.reading import Reading
 
 REPORT = "report.html"
@@ -266,6 +267,42 @@ def measure(
     paths = [checkpoints] if isinstance(checkpoints, str | Path) else list(checkpoints)
     asked = None if task is None else [task] if isinstance(task, str | Mapping | Task) else list(task)
     return session.measure(paths, asked, base, note)
+
+
+def plan(
+    *,
+    rollouts: str | Path,
+    expert_reward: float | None = None,
+    expert_scores: str | Path | None = None,
+    logprobs: str | Path | None = None,
+    exchange_rate: float | None = None,
+    columns: str | Mapping[str, str] | None = None,
+    reward: str | None = None,
+    seed: int = 0,
+) -> RolloutPlan:
+    """What the rollouts of an RL run say of its cost in SFT loss, and when it should stop; without weights or torch.
+
+    ``interlace.plan(rollouts="out/completions", expert_reward=0.78).parity``.
+
+    Args:
+        rollouts: a folder or file that TRL, verl, prime-rl or NeMo-RL dumped, or any JSONL, JSON or Parquet rows of
+            prompt, reward and step (gzip too); ``example``: those that come with the package.
+        expert_reward: what the SFT data earn, R_D, reward units.
+        expert_scores: in its place, a file of SFT data with a prompt and a score a row.
+        logprobs: rows of step, prompt (or id) and logprob of an expert response, nats; num_tokens and reward if known.
+        exchange_rate: reward units that a nat of SFT loss is worth: `RolloutPlan.stop` is the step to stop at.
+        columns: role to column where it is not found: prompt, completion, reward, step, group, advantage, tokens.
+        reward: the reward's columns, ``NAME=WEIGHT,...``; by default TRL's are added up as TRL adds them.
+        seed: draws the resamples of prompts behind the intervals.
+
+    Raises:
+        MissingFileError: a file or folder that is not there.
+        DataError: rows of no or of several trainers, or none with a reward.
+        RecipeError: columns that are not there, or an option out of its range.
+    """
+    from interlace.dumps import plan_rollouts
+
+    return plan_rollouts(rollouts, expert_reward, expert_scores, logprobs, exchange_rate, columns, reward, seed)
 
 
 def _in_words(least_loss: float | Mapping[str, float] | None) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from interlace.cli.doctor import doctor
 from interlace.cli.fork import fork
 from interlace.cli.list import list_registered
 from interlace.cli.measure import measure
+from interlace.cli.plan import plan
 from interlace.cli.report import report
 from interlace.cli.run import run
 from interlace.cli.theory import theory
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(fork)
 app.command()(measure)
+app.command()(plan)
 app.command()(report)
 app.command()(theory)
 app.command("list")(list_registered)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 from rich.status import Status
 
+from interlace.cli.files import check_files
 from interlace.cli.output import JsonOption, complain, print_json, stderr, stdout
 from interlace.cli.stopping import stoppable
-from interlace.errors import MissingFileError, RecipeError
 
 if TYPE_CHECKING:
     from interlace.checkpoints import Measured
@@ -94,7 +94,7 @@ def measure(
     json: JsonOption = False,
 ) -> None:
     """Measure SFT loss, reward and KL of checkpoints that any trainer wrote, compare them, and say which to keep."""
-    _check_files({"--html": (html, ".html"), "--csv": (csv, ".csv")})
+    check_files({"--html": (html, ".html"), "--csv": (csv, ".csv")})
     with redirect_stdout(sys.stderr), stderr().status("looking at the checkpoints") as status:
         from interlace.checkpoints.conditions import failures, parse_condition
         from interlace.checkpoints.session import Session
@@ -139,19 +139,3 @@ def _show(measured: Measured, html: Path | None, csv: Path | None, json: bool) -
 
 def _say(what: str, path: str | Path) -> None:
     stderr().print(f"{what}: {path}", markup=False, soft_wrap=True)
-
-
-def _check_files(asked: dict[str, tuple[Path | None, str]]) -> None:
-    """Before anything is measured: whether what is asked for can be written."""
-    from interlace.store.places import refuse_unwritable
-
-    for option, (path, suffix) in asked.items():
-        if path is None:
-            continue
-        if path.suffix.lower() != suffix:
-            raise RecipeError(f"{option} must name a {suffix} file. Got {path}. Write {path.stem}{suffix}.")
-        if not path.absolute().parent.is_dir():
-            raise MissingFileError(f"{option} must lie in a folder that is there. Got {path}. Make its folder first.")
-        if path.is_dir():
-            raise RecipeError(f"{option} must name a file. Got the folder {path}. Write {path}/{path.name}.")
-        refuse_unwritable(option, path)

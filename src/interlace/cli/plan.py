@@ -1,70 +1,84 @@
-"""`interlace run --dry-run`: what the run would do, how long it would take here and how much disk."""
+"""`interlace plan`: what an RL stage will cost or has cost, and when to stop it, without training anything."""
 
 from __future__ import annotations
 
-from rich.table import Table
+from pathlib import Path
+from typing import Annotated, TypeAlias
 
-from interlace.analysis import SCHEMA_VERSION
-from interlace.cli.output import print_json, stderr, stdout
-from interlace.dry_run import DryRun
-from interlace.store.run_store import RESOLVED
+import typer
+
+from interlace.cli.files import check_files
+from interlace.cli.output import JsonOption, print_json, stderr, stdout
+from interlace.errors import RecipeError
+
+RolloutsOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Rollouts that a trainer dumped: TRL (log_completions), verl (rollout_data_dir), prime-rl, NeMo-RL, or "
+        "any JSONL, JSON or Parquet rows of prompt, reward and step; a file will do. `example`: those that come along.",
+    ),
+]
+ExpertReward: TypeAlias = Annotated[
+    float | None, typer.Option(metavar="REWARD", help="What the SFT data earn on average, such as 0.78.")
+]
+ExpertScores: TypeAlias = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="In its place, SFT data with a prompt and a score a row.")
+]
+Logprobs: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Log-probabilities of expert responses at some steps: rows of step, prompt and logprob (nats a response), "
+        "num_tokens and reward if known. examples/export_logprobs_*.py write them.",
+    ),
+]
+ExchangeRate: TypeAlias = Annotated[
+    float | None,
+    typer.Option(metavar="REWARD", help="The reward that a nat of SFT loss is worth: when to stop."),
+]
+Columns: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="ROLE=COLUMN,...", help="Where a column is not found: prompt=question,step=iteration,..."),
+]
+Reward: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="NAME[=WEIGHT],...", help="The reward's columns; by default TRL's are added up.")
+]
+Html: TypeAlias = Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with figures and tables.")]
+SeedOption: TypeAlias = Annotated[int, typer.Option(help="Draws the resamples behind the intervals.")]
 
 
-def print_plan(plan: DryRun, json: bool) -> None:
-    """The plan on stdout, as a table or as JSON, and where the resolved recipe is on stderr."""
+def plan(
+    rollouts: RolloutsOption = None,
+    expert_reward: ExpertReward = None,
+    expert_scores: ExpertScores = None,
+    logprobs: Logprobs = None,
+    exchange_rate: ExchangeRate = None,
+    columns: Columns = None,
+    reward: Reward = None,
+    html: Html = None,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Read the rollouts of an RL run, finished or not, and say when it should stop. No weights are needed.
+
+    From rewards alone: reward, its variance within prompts, dead groups, the step at which reward passes the expert's
+    (before it RL lowers SFT loss on its ideal path, after it RL raises it), a forecast of the SFT loss, and what the
+    next nat of it buys. Try `interlace plan --rollouts example --exchange-rate 0.5 --html plan.html`.
+    """
+    check_files({"--html": (html, ".html")})
+    if rollouts is None:
+        raise RecipeError("plan must be told what to plan from. Got nothing. Say --rollouts FOLDER, or example.")
+    from interlace.cli.planned import print_rollouts
+    from interlace.dumps import plan_rollouts
+
+    with stderr().status("reading the rollouts"):
+        found = plan_rollouts(rollouts, expert_reward, expert_scores, logprobs, exchange_rate, columns, reward, seed)
     if json:
-        print_json({"schema_version": SCHEMA_VERSION, "plan": plan})
+        print_json(found)
     else:
-        stdout().print(plan_table(plan))
-        for line in (*plan.notes, _totals(plan)):
-            stdout().print(line, markup=False, soft_wrap=True)
-    for folder in plan.folders:
-        stderr().print(f"Resolved recipe: {folder}/{RESOLVED}", markup=False, soft_wrap=True)
+        print_rollouts(stdout(), found)
+    if html is not None:
+        from interlace.report.dumps import write_rollouts_page
 
-
-def plan_table(plan: DryRun) -> Table:
-    """A row a stage: what it starts from, its steps, time and disk."""
-    table = Table(title=f"{plan.recipe}: plan", title_justify="left", title_style="bold", box=None, header_style="bold")
-    for column in ("stage", "kind", "task", "starts from", "steps", "time", "disk"):
-        table.add_column(column, justify="right" if column in ("steps", "time", "disk") else "left")
-    for stage in plan.stages:
-        cells = (stage.stage, stage.kind, stage.task, stage.start_from, str(stage.steps))
-        table.add_row(*cells, duration(stage.seconds), size(stage.disk_bytes))
-    return table
-
-
-def _totals(plan: DryRun) -> str:
-    seeds = f"{len(plan.folders)} seeds" if len(plan.folders) > 1 else "one seed"
-    if plan.num_parameters is None:
-        return f"model {plan.model}; {seeds}"
-    return (
-        f"model {plan.model}, {plan.num_parameters:,} parameters; {seeds}: about {duration(plan.seconds)} here "
-        f"(roughly: within a factor of two or three), {size(plan.disk_bytes)} of disk"
-    )
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds as people say them.
-
-    >>> duration(42.4), duration(130), duration(5400), duration(None)
-    ('42 s', '2 min', '1.5 h', 'unknown')
-    """
-    if seconds is None:
-        return "unknown"
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
-
-
-def size(num_bytes: float | None) -> str:
-    """Bytes in binary units.
-
-    >>> size(2048), size(3.5 * 2**30), size(None)
-    ('2 KiB', '3.5 GiB', 'unknown')
-    """
-    if num_bytes is None:
-        return "unknown"
-    for exponent, unit in ((3, "GiB"), (2, "MiB")):
-        if num_bytes >= 1024**exponent:
-            return f"{num_bytes / 1024**exponent:.{1 if exponent == 3 else 0}f} {unit}"
-    return f"{num_bytes / 1024:.0f} KiB"
+        stderr().print(f"Page: {write_rollouts_page(found, html)}", markup=False, soft_wrap=True)

@@ -47,7 +47,7 @@ def run(
 
 
 def _plan(recipe: Recipe, out: Path | None, fresh: bool, json: bool) -> None:
-    from interlace.cli.plan import print_plan
+    from interlace.cli.dry_run import print_plan
     from interlace.dry_run import plan_recipe
 
     with redirect_stdout(sys.stderr):

@@ -1,7 +1,8 @@
 """Intervals: no figure travels without one.
 
-`intervals` (Student t over prompts or seeds), `rates` (Wilson, Jeffreys, Clopper-Pearson), `bounded` (levels and
-changes of reward), `pass_at_k`, `sequential` (at every n at once), `bootstrap` and `jackknife` (prompts as clusters),
+`smoothing` and `resampled_means` (curves along a run, whose steps ask different prompts), `intervals` (Student t over
+prompts or seeds), `rates` (Wilson, Jeffreys, Clopper-Pearson), `bounded` (levels and changes of reward), `pass_at_k`,
+`sequential` (at every n at once), `bootstrap` and `jackknife` (prompts as clusters),
 `clustered` (seeds as the outer level), `comparison`, `paired_rates` and `sampled` (paired differences, exact McNemar),
 `multiplicity` and `power` (many comparisons, the least change that is found), `aggregate` (tasks and seeds), `unbiased`
 and `signal_share` (C2), `partition` (C4), `divergence` (C5). What covers how often: `benchmarks/coverage.py`.
@@ -14,7 +15,7 @@ from interlace.statistics.aggregate import (
     probability_of_improvement,
 )
 from interlace.statistics.bootstrap import bootstrap_interval, prompt_weights
-from interlace.statistics.bounded import bounded_mean_interval, reward_interval, sampled_change
+from interlace.statistics.bounded import bounded_mean_interval, reward_interval, sampled_change, share_interval
 from interlace.statistics.clustered import (
     crossed_interval,
     seed_bootstrap_interval,
@@ -39,9 +40,11 @@ from interlace.statistics.partition import effective_samples, mean_log_partition
 from interlace.statistics.pass_at_k import mean_pass_at_k, pass_at_k
 from interlace.statistics.power import detectable_between_seeds, detectable_change, detectable_rate_change
 from interlace.statistics.rates import RATE_INTERVALS, rate_interval
+from interlace.statistics.resampled_means import Segments, resampled_means
 from interlace.statistics.sampled import sampled_difference
 from interlace.statistics.sequential import ConfidenceSequence, confidence_sequence, sequential_interval
 from interlace.statistics.signal_share import noise_scale, signal_share
+from interlace.statistics.smoothing import Smoother, choose_smoother
 from interlace.statistics.unbiased import (
     cosine,
     cross_product,
@@ -56,6 +59,7 @@ __all__ = [
     "mean_interval",
     "bounded_mean_interval",
     "reward_interval",
+    "share_interval",
     "paired_change",
     "sampled_change",
     "sampled_difference",
@@ -84,6 +88,11 @@ __all__ = [
     "left_out_weights",
     "jackknife_interval",
     "crossed_interval",
+    "Segments",
+    "resampled_means",
+    # along a run
+    "choose_smoother",
+    "Smoother",
     # between two points
     "paired_difference",
     "PairedDifference",

@@ -108,3 +108,8 @@ def reward_interval(
     if not is_exact and isinstance(plain, Estimate) and plain.lower == plain.upper:
         return Unresolved(f"every prompt's sampled reward is {plain.value:.4g}, and the reward's range is not known")
     return plain
+
+
+def share_interval(hits: Float[np.ndarray, "unit"]) -> Figure:
+    """The share of units that hit (0 or 1), a fraction."""
+    return reward_interval(hits, np.array([0.0, 1.0]), is_exact=False, unit="fraction")

@@ -1,0 +1,70 @@
+"""`interlace run --dry-run`: what the run would do, how long it would take here and how much disk."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from interlace.analysis import SCHEMA_VERSION
+from interlace.cli.output import print_json, stderr, stdout
+from interlace.dry_run import DryRun
+from interlace.store.run_store import RESOLVED
+
+
+def print_plan(plan: DryRun, json: bool) -> None:
+    """The plan on stdout, as a table or as JSON, and where the resolved recipe is on stderr."""
+    if json:
+        print_json({"schema_version": SCHEMA_VERSION, "plan": plan})
+    else:
+        stdout().print(plan_table(plan))
+        for line in (*plan.notes, _totals(plan)):
+            stdout().print(line, markup=False, soft_wrap=True)
+    for folder in plan.folders:
+        stderr().print(f"Resolved recipe: {folder}/{RESOLVED}", markup=False, soft_wrap=True)
+
+
+def plan_table(plan: DryRun) -> Table:
+    """A row a stage: what it starts from, its steps, time and disk."""
+    table = Table(title=f"{plan.recipe}: plan", title_justify="left", title_style="bold", box=None, header_style="bold")
+    for column in ("stage", "kind", "task", "starts from", "steps", "time", "disk"):
+        table.add_column(column, justify="right" if column in ("steps", "time", "disk") else "left")
+    for stage in plan.stages:
+        cells = (stage.stage, stage.kind, stage.task, stage.start_from, str(stage.steps))
+        table.add_row(*cells, duration(stage.seconds), size(stage.disk_bytes))
+    return table
+
+
+def _totals(plan: DryRun) -> str:
+    seeds = f"{len(plan.folders)} seeds" if len(plan.folders) > 1 else "one seed"
+    if plan.num_parameters is None:
+        return f"model {plan.model}; {seeds}"
+    return (
+        f"model {plan.model}, {plan.num_parameters:,} parameters; {seeds}: about {duration(plan.seconds)} here "
+        f"(roughly: within a factor of two or three), {size(plan.disk_bytes)} of disk"
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as people say them.
+
+    >>> duration(42.4), duration(130), duration(5400), duration(None)
+    ('42 s', '2 min', '1.5 h', 'unknown')
+    """
+    if seconds is None:
+        return "unknown"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
+
+
+def size(num_bytes: float | None) -> str:
+    """Bytes in binary units.
+
+    >>> size(2048), size(3.5 * 2**30), size(None)
+    ('2 KiB', '3.5 GiB', 'unknown')
+    """
+    if num_bytes is None:
+        return "unknown"
+    for exponent, unit in ((3, "GiB"), (2, "MiB")):
+        if num_bytes >= 1024**exponent:
+            return f"{num_bytes / 1024**exponent:.{1 if exponent == 3 else 0}f} {unit}"
+    return f"{num_bytes / 1024:.0f} KiB"

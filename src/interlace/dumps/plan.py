@@ -1,0 +1,158 @@
+"""From a folder of rollouts to a plan: read, group, follow, and say what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from interlace.dumps.advice import advice_of, conditions_of
+from interlace.dumps.expert import read_expert
+from interlace.dumps.follow import follow
+from interlace.dumps.groups import Groups, advantage_agreement, group
+from interlace.dumps.losses import read_losses
+from interlace.dumps.measured import loss_points
+from interlace.dumps.path import REWARD_UNIT, STEPS, RewardPath, no_expert
+from interlace.dumps.planned import PlanPoint, RolloutPlan
+from interlace.dumps.samples import read_samples
+from interlace.errors import RecipeError
+from interlace.estimate import Figure, Unresolved, exact
+from interlace.statistics import mean_interval, reward_interval, share_interval
+
+EXAMPLE = "example"
+"""In place of a folder: the rollouts that come with the package."""
+FAITHFUL = 0.99
+"""Correlation of advantages with the reward within groups from which the two are one."""
+
+
+def plan_rollouts(
+    rollouts: str | Path,
+    expert_reward: float | None = None,
+    expert_scores: str | Path | None = None,
+    logprobs: str | Path | None = None,
+    exchange_rate: float | None = None,
+    columns: str | Mapping[str, str] | None = None,
+    reward: str | None = None,
+    seed: int = 0,
+) -> RolloutPlan:
+    """See `interlace.plan`."""
+    if exchange_rate is not None and not exchange_rate > 0.0:
+        raise RecipeError(f"--exchange-rate must be above 0 reward units a nat. Got {exchange_rate}. Say 0.5.")
+    path, expert_scores, logprobs = _places(rollouts, expert_reward, expert_scores, logprobs)
+    samples = read_samples(path, columns, reward)
+    expert = read_expert(expert_reward, expert_scores, samples.keys)
+    losses = None if logprobs is None else read_losses(logprobs, samples.keys)
+    groups = group(samples)
+    more = () if losses is None else (losses.segment,)
+    rng = np.random.default_rng(seed)
+    along, resampled = follow(groups, expert.given, expert.scores, len(samples.keys), rng, more)
+    points = _points(groups, along)
+    measured = () if losses is None else loss_points(losses, resampled[0][:, 0], along)
+    parity, stop = _parity(along), _stop(along, exchange_rate)
+    agreement = advantage_agreement(samples)
+    notes = [*samples.notes, *expert.notes, *(() if losses is None else losses.notes)]
+    if agreement is not None and agreement < FAITHFUL:
+        notes.append(
+            f"The written advantages go with this reward only in part (correlation {agreement:.2f} within groups): "
+            "the trainer may weigh rewards otherwise; say --reward NAME=WEIGHT,..."
+        )
+    return RolloutPlan(
+        rollouts=str(rollouts),
+        source=samples.source,
+        points=points,
+        expert_reward=expert.reward,
+        shared_prompts=expert.shared,
+        parity=parity,
+        exchange_rate=exchange_rate,
+        stop=stop,
+        losses=measured,
+        advice=advice_of(points, expert.reward, parity, exchange_rate, stop, along, measured),
+        conditions=conditions_of(groups, along, expert, measured),
+        notes=tuple(notes),
+    )
+
+
+def _places(
+    rollouts: str | Path, expert_reward: float | None, scores: str | Path | None, logprobs: str | Path | None
+) -> tuple[Path, Path | None, Path | None]:
+    """Where everything lies; the example brings its own expert scores and log-probabilities."""
+    path = Path(rollouts).expanduser()
+    if str(rollouts) == EXAMPLE and not path.exists():
+        home = Path(__file__).parent / EXAMPLE
+        path, logprobs = home / "completions", logprobs or home / "logprobs.parquet"
+        scores = scores or (home / "expert_scores.parquet" if expert_reward is None else None)
+    return path, _file(scores), _file(logprobs)
+
+
+def _file(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path).expanduser()
+
+
+def _points(groups: Groups, path: RewardPath) -> tuple[PlanPoint, ...]:
+    """A row a point: as sampled, and along the curves."""
+    gaps = path.gaps
+    gap = (no_expert(),) * len(path.places) if gaps is None else path.level(*gaps, REWARD_UNIT)
+    curve = path.level(path.reward, path.rewards, REWARD_UNIT)
+    times, changes, rates = path.rl_time(), path.sft_change(), path.implied_exchange_rates()
+    refusal = None if path.refusal is None else Unresolved(path.refusal)
+    spread = path.level(path.variance, path.variances, "reward units^2")
+    return tuple(
+        PlanPoint(
+            first_step=int(groups.first[i]),
+            last_step=int(groups.last[i]),
+            place=float(groups.places[i]),
+            num_prompts=len(groups.means[groups.of(i)]),
+            num_samples=int(groups.sizes[groups.of(i)].sum()),
+            reward=reward_interval(groups.means[groups.of(i)], groups.values_of(i), is_exact=False),
+            reward_variance=_variance(groups, i),
+            dead_groups=_dead(groups, i),
+            reward_curve=curve[i],
+            reward_variance_curve=refusal or spread[i],
+            parity_gap=gap[i],
+            rl_time=times[i],
+            sft_loss_change=changes[i],
+            implied_exchange_rate=rates[i],
+        )
+        for i in range(len(path.places))
+    )
+
+
+def _variance(groups: Groups, point: int) -> Figure:
+    variances = groups.variances[groups.of(point)]
+    known = variances[np.isfinite(variances)]
+    if not known.size:
+        return Unresolved("no prompt has two samples here: the variance within prompts needs groups of two or more")
+    if not known.any():
+        return Unresolved(f"no reward differs within any of {known.size} groups")
+    return mean_interval(known, unit="reward units^2", method="Student t over groups")
+
+
+def _dead(groups: Groups, point: int) -> Figure:
+    """Of the groups that have two samples or more."""
+    several = groups.sizes[groups.of(point)] > 1
+    return share_interval(groups.dead[groups.of(point)][several].astype(np.float64))
+
+
+def _parity(path: RewardPath) -> Figure:
+    """The step at which the curve of reward passes the expert's (A4)."""
+    gaps = path.gaps
+    if gaps is None:
+        return no_expert()
+    if gaps[0][0] >= 0.0 and (gaps[1][:, 0] > 0.0).mean() > 0.975:
+        return exact(float(path.places[0]), STEPS)
+    otherwise = f"reward has not passed the expert\u2019s by step {path.places[-1]:,.0f}"
+    return path.steps_with(-gaps[0], -gaps[1], otherwise)
+
+
+def _stop(path: RewardPath, exchange_rate: float | None) -> Figure | None:
+    """A6: the step until which a nat of SFT loss bought more reward than it is worth."""
+    gaps = path.gaps
+    if exchange_rate is None:
+        return None
+    if gaps is None:
+        return no_expert()
+    if path.refusal is not None:
+        return Unresolved(path.refusal)
+    left, resampled = path.variance - exchange_rate * gaps[0], path.variances - exchange_rate * gaps[1]
+    return path.steps_with(left, resampled, f"by step {path.places[-1]:,.0f} RL still buys more than a nat is worth")
