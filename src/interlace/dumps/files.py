@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from interlace.dumps.tally import Tally
 from interlace.errors import DataError, MissingFileError
@@ -19,7 +20,7 @@ Rows: TypeAlias = Iterator[tuple[int, Row]]
 
 BATCH = 8192
 """Rows of a Parquet file that are Python objects at a time."""
-UNREADABLE = "it cannot be read as JSON"
+UNREADABLE = "it is no JSON object"
 TORN = "the file ends in the middle of a line, as while it is written"
 
 
@@ -75,7 +76,7 @@ def _jsonl(path: Path, tally: Tally, columns: Sequence[str] | None) -> Rows:
             tally.add(UNREADABLE if line.endswith("\n") else TORN, torn)
 
 
-def _lines(file: IO[str], path: Path, tally: Tally) -> Iterator[str]:
+def _lines(file: io.TextIOWrapper, path: Path, tally: Tally) -> Iterator[str]:
     """Lines, up to where a compressed file breaks off."""
     try:
         yield from file
@@ -130,7 +131,7 @@ def _delimited(delimiter: str) -> Callable[[Path, Tally, Sequence[str] | None], 
     return read
 
 
-def _opened(path: Path) -> IO[str]:
+def _opened(path: Path) -> io.TextIOWrapper:
     """The text of a file, unpacked; bytes that are no UTF-8 become marks, and so no JSON is lost to one of them."""
     if path.suffix.lower() == ".gz":
         return gzip.open(path, "rt", encoding="utf-8-sig", errors="replace", newline="\n")

@@ -9,12 +9,19 @@ from __future__ import annotations
 import numpy as np
 
 from interlace.dumps.groups import Groups
-from interlace.dumps.path import RESAMPLES, Curve, RewardPath
+from interlace.dumps.path import RESAMPLES, Drawn, Points, RewardPath
 from interlace.statistics import Segments, Smoother, choose_smoother, resampled_means
 
 
-def follow(groups: Groups, expert: float | None, scores: Segments | None, num_prompts: int, rng: np.random.Generator,
-           more: tuple[Segments, ...] = ()) -> tuple[RewardPath, list[np.ndarray]]:  # fmt: skip
+def follow(
+    groups: Groups,
+    expert: float | None,
+    scores: Segments | None,
+    num_prompts: int,
+    rng: np.random.Generator,
+    more: tuple[Segments, ...] = (),
+    resamples: int = RESAMPLES,
+) -> tuple[RewardPath, list[np.ndarray]]:
     """The path of `groups`, and the resampled means of `more`, which go with it.
 
     `expert`: R_D where it is given; `scores`: what each prompt of the SFT data earns, where it is measured.
@@ -26,7 +33,7 @@ def follow(groups: Groups, expert: float | None, scores: Segments | None, num_pr
     everything = Segments(groups.prompts, groups.starts, groups.means[:, None])
     refusal = _no_variance(groups, starts, len(pairs))
     parts = [everything, *([several] if refusal is None else []), *([scores] if scores else []), *more]
-    found = resampled_means(parts, num_prompts, rng, RESAMPLES)
+    found = resampled_means(parts, num_prompts, rng, resamples)
     rewards, found = found[0][..., 0], found[1:]
     smooth_reward = _smoother(groups, everything.means[:, 0], rewards)
     variance, variances, span = np.zeros(len(starts)), np.zeros_like(rewards), 1
@@ -34,7 +41,7 @@ def follow(groups: Groups, expert: float | None, scores: Segments | None, num_pr
         variances, found = found[0][..., 0], found[1:]
         smooth = _smoother(groups, several.means[:, 0], variances)
         variance, variances, span = smooth(several.means[:, 0]), smooth(variances), smooth.span
-    experts = None if expert is None else np.full(RESAMPLES, expert)
+    experts = None if expert is None else np.full(resamples, expert)
     if scores is not None:
         expert, experts, found = float(scores.means[0, 0]), found[0][:, 0, 0], found[1:]
     path = RewardPath(
@@ -52,7 +59,7 @@ def follow(groups: Groups, expert: float | None, scores: Segments | None, num_pr
     return path, found
 
 
-def _smoother(groups: Groups, values: Curve, resampled: Curve) -> Smoother:
+def _smoother(groups: Groups, values: Points, resampled: Drawn) -> Smoother:
     covariance = np.atleast_2d(np.cov(resampled.T))
     counts = np.diff(np.append(groups.starts, len(groups.prompts))).astype(np.float64)
     return choose_smoother(groups.places, values, covariance, counts)

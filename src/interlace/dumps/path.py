@@ -20,6 +20,9 @@ from interlace.theory.paths import reward_only_sft_change, rl_time_from_rewards
 
 RESAMPLES = 1000
 NATS_RESPONSE, REWARD_UNIT, STEPS = "nats/response", "reward units", "steps"
+Points: TypeAlias = Float[np.ndarray, "point"]
+Drawn: TypeAlias = Float[np.ndarray, "resample point"]
+"""A curve at the points, and in each resample."""
 Curve: TypeAlias = Float[np.ndarray, "*resample point"]
 Expert: TypeAlias = Float[np.ndarray, "*resample"]
 
@@ -29,19 +32,19 @@ class RewardPath:
     """Curves at the points of a run: as estimated, and in each resample. `expert` is R_D, `experts` resampled; None:
     not known. `refusal`: why there is no curve of V, and so no integral along the path."""
 
-    places: Float[np.ndarray, "point"]
-    reward: Curve
-    rewards: Curve
-    variance: Curve
-    variances: Curve
+    places: Points
+    reward: Points
+    rewards: Drawn
+    variance: Points
+    variances: Drawn
     expert: float | None
-    experts: Expert | None
+    experts: Float[np.ndarray, "resample"] | None
     num_prompts: int
     spans: tuple[int, int]
     refusal: str | None = None
 
     @property
-    def gaps(self) -> tuple[Curve, Curve] | None:
+    def gaps(self) -> tuple[Points, Drawn] | None:
         """R - R_D, as estimated and resampled; None without an expert's reward."""
         if self.expert is None or self.experts is None:
             return None
@@ -51,7 +54,7 @@ class RewardPath:
         """A figure with its interval from the resamples."""
         return bootstrap_interval(resampled, point, num_prompts=self.num_prompts, unit=unit)
 
-    def level(self, curve: Curve, resampled: Curve, unit: str) -> tuple[Figure, ...]:
+    def level(self, curve: Points, resampled: Drawn, unit: str) -> tuple[Figure, ...]:
         """A figure at every point."""
         return tuple(self.figure(float(curve[i]), resampled[:, i], unit) for i in range(len(self.places)))
 
@@ -65,7 +68,7 @@ class RewardPath:
             return (no_expert(),) * len(self.places)
         return self._integrals(_predicted, NATS_RESPONSE)
 
-    def sft_changes(self) -> tuple[Curve, Curve]:
+    def sft_changes(self) -> tuple[Points, Drawn]:
         """C7 as a curve and in each resample; NaN where V is not resolved above 0."""
         assert self.expert is not None and self.experts is not None
         good = self.good()
@@ -130,7 +133,7 @@ class RewardPath:
             rates = np.where(gaps > 0.0, np.maximum(variances, 0.0) / gaps, np.inf)
         return self._ends(max(variance, 0.0) / gap, rates, "reward units per nat")
 
-    def steps_with(self, is_so: Curve, resampled: Curve, otherwise: str) -> Figure:
+    def steps_with(self, is_so: Points, resampled: Drawn, otherwise: str) -> Figure:
         """The step until which a curve is positive: steps at which it is, from the first point on.
 
         Where the curve crosses 0 once, the crossing; where noise lets it cross to and fro, what lies between. The upper
@@ -140,7 +143,7 @@ class RewardPath:
         if point >= self.places[-1]:
             return Unresolved(otherwise)
         if self.num_prompts < MINIMUM_PROMPTS:
-            return self.figure(point, np.full(RESAMPLES, point), STEPS)
+            return self.figure(point, np.full(len(resampled), point), STEPS)
         ends = self.places[0] + _time_above(self.places, resampled)
         return self._ends(point, np.where(ends >= self.places[-1], np.inf, ends), STEPS)
 
@@ -185,4 +188,4 @@ def _time_above(places: Float[np.ndarray, "point"], curve: Curve) -> Expert:
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(before > 0.0, before, after) / np.abs(after - before)
     both, none = (before > 0.0) & (after > 0.0), (before <= 0.0) & (after <= 0.0)
-    return (np.where(both, 1.0, np.where(none, 0.0, share)) * np.diff(places)).sum(axis=-1)
+    return np.asarray((np.where(both, 1.0, np.where(none, 0.0, share)) * np.diff(places)).sum(axis=-1))

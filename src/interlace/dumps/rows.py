@@ -77,15 +77,15 @@ class RowReader:
             self.advantages.append(math.nan if advantage is None else number_of(value_at(row, advantage)))
             self.completions.append(0 if completion is None else hash(key_of(value_at(row, completion))))
 
-    def samples(self, source: str, notes: Sequence[str]) -> Samples:
-        """Everything read, less batches that were written again at a later step."""
+    def samples(self, source: str, notes: Sequence[str], repeats: bool) -> Samples:
+        """Everything read; `repeats`: less batches that were written again at a later step."""
         notes = [*notes, *self.tally.sentences()]
         if self.is_stepless:
             notes.append("No step is written, in a column or in a file's name: those rollouts are taken as of step 0.")
         integers = [np.array(column, dtype=np.int64) for column in (self.steps, self.prompts, self.completions)]
         floats = [np.array(column, dtype=np.float64) for column in (self.rewards, self.advantages)]
         found = Samples(integers[0], integers[1], floats[0], floats[1], integers[2], self.keys, source, tuple(notes))
-        return _without_repeats(found) if "completion" in self.columns.names else found
+        return _without_repeats(found) if repeats and "completion" in self.columns.names else found
 
     def _rollouts(self, path: Path, writer: Writer) -> Iterator[tuple[int, Row]]:
         wanted = self.columns.top_level if writer.is_flat else None
@@ -93,12 +93,10 @@ class RowReader:
             if writer.is_flat:
                 yield number, row
                 continue
-            try:
-                flat = list(writer.rollouts(row))
-            except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
+            flat = writer.flat(row)
+            if flat is None:
                 self.tally.add(f"the row is none of {writer.name}'s", f"{path.name}:{number}")
-                continue
-            yield from ((number, each) for each in flat)
+            yield from ((number, each) for each in flat or ())
 
     def _reward(self, row: Row) -> float:
         """The weighted sum of what is a number, as TRL adds them up; NaN if nothing is."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from interlace.dumps.columns import columns_of, columns_said, value_at
+from interlace.dumps.columns import columns_of, columns_said
 from interlace.dumps.files import Row, find_files, read_rows
 from interlace.dumps.places import one_dump, step_of
 from interlace.dumps.rows import RowReader, Samples
@@ -45,7 +45,7 @@ def read_samples(path: Path, columns: str | Mapping[str, str] | None = None, rew
         raise DataError(f"--rollouts must hold rollouts with a reward. Got {path}, where none is left. {why} Check it.")
     named = f"{writer.name} {writer.version}".strip()
     files_read = f"{len(sources):,} file{'s' if len(sources) > 1 else ''}"
-    return reader.samples(f"{files_read} of {named}: {found}", notes)
+    return reader.samples(f"{files_read} of {named}: {found}", notes, writer.repeats)
 
 
 def _sources(
@@ -60,7 +60,7 @@ def _sources(
             others.append(file.name)
         else:
             found.append(_Source(file, writer))
-    writers = {source.writer.name: source for source in found}
+    writers = {source.writer.name: source for source in reversed(found)}
     if len(writers) > 1:
         each = "; ".join(f"{name} ({source.path.name})" for name, source in writers.items())
         raise DataError(f"--rollouts must hold the rollouts of one trainer. Got {path} with {each}. Name one of them.")
@@ -80,11 +80,11 @@ def _writer(row: Row, said: Mapping[str, str], reward: str | None) -> Writer | N
     found = writer_of(row)
     names = [*said.values()]
     if found is None and ("reward" in said or reward is not None) and {"prompt", "group"} & said.keys():
-        there = all(value_at(row, name) is not None or name in row for name in names)
+        there = any(name.partition(".")[0] in row for name in names)
         return Writer("no known trainer", "", frozenset(names), dict(said)) if there else None
     return found
 
 
 def _peek(source: _Source, tally: Tally) -> list[Row]:
-    rows = (flat for _, row in read_rows(source.path, tally) for flat in source.writer.rollouts(row))
+    rows = (flat for _, row in read_rows(source.path, tally) for flat in source.writer.flat(row) or ())
     return list(itertools.islice(rows, PEEKED))

@@ -24,7 +24,8 @@ def _as_it_is(row: Row) -> Iterator[Row]:
 @dataclass(frozen=True)
 class Writer:
     """A trainer that writes rollouts. `signature`: columns by which its files are known; `columns`: role to column;
-    `rollouts`: the rollouts in one row, flat; `numbers_are_rewards`: every other column of numbers is a reward."""
+    `rollouts`: the rollouts in one row, flat; `numbers_are_rewards`: every other column of numbers is a reward;
+    `repeats`: it writes its last batch at every logged step, be it new or not."""
 
     name: str
     version: str
@@ -32,11 +33,19 @@ class Writer:
     columns: Mapping[str, str]
     rollouts: Callable[[Row], Iterator[Row]] = field(default=_as_it_is)
     numbers_are_rewards: bool = False
+    repeats: bool = False
 
     @property
     def is_flat(self) -> bool:
         """Whether a row is one rollout."""
         return self.rollouts is _as_it_is
+
+    def flat(self, row: Row) -> list[Row] | None:
+        """The rollouts in a row; None if the row has not the writer's form."""
+        try:
+            return list(self.rollouts(row))
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
+            return None
 
 
 def _episode(row: Row) -> Iterator[Row]:
@@ -121,7 +130,7 @@ WRITERS: Mapping[str, Writer] = {
                {"prompt": "input", "completion": "output", "reward": "score", "step": "step"}),
         Writer("TRL", "1.16", frozenset({"step", "prompt", "completion", "advantage"}),
                {"prompt": "prompt", "completion": "completion", "step": "step", "advantage": "advantage"},
-               numbers_are_rewards=True),
+               numbers_are_rewards=True, repeats=True),
     )
 }  # fmt: skip
 """In the order in which they are asked."""

@@ -9,6 +9,7 @@ from plotly.offline import get_plotlyjs
 
 from interlace import __version__
 from interlace.dumps import RolloutPlan
+from interlace.estimate import Unresolved
 from interlace.report.dumps.chart import rollouts_chart
 from interlace.report.formatting import Notes
 from interlace.report.page import asset, content_policy, environment, write_whole
@@ -46,6 +47,7 @@ def render_rollouts(plan: RolloutPlan) -> str:
     template = environment().get_template("dumps/rollouts.html.j2")
     return template.render(
         plan=plan,
+        headline=_headline(plan),
         chart=rollouts_chart(plan),
         tables=_tables(plan),
         policy=content_policy((plotly, script)),
@@ -54,6 +56,12 @@ def render_rollouts(plan: RolloutPlan) -> str:
         plotly=plotly,
         script=script,
     )
+
+
+def _headline(plan: RolloutPlan) -> str:
+    """Where reward stands to the expert's, or where the expert's is not known, how it went."""
+    about = 0 if isinstance(plan.expert_reward, Unresolved) else 1
+    return plan.advice[about].partition(":")[0].rstrip(".")
 
 
 def _tables(plan: RolloutPlan) -> list[Table]:
