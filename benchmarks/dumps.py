@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/dumps.py [--steps 1000] [--prompts 125] [--samples 8]
 
-Each file holds a step. Prints seconds, microseconds a rollout, and the process's greatest resident set so far.
+Each file holds a step. Prints seconds of processor time (and of the clock), microseconds a rollout, and the process's greatest resident set so far.
 """
 
 from __future__ import annotations
@@ -36,12 +36,13 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             for step, prompts, rewards in batches(given.steps, given.prompts, given.samples):
                 write(Path(folder), step, prompts, rewards)
-            start = time.perf_counter()
+            start, began = time.process_time(), time.perf_counter()
             plan = plan_rollouts(folder, expert_reward=0.6)
-            took = time.perf_counter() - start
+            took, waited = time.process_time() - start, time.perf_counter() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         points = len(plan.points)
-        print(f"{name:5} {took:6.1f} s  {took / count * 1e6:5.1f} us a rollout  {points} points  {peak:.1f} GiB")
+        each = f"{took / count * 1e6:5.1f} us a rollout"
+        print(f"{name:5} {took:6.1f} s of processor ({waited:.1f} s)  {each}  {points} points  {peak:.1f} GiB")
 
 
 def batches(steps: int, prompts: int, samples: int) -> Iterator[tuple[int, list[str], np.ndarray]]:

@@ -39,7 +39,7 @@ def test_noise_decides_the_width() -> None:
         choose_smoother(places, line + noise * rng.normal(size=60), noise**2 * np.eye(60), counts).span
         for noise in (0.3, 0.3, 0.3)
     ]
-    assert min(spans) >= 16
+    assert min(spans) >= 8
     wave = np.sin(places)
     assert choose_smoother(places, wave, 1e-8 * np.eye(60), counts).span == 1
     shared = np.full((60, 60), 0.25)

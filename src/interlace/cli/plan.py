@@ -60,11 +60,8 @@ def plan(
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
-    """Read the rollouts of an RL run, finished or not, and say when it should stop. No weights are needed.
-
-    From rewards alone: reward, its variance within prompts, dead groups, the step at which reward passes the expert's
-    (before it RL lowers SFT loss on its ideal path, after it RL raises it), a forecast of the SFT loss, and what the
-    next nat of it buys. Try `interlace plan --rollouts example --exchange-rate 0.5 --html plan.html`.
+    """Read the rollouts of an RL run, finished or not, and say what it costs in SFT loss and when it should stop: from
+    rewards alone, without weights. Try `interlace plan --rollouts example --exchange-rate 0.5 --html plan.html`.
     """
     check_files({"--html": (html, ".html")})
     if rollouts is None:

@@ -79,7 +79,7 @@ def _value(point: LossPoint) -> float:
 def _table(title: str, columns: list[str]) -> Table:
     table = Table(title=title or None, title_justify="left", title_style="bold", box=None, header_style="bold",
                   padding=(0, 2, 0, 0))  # fmt: skip
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for column in columns:
         table.add_column(column, justify="right")
     return table

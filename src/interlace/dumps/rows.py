@@ -51,6 +51,7 @@ class RowReader:
 
     def __init__(self, columns: Columns, tally: Tally) -> None:
         self.columns, self.tally = columns, tally
+        self.weights = tuple(columns.rewards.items())
         self.keys: dict[str, int] = {}
         self.steps: list[int] = []
         self.prompts: list[int] = []
@@ -100,7 +101,10 @@ class RowReader:
 
     def _reward(self, row: Row) -> float:
         """The weighted sum of what is a number, as TRL adds them up; NaN if nothing is."""
-        values = [(weight, number_of(value_at(row, name))) for name, weight in self.columns.rewards.items()]
+        if len(self.weights) == 1:
+            ((name, weight),) = self.weights
+            return weight * number_of(value_at(row, name))
+        values = [(weight, number_of(value_at(row, name))) for name, weight in self.weights]
         known = [weight * value for weight, value in values if value == value]
         return sum(known) if known else math.nan
 
@@ -110,6 +114,8 @@ class RowReader:
         if value is None:
             self.is_stepless = self.is_stepless or file_step is None
             return file_step or 0
+        if type(value) is int and 0 <= value <= LARGEST_STEP:
+            return value
         number = number_of(value)
         return int(number) if 0 <= number <= LARGEST_STEP and number == int(number) else -1
 
@@ -131,6 +137,8 @@ def number_of(value: Any) -> float:
     >>> number_of(True), number_of("0.5"), number_of(None), number_of(10**400)
     (1.0, 0.5, nan, inf)
     """
+    if type(value) is float:
+        return value
     try:
         return math.nan if value is None else float(value)
     except (TypeError, ValueError):
