@@ -2,7 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/dumps.py [--steps 1000] [--prompts 125] [--samples 8]
 
-Each file holds a step. Prints seconds of processor time (and of the clock), microseconds a rollout, and the process's greatest resident set so far.
+Each file holds a step. Prints seconds of processor time (and of the clock), microseconds a rollout, and the process's
+greatest resident set so far.
 """
 
 from __future__ import annotations

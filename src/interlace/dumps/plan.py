@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from interlace.dumps.path import REWARD_UNIT, STEPS, RewardPath, no_expert
 from interlace.dumps.planned import PlanPoint, RolloutPlan
 from interlace.dumps.samples import read_samples
 from interlace.errors import RecipeError
-from interlace.estimate import Figure, Unresolved, exact
+from interlace.estimate import Estimate, Figure, Unresolved, exact
 from interlace.statistics import mean_interval, reward_interval, share_interval
 
 EXAMPLE = "example"
@@ -125,7 +126,8 @@ def _variance(groups: Groups, point: int) -> Figure:
         return Unresolved("no prompt has two samples here: the variance within prompts needs groups of two or more")
     if not known.any():
         return Unresolved(f"no reward differs within any of {known.size} groups")
-    return mean_interval(known, unit="reward units^2", method="Student t over groups")
+    found = mean_interval(known, unit="reward units^2", method="Student t over groups")
+    return replace(found, lower=max(0.0, found.lower)) if isinstance(found, Estimate) else found
 
 
 def _dead(groups: Groups, point: int) -> Figure:
