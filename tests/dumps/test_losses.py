@@ -96,3 +96,11 @@ def test_without_rewards_the_split_says_what_is_missing(dump: Path, tmp_path: Pa
     last = plan_rollouts(dump / "rollouts", logprobs=tmp_path / "l.jsonl").losses[-1]
     assert isinstance(last.right, Unresolved) and "a column reward" in last.right.reason
     assert isinstance(last.forecast, Unresolved) and isinstance(last.change, Estimate)
+
+
+def test_steps_far_from_the_rollouts_have_no_forecast(dump: Path, tmp_path: Path) -> None:
+    rows = [{"step": s, "prompt": f"p{i}", "logprob": -1.0 - s} for s in (0, 8, 30) for i in range(30)]
+    write_lines(tmp_path / "l.jsonl", rows)
+    plan = plan_rollouts(dump / "rollouts", expert_reward=0.5, logprobs=tmp_path / "l.jsonl")
+    assert isinstance(plan.losses[1].forecast, Estimate)
+    assert isinstance(plan.losses[2].forecast, Unresolved) and "no rollouts near" in plan.losses[2].forecast.reason

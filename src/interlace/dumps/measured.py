@@ -51,7 +51,10 @@ Forecast = tuple[Float[np.ndarray, "step"], Float[np.ndarray, "resample step"]] 
 
 
 def _forecast(losses: Losses, path: RewardPath) -> Forecast:
-    """C7 between the first step at which losses were read and each of them, as estimated and resampled."""
+    """C7 between the first step at which losses were read and each of them, as estimated and resampled.
+
+    Steps that lie farther from the rollouts than these lie apart have none (NaN).
+    """
     if path.expert is None:
         return no_expert()
     if path.refusal is not None:
@@ -59,13 +62,15 @@ def _forecast(losses: Losses, path: RewardPath) -> Forecast:
     if len(path.places) < 2:
         return Unresolved("the rollouts are of one step")
     point, resampled = path.sft_changes()
+    reach = float(np.diff(path.places).max())
+    beyond = (losses.steps < path.places[0] - reach) | (losses.steps > path.places[-1] + reach)
     places = np.clip(losses.steps, path.places[0], path.places[-1])
     left = np.clip(np.searchsorted(path.places, places, side="right") - 1, 0, len(path.places) - 2)
     share = (places - path.places[left]) / (path.places[left + 1] - path.places[left])
 
     def at(curve: np.ndarray) -> np.ndarray:
         ends = np.where(share > 0.0, curve[..., left + 1], 0.0), np.where(share < 1.0, curve[..., left], 0.0)
-        found = share * ends[0] + (1.0 - share) * ends[1]
+        found = np.where(beyond, np.nan, share * ends[0] + (1.0 - share) * ends[1])
         return found - found[..., :1]
 
     return at(point), at(resampled)
@@ -79,7 +84,7 @@ def _beside(
         return {"forecast": forecast, "beyond": forecast}
     point, samples = forecast[0][step], forecast[1][:, step]
     if not np.isfinite(point):
-        gone = Unresolved("the variance within prompts is no longer resolved above 0 there")
+        gone = Unresolved("no rollouts near that step, or none whose variance within prompts is resolved above 0")
         return {"forecast": gone, "beyond": gone}
     means = losses.loss.mean(axis=0)
     measured = means[step] - means[0], resampled[:, step] - resampled[:, 0]

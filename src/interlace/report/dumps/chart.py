@@ -187,4 +187,5 @@ def _keys(plan: RolloutPlan) -> tuple[Key, ...]:
         [Key("parity: reward passes the expert\u2019s", "ink", "dotted")] if isinstance(plan.parity, Estimate) else []
     )
     keys += [Key("best stop", "ink", "dashed")] if isinstance(plan.stop, Estimate) else []
+    keys += [Key("change of SFT loss as read", "ink", "cross")] if plan.losses else []
     return tuple(keys)
