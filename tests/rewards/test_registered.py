@@ -29,6 +29,13 @@ def test_exact_match_compares_the_answers_text():
     assert score("exact_match", ["85"], answer=[85]) == [1.0]
 
 
+def test_exact_match_takes_any_of_several_answers():
+    answers = [["85", "#85"]] * 3
+    assert score("exact_match", ["85", " #85", "#58"], answer=answers) == [1.0, 1.0, 0.0]
+    strict = build_reward({"kind": "exact_match", "strip": False})
+    assert strict.rewarded({"answer": ["85", "#85", "85"]}) == (("85", 1.0), ("#85", 1.0))
+
+
 def test_label_match_is_strict():
     completions = [" yes", "yes", " yes ", " Yes", " no", chat(" yes")]
     assert score("label_match", completions, label_word=[" yes"] * 6) == [1.0, 0.0, 0.0, 0.0, 0.0, 1.0]

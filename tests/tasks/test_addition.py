@@ -106,6 +106,37 @@ def test_only_the_answer_is_rewarded():
         assert {text: r for text, r in zip(texts, rewards, strict=True) if r} == dict(example.rewarded)
 
 
+def test_a_perfect_expert_with_two_styles_is_always_right_and_still_has_a_choice():
+    sums = task(styles=2, style_share=0.8, expert_error=0.0)
+    assert sums.expert_reward == pytest.approx(1.0) and sums.max_response_tokens == 5
+    assert sums.expert_entropy == pytest.approx(-0.8 * math.log(0.8) - 0.2 * math.log(0.2))
+    for example in sums.heldout:
+        a, b = map(int, example.prompt.removesuffix("=").split("+"))
+        answer = school_addition(a, b, carries=True)
+        assert as_law(example) == pytest.approx({answer: 0.8, "#" + answer: 0.2})
+        assert dict(example.rewarded) == {answer: 1.0, "#" + answer: 1.0}
+
+
+def test_an_erring_expert_errs_alike_in_both_styles():
+    sums = task(styles=2, style_share=0.75, expert_error=0.4, error_kind="off_by_one")
+    assert sums.expert_reward == pytest.approx(0.6)
+    choices = [p * q for p in (0.6, 0.4) for q in (0.75, 0.25)]
+    assert sums.expert_entropy == pytest.approx(-sum(p * math.log(p) for p in choices))
+
+
+def test_two_styles_earn_the_same_and_nothing_else_earns():
+    sums = task(digits=1, heldout=20, styles=2)
+    texts = ["".join(t) for length in range(1, 4) for t in itertools.product("0159#", repeat=length)]
+    for example in sums.heldout[:3]:
+        rewards = sums.reward([""] * len(texts), texts, answer=[example.columns["answer"]] * len(texts))
+        earning = {text for text, r in zip(texts, rewards, strict=True) if r}
+        assert earning == {text for text in dict(example.rewarded) if set(text) <= set("0159#")}
+
+
+def test_style_share_means_nothing_to_an_expert_of_one_style():
+    assert task(style_share=0.1).fingerprint() == task().fingerprint()
+
+
 @pytest.mark.parametrize(("digits", "operands", "share"), [(3, 2, 1 - 0.55**2), (2, 3, 0.78), (1, 4, 0.0)])
 def test_longer_sums_are_sampled_and_err_as_often_as_their_columns_carry(digits, operands, share):
     sums = task(digits=digits, operands=operands, train_prompts=1500, heldout=500)
@@ -162,7 +193,7 @@ def test_the_seed_draws_the_split_and_an_option_fixes_it():
         (
             {"digit": 2},
             "task 'sums' must hold known keys (digits, error_kind, expert_error, heldout, operands, seed, "
-            "train_prompts). Got unknown key 'digit'. The nearest known key is 'digits'.",
+            "style_share, styles, train_prompts). Got unknown key 'digit'. The nearest known key is 'digits'.",
         ),
         ({"digits": 0}, "task 'sums': digits must be greater than or equal to 1. Got 0."),
         ({"expert_error": 1.5}, "task 'sums': expert_error must be less than or equal to 1. Got 1.5."),

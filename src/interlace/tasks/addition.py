@@ -1,6 +1,8 @@
 """addition: sums of numbers, answered by an expert who errs in a known way with a known probability.
 
-Everything about this expert is known: the probability of each response, hence its reward and its entropy.
+Everything about this expert is known: the probability of each response, hence its reward and its entropy. With
+`styles: 2` and `expert_error: 0` it is perfect and still has a choice, between two texts of equal reward: what RL then
+does to the choice is no matter of the reward (D3).
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ from interlace.tasks.rows import Row, build_examples
 
 ErrorKind: TypeAlias = Literal["forget_carry", "off_by_one", "random_digit"]
 
+MARK = "#"
+"""What the second style of writing puts before the digits."""
+
 MOST_TRAIN_PROMPTS = 20_000
 """Training prompts, if `train_prompts` does not say: all sums of two two-digit numbers, a sample of longer ones."""
 
@@ -38,6 +43,10 @@ class AdditionOptions(Options):
     """What an erring expert writes. forget_carry: no column's carry is added to the next, and the first is written in
     full. off_by_one: the last digit is one too high (9 becomes 0). random_digit: one digit is replaced by another, all
     equally likely."""
+    styles: Literal[1, 2] = 1
+    """Accepted ways of writing. 1: the digits alone. 2: also with a leading `#`, which earns the same reward."""
+    style_share: float = Field(default=0.8, ge=0.0, le=1.0)
+    """With two styles: the probability that the expert writes the digits alone, whether it errs or not."""
     heldout: int = Field(default=512, ge=1)
     """How many prompts are measured on and never trained on."""
     train_prompts: int | None = Field(default=None, ge=1)
@@ -140,10 +149,22 @@ def expert_law(problem: Sum, error: float, kind: ErrorKind) -> Mapping[str, floa
     return {text: probability for text, probability in law.items() if probability > 0.0}
 
 
+def in_styles(law: Mapping[str, float], plain: float) -> dict[str, float]:
+    """`law` where each text is written as it is with probability `plain`, else with the mark before it.
+
+    >>> in_styles({"580": 1.0}, 0.75)
+    {'580': 0.75, '#580': 0.25}
+    """
+    written = {text: plain * probability for text, probability in law.items()}
+    marked = {MARK + text: (1.0 - plain) * probability for text, probability in law.items()}
+    return {text: probability for text, probability in (written | marked).items() if probability > 0.0}
+
+
 def build_addition(name: str, options: AdditionOptions, seed: int) -> Task:
     """The task `name` with these options; `seed` draws the prompts unless the options have a seed of their own.
 
-    The reward is strict (no white space is forgiven), so that the expected reward is the answer's probability.
+    The reward is strict (no white space is forgiven), so that the expected reward is the probability of the accepted
+    texts.
     """
     rng = np.random.default_rng(seed if options.seed is None else options.seed)
     heldout = rng.choice(options.num_sums, options.heldout, replace=False)
@@ -158,7 +179,7 @@ def build_addition(name: str, options: AdditionOptions, seed: int) -> Task:
         reward=reward,
         expert_is_known=True,
         fresh_draws=True,
-        max_response_tokens=response_digits(options.digits, options.operands) + 1,
+        max_response_tokens=response_digits(options.digits, options.operands) + options.styles,
     )
 
 
@@ -167,7 +188,10 @@ def _row(index: int, options: AdditionOptions) -> Row:
     base = 10**options.digits
     problem = Sum(tuple(index // base**place % base for place in reversed(range(options.operands))), options.digits)
     law = expert_law(problem, options.expert_error, options.error_kind)
-    return Row(problem.prompt, law, None, {"answer": problem.answer})
+    if options.styles == 1:
+        return Row(problem.prompt, law, None, {"answer": problem.answer})
+    accepted = [problem.answer, MARK + problem.answer]
+    return Row(problem.prompt, in_styles(law, options.style_share), None, {"answer": accepted})
 
 
 def _stepping_over(taken: Int[np.ndarray, "taken"], indices: Int[np.ndarray, "index"]) -> Int[np.ndarray, "index"]:
