@@ -129,7 +129,8 @@ MISTAKES = {
     "unknown reward": (
         "kind: addition\n    digits: 2",
         "kind: files\n    path: x.csv\n    reward: exact_mach",
-        ":5: reward must be one of exact_match, label_match, regex. Got 'exact_mach'. Did you mean 'exact_match'?",
+        ":5: reward must be one of countdown, exact_match, label_match, regex. Got 'exact_mach'. "
+        "Did you mean 'exact_match'?",
     ),
     "unknown kind of stage": ("- rl:", "- rlhf:", ":11: stage must be one of rl, sft. Got 'rlhf'. Did you mean 'rl'?"),
     "stage of two kinds": (

@@ -38,13 +38,18 @@ def test_validating_reads_no_file():
     [
         (
             "additon",
-            "the kind of task 'mine' must be one of addition, files, given. Got 'additon'. Did you mean 'addition'?",
+            "the kind of task 'mine' must be one of addition, countdown, files, given. Got 'additon'. "
+            "Did you mean 'addition'?",
         ),
         (
             {"kind": "file"},
-            "the kind of task 'mine' must be one of addition, files, given. Got 'file'. Did you mean 'files'?",
+            "the kind of task 'mine' must be one of addition, countdown, files, given. Got 'file'. "
+            "Did you mean 'files'?",
         ),
-        ({"digits": 2}, "task 'mine' must have a kind. Got {'digits': 2}. Add kind: addition | files | given."),
+        (
+            {"digits": 2},
+            "task 'mine' must have a kind. Got {'digits': 2}. Add kind: addition | countdown | files | given.",
+        ),
     ],
 )
 def test_a_mistaken_kind_is_answered_with_one_sentence(config, message):

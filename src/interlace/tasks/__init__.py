@@ -10,6 +10,7 @@ from interlace.errors import RecipeError, unknown_name
 from interlace.options import Options, parse_options
 from interlace.tasks.addition import AdditionOptions, build_addition
 from interlace.tasks.base import Example, ExpertResponse, Prompt, Task
+from interlace.tasks.countdown import CountdownOptions, build_countdown
 from interlace.tasks.files import FilesOptions, build_files
 from interlace.tasks.given import GivenOptions, build_given
 from interlace.tasks.tables import FORMATS
@@ -50,6 +51,14 @@ TASKS: dict[str, TaskKind] = {
         cost="a second",
         options=AdditionOptions,
         build=build_addition,
+    ),
+    "countdown": TaskKind(
+        name="countdown",
+        sentence="A target to reach with three numbers and + - *: several answers are right, the expert is known.",
+        source="made here",
+        cost="a second",
+        options=CountdownOptions,
+        build=build_countdown,
     ),
     "files": TaskKind(
         name="files",
