@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from interlace.api import fork, measure, plan, read_law, run, summarise, write_report
+    from interlace.api import coupling_table, fork, measure, plan, read_law, run, summarise, write_report
     from interlace.attachment import CouplingCallback, attach
     from interlace.errors import InterlaceError
     from interlace.estimate import Estimate, Unresolved
@@ -27,6 +27,7 @@ __all__ = [
     "measure",
     "plan",
     "summarise",
+    "coupling_table",
     "write_report",
     "read_law",
     # In a trainer of your own
@@ -52,6 +53,7 @@ _HOMES = {
     "measure": "interlace.api",
     "plan": "interlace.api",
     "summarise": "interlace.api",
+    "coupling_table": "interlace.api",
     "write_report": "interlace.api",
     "read_law": "interlace.api",
     "attach": "interlace.attachment",

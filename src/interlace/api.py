@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from interlace.analysis import RunSummary
+from interlace.analysis import CouplingRow, RunSummary
+from interlace.analysis import coupling_table as rows_over_seeds
 from interlace.analysis import summarise as summarise_record
 from interlace.errors import DataError, MissingFileError, RecipeError
 from interlace.observer import Observer
@@ -195,6 +196,15 @@ def run_folders_in(path: str | Path) -> list[Path]:
             f"RUN must be a run folder (`interlace run` makes them) or a folder of run folders. Got {folder}. Check it."
         )
     return inside
+
+
+def coupling_table(*runs: str | Path) -> list[CouplingRow]:
+    """What every stage of some runs did to SFT loss and to reward, over the seeds of each recipe; a row an arm.
+
+    ``coupling_table("runs/coupling-addition")[0].sft_loss_change``. A folder of run folders, one a seed, stands for all
+    of them. Seeds that the recipe's `exclude_seeds` leaves out are counted in each row.
+    """
+    return rows_over_seeds([summarise(folder) for run in runs for folder in run_folders_in(run)])
 
 
 def read_law(label: str, /, **inputs: Any) -> Reading:

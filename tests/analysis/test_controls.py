@@ -46,6 +46,13 @@ def test_sft_on_another_task_is_no_control(rng):
     assert summarise(dataclasses.replace(record, stages=(first, record.stages[1]))).stages["second"].control is None
 
 
+def test_sft_that_carries_its_optimizer_on_is_the_same_sft(rng):
+    run = tilted_run(problem := binary_problem(rng, prompts=20), [0.0, 1.0])
+    going_on = Stage(run, kind="sft", name="second", options={"fresh_optimizer": False})
+    stage = summarise(make_record(problem, Stage(run, kind="sft"), going_on)).stages["second"]
+    assert (stage.control, stage.started_from) == (None, "sft")
+
+
 def test_a_control_is_on_the_wire(rng):
     problem = binary_problem(rng, prompts=20)
     stage = Stage(tilted_run(problem, np.linspace(0.0, 1.0, 3)), options={"placebo": "strict"})

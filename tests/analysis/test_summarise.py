@@ -33,7 +33,7 @@ def test_the_wire_has_the_documented_names(summaries):
     wire = json.loads(dumps(result_json(summaries)))
     assert set(wire) >= {"schema_version", "runs", "across_seeds"}
     run = wire["runs"][0]
-    assert set(run) == {"run", "recipe", "seed", "stages", "advice"}
+    assert set(run) == {"run", "recipe", "seed", "stages", "advice", "excluded"}
     assert set(run["stages"][0]) >= {
         "name",
         "kind",

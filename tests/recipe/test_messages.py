@@ -16,8 +16,8 @@ MISTAKES = {
     "unknown key of the recipe": (
         "measure:",
         "mesure:",
-        ":14: a recipe must hold known keys (description, dtype, measure, model, model_options, name, seeds, stages, "
-        "tasks, threads). Got unknown key 'mesure'. The nearest known key is 'measure'.",
+        ":14: a recipe must hold known keys (description, dtype, exclude_seeds, measure, model, model_options, "
+        "name, seeds, stages, tasks, threads). Got unknown key 'mesure'. The nearest known key is 'measure'.",
     ),
     "unknown key of a section": (
         "every: 2",
@@ -25,6 +25,11 @@ MISTAKES = {
         ":15: measure must hold known keys (completions, every, expert_policy, overhead, preset, prompts). "
         "Got unknown key 'evry'. "
         "The nearest known key is 'every'.",
+    ),
+    "rule about an unknown stage": (
+        "measure:",
+        "exclude_seeds: {stage: stf, reward_below: 0.2}\nmeasure:",
+        ":14: stage must be one of rl, sft. Got 'stf'. Did you mean 'sft'?",
     ),
     "unknown key in a stage's section": (
         "decay: 0.9",
@@ -97,24 +102,28 @@ MISTAKES = {
     "unknown kind of task": (
         "kind: addition",
         "kind: additon",
-        ":3: kind must be one of addition, files, given. Got 'additon'. Did you mean 'addition'?",
+        ":3: kind must be one of addition, countdown, files, given. Got 'additon'. Did you mean 'addition'?",
     ),
-    "kind that is no word": ("kind: addition", "kind: [a]", ":3: kind must be one of addition, files, given. Got"),
+    "kind that is no word": (
+        "kind: addition",
+        "kind: [a]",
+        ":3: kind must be one of addition, countdown, files, given. Got",
+    ),
     "short task of an unknown kind": (
         "  sums:\n    kind: addition\n    digits: 2\n",
         "  sums: additon\n",
-        ":2: kind must be one of addition, files, given. Got 'additon'. Did you mean 'addition'?",
+        ":2: kind must be one of addition, countdown, files, given. Got 'additon'. Did you mean 'addition'?",
     ),
     "task without kind": (
         "    kind: addition\n",
         "",
-        ":2: tasks.sums must have key 'kind'. Got none. Add kind: addition | files | given.",
+        ":2: tasks.sums must have key 'kind'. Got none. Add kind: addition | countdown | files | given.",
     ),
     "unknown option of a task": (
         "digits: 2",
         "digit: 1",
         ":4: tasks.sums must hold known keys (digits, error_kind, expert_error, heldout, operands, seed, "
-        "train_prompts). Got unknown key 'digit'. The nearest known key is 'digits'.",
+        "style_share, styles, train_prompts). Got unknown key 'digit'. The nearest known key is 'digits'.",
     ),
     "option of a task that is missing": (
         "kind: addition\n    digits: 2",

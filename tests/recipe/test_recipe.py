@@ -13,7 +13,7 @@ from interlace.recipe import Recipe, apply_profile, load_recipe, shipped_recipes
 from interlace.recipe.source import parse_value
 
 WrittenRecipe = Callable[..., Path]
-NEEDS_DATA = {"smollm2-cola", "paper-qwen3-0.6b-cola"}
+NEEDS_DATA = {"smollm2-cola", "coupling-smollm2-cola", "paper-qwen3-0.6b-cola"}
 
 
 def shipped(name: str) -> Recipe:
@@ -48,6 +48,33 @@ def test_controls_share_the_first_stage_of_quickstart() -> None:
     assert (placebo.placebo, placebo.start_from) == ("strict", "sft")
     assert again.options == quickstart.stage("sft-2").options
     assert (again.start_from, again.fresh_optimizer) == ("sft", True)
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_recipes() if name.startswith("coupling")])
+def test_the_arms_of_a_coupling_recipe_differ_from_rl_in_what_they_are_named_after(name: str) -> None:
+    recipe = shipped(name)
+    arms = {stage.name: stage for stage in recipe.stages if stage.kind == "rl"}
+    base = arms.pop("rl", None) or arms.pop("beta-0")
+    assert recipe.exclude_seeds is not None and recipe.exclude_seeds.stage == recipe.stages[0].name
+    for stage in arms.values():
+        changed = {key for key, value in stage.to_options().items() if base.to_options().get(key) != value} - {"name"}
+        beta, rate = {"beta"}, {"learning_rate"}
+        expected = {"placebo": {"placebo"}, "rl-half": rate, "rl-first": {"start_from"}}
+        assert changed == expected.get(stage.name, beta), stage.name
+    if "rl-half" in arms:
+        assert arms["rl-half"].options["learning_rate"] == base.options["learning_rate"] / 2
+        start, sft = recipe.stages[0].name, recipe.stage("sft")
+        assert recipe.start_of("sft") == recipe.start_of("rl-first") == (start, "raw") and not sft.fresh_optimizer
+        assert recipe.start_of("sft-after-rl") == ("rl-first", "raw")
+        again = recipe.stage("sft-again")
+        assert recipe.start_of("sft-again") == ("sft", "raw") and again.fresh_optimizer
+        assert recipe.stage("sft-after-rl").max_steps == sft.max_steps
+
+
+def test_changing_one_arm_changes_no_other() -> None:
+    recipe = load_recipe("coupling-addition", ["stages.placebo.averaged_weights.decay=0.5"])
+    decays = {stage.name: stage.averaged_weights.decay for stage in recipe.stages if stage.averaged_weights}
+    assert decays.pop("placebo") == 0.5 and set(decays.values()) == {0.97}
 
 
 def test_defaults_are_written_out(write_recipe: WrittenRecipe) -> None:

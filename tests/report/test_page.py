@@ -17,6 +17,7 @@ import interlace.report
 from interlace.analysis.summary import RunSummary, Stages
 from interlace.estimate import Unresolved
 from interlace.report import render, write_report
+from interlace.report.coupling import arms_table
 from interlace.report.page import script_json
 from interlace.report.tables import parts_table, points_table
 from interlace.store import RunRecord
@@ -155,6 +156,28 @@ def test_seeds_stand_beside_the_seeds_of_their_controls() -> None:
         assert f"{recipe}, 2 seeds, parts of the change" in text
     assert "Not averaged" in text and ": another, seed 0." in text
     assert "placebo (control)" in text and "A control: SFT again, from sft." in text
+
+
+def test_arms_stand_in_one_table_and_seeds_left_out_are_said() -> None:
+    summaries = [facts_summary(seed) for seed in range(3)]
+    weak = dataclasses.replace(facts_summary(3), excluded="sft ended with reward 0.12, below 0.2")
+    text = Elements(render([(record_of(summary), summary) for summary in [*summaries, weak]])).text
+    assert "quickstart, 3 seeds, 1 left out by the recipe\u2019s rule: what each arm did (nats/response)" in text
+    assert "quickstart, seed 3 (sft ended with reward 0.12, below 0.2)" in text and "Not averaged" not in text
+
+
+def test_an_arm_says_where_it_began(summary: RunSummary) -> None:
+    stages = Stages(tuple(dataclasses.replace(stage, started_from="base", control=None) for stage in summary.stages))
+    table = arms_table([dataclasses.replace(summary, seed=seed, stages=stages) for seed in (1, 2)])
+    assert [row[0].interval for row in table.rows if row[0].text] == ["from base"] * len(stages)
+    rl = next(row for row in table.rows if row[0].text == "rl")
+    assert rl[5].text == "+0.318" and {cell.text for cell in rl[6:8]} == {"\u2013"}, "no prompts were kept of these"
+
+
+def test_where_too_few_seeds_are_left_nothing_is_averaged() -> None:
+    weak = [dataclasses.replace(facts_summary(seed), excluded="sft ended low") for seed in (1, 2)]
+    text = Elements(render([(record_of(run), run) for run in [facts_summary(), *weak]])).text
+    assert "Nothing is averaged: too few seeds are left." in text and "not seeds of one recipe" not in text
 
 
 def test_a_figure_that_some_seeds_lack_says_so(summary: RunSummary) -> None:

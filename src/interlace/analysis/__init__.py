@@ -3,13 +3,14 @@
 `summarise` is the way in; `summary` holds the objects it returns, `seeds` puts several runs together.
 """
 
+from interlace.analysis.coupling import CouplingRow, coupling_table
+from interlace.analysis.result import result_json
 from interlace.analysis.seeds import (
     FigureAcrossSeeds,
     ObjectiveChangeAcrossSeeds,
     across_seeds,
     alike,
     figures_across_seeds,
-    result_json,
     seed_groups,
 )
 from interlace.analysis.summarise import summarise
@@ -33,6 +34,7 @@ __all__ = [
     "seed_groups",
     "across_seeds",
     "figures_across_seeds",
+    "coupling_table",
     "result_json",
     # the summary's objects
     "RunSummary",
@@ -46,5 +48,6 @@ __all__ = [
     "SelfCheck",
     "ObjectiveChangeAcrossSeeds",
     "FigureAcrossSeeds",
+    "CouplingRow",
     "SCHEMA_VERSION",
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from interlace.analysis.prompt_values import PromptValues
 from interlace.analysis.reward_change import reward_difference
 from interlace.analysis.summary import ObjectiveChange
 from interlace.analysis.trajectory import REWARD, SFT_LOSS, Snapshot, Trajectory
@@ -42,6 +43,12 @@ class Objective:
     refuses: Callable[[HeldOut], str | None] = lambda held: None
     level: Callable[[Snapshot], Figure] | None = None
     difference: Callable[[Snapshot, Snapshot, str], PairedDifference] | None = None
+
+    def prompts(self, before: Snapshot, after: Snapshot) -> PromptValues:
+        """What each prompt contributes at both."""
+        ones = np.ones(before.held.num_prompts)
+        share = ones if self.share is None else self.share(before.held)
+        return PromptValues(self.value(before), self.value(after), share)
 
     def figure(self, snapshot: Snapshot) -> Figure:
         """The objective at one snapshot."""
@@ -126,4 +133,5 @@ def _change(trajectory: Trajectory, name: str, objective: Objective) -> Objectiv
         before=objective.figure(part.start),
         after=objective.figure(part.end),
         change=objective.change(part.start, part.end),
+        prompts=objective.prompts(part.start, part.end),
     )

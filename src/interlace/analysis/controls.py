@@ -6,10 +6,15 @@ from interlace.store import RunRecord, StageRecord
 
 
 def control(record: RunRecord, stage: StageRecord) -> str | None:
-    """What makes `stage` a control, in words: permuted rewards (C9), or SFT that has nothing but SFT to undo."""
+    """What makes `stage` a control, in words: permuted rewards (C9), or SFT that has nothing but SFT to undo.
+
+    SFT that carries its optimizer on is the same SFT continued, and no control.
+    """
     if stage.options.get("placebo"):
         return "rewards permuted within each group"
     source = started_from(record, stage)
+    if not stage.options.get("fresh_optimizer", True):
+        return None
     if source is None or (source.kind, stage.kind) != ("sft", "sft") or source.task != stage.task:
         return None
     return f"SFT again, from {source.name}"

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from interlace.analysis.summary import SCHEMA_VERSION, ObjectiveChange, RunSummary, StageSummary
+from interlace.analysis.averages import PerPrompt, objective_over_seeds, over_seeds, shared_values
+from interlace.analysis.summary import ObjectiveChange, RunSummary, StageSummary
 from interlace.encoding import jsonable
-from interlace.estimate import Estimate, Figure, Unresolved
-from interlace.statistics import seed_interval
+from interlace.estimate import Estimate, Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +61,25 @@ def alike(summaries: Sequence[RunSummary]) -> list[list[RunSummary]]:
     """The runs of each recipe with the same stages, in order of first appearance."""
     groups: dict[tuple[str, tuple[str, ...]], list[RunSummary]] = {}
     for summary in summaries:
-        groups.setdefault((summary.recipe, summary.stages.names), []).append(summary)
+        groups.setdefault(_design(summary), []).append(summary)
     return list(groups.values())
 
 
+def _design(summary: RunSummary) -> tuple[str, tuple[str, ...]]:
+    return summary.recipe, summary.stages.names
+
+
 def seed_groups(summaries: Sequence[RunSummary]) -> list[list[RunSummary]]:
-    """The groups of `alike` that can be averaged: several seeds, none of them twice."""
-    return [group for group in alike(summaries) if len({run.seed for run in group}) == len(group) > 1]
+    """The groups of `alike` that can be averaged, without the runs that their recipe's rule leaves out: several seeds,
+    none of them twice."""
+    groups = [[run for run in group if run.excluded is None] for group in alike(summaries)]
+    return [group for group in groups if len({run.seed for run in group}) == len(group) > 1]
 
 
 def across_seeds(summaries: Sequence[RunSummary]) -> list[ObjectiveChangeAcrossSeeds]:
     """Every objective of every stage over the runs of each of the `seed_groups`."""
     return [
-        _objective(group[0].recipe, stages, change)
+        _objective(group, stages, change)
         for group in seed_groups(summaries)
         for stage, stages in _matched(group)
         for change in stage.objectives
@@ -88,23 +94,9 @@ def figures_across_seeds(summaries: Sequence[RunSummary]) -> list[FigureAcrossSe
     return [item for group in seed_groups(summaries) for item in _figures(group)]
 
 
-def over_seeds(figures: Sequence[Figure]) -> Figure:
-    """The mean of one figure over seeds; unresolved if it is in any seed, because leaving seeds out would choose."""
-    values = [figure.value for figure in figures if isinstance(figure, Estimate)]
-    missing = [figure.reason for figure in figures if isinstance(figure, Unresolved)]
-    if missing:
-        return Unresolved(f"{len(missing)} of {len(figures)} seeds have no figure: {missing[0]}")
-    return seed_interval(values, unit=next(figure.unit for figure in figures if isinstance(figure, Estimate)))
-
-
-def result_json(summaries: Sequence[RunSummary]) -> dict[str, Any]:
-    """What ``run --json`` and ``report --json`` print."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "runs": [summary.to_json() for summary in summaries],
-        "across_seeds": [item.to_json() for item in across_seeds(summaries)],
-        "figures_across_seeds": [item.to_json() for item in figures_across_seeds(summaries)],
-    }
+def excluded(summaries: Sequence[RunSummary], like: RunSummary) -> list[RunSummary]:
+    """The runs of the recipe and stages of `like` that the recipe's own rule leaves out."""
+    return [run for run in summaries if run.excluded is not None and _design(run) == _design(like)]
 
 
 def _matched(group: Sequence[RunSummary]) -> list[tuple[StageSummary, list[StageSummary]]]:
@@ -112,30 +104,44 @@ def _matched(group: Sequence[RunSummary]) -> list[tuple[StageSummary, list[Stage
     return [(stage, [run.stages[stage.name] for run in group]) for stage in group[0].stages]
 
 
-def _objective(recipe: str, stages: Sequence[StageSummary], change: ObjectiveChange) -> ObjectiveChangeAcrossSeeds:
+def _objective(
+    group: Sequence[RunSummary], stages: Sequence[StageSummary], change: ObjectiveChange
+) -> ObjectiveChangeAcrossSeeds:
     seen = [stage.objective(change.objective, change.weights, change.task) for stage in stages]
     return ObjectiveChangeAcrossSeeds(
-        recipe=recipe,
+        recipe=group[0].recipe,
         stage=stages[0].name,
         task=change.task,
         objective=change.objective,
         weights=change.weights,
-        before=over_seeds([item.before for item in seen]),
-        after=over_seeds([item.after for item in seen]),
-        change=over_seeds([item.change for item in seen]),
+        before=objective_over_seeds(group, seen, "before"),
+        after=objective_over_seeds(group, seen, "after"),
+        change=objective_over_seeds(group, seen, "change"),
     )
 
 
 def _figures(group: Sequence[RunSummary]) -> list[FigureAcrossSeeds]:
     found = [
-        (stage.name, weights, name, [read(same, weights) for same in stages])
+        (stages, weights, name, [read(same, weights) for same in stages])
         for stage, stages in _matched(group)
         for weights in stage.split
         for name, read in FIGURES.items()
         if all(weights in same.split for same in stages)
     ]
     return [
-        FigureAcrossSeeds(group[0].recipe, stage, weights, name, over_seeds(figures))
-        for stage, weights, name, figures in found
+        FigureAcrossSeeds(
+            group[0].recipe, stages[0].name, weights, name, over_seeds(figures, _parts(group, stages, weights, name))
+        )
+        for stages, weights, name, figures in found
         if any(isinstance(figure, Estimate) for figure in figures)
     ]
+
+
+def _parts(
+    group: Sequence[RunSummary], stages: Sequence[StageSummary], weights: str, name: str
+) -> list[PerPrompt] | None:
+    """What each prompt of each seed adds to the part `name` of A11, if the seeds share them."""
+    if name not in ("right", "wrong"):
+        return None
+    shared = shared_values(group, [stage.objective(f"sft_loss_{name}", weights) for stage in stages])
+    return None if shared is None else [values.parts for values in shared]

@@ -8,8 +8,9 @@ import numpy as np
 
 from interlace.analysis.advice import run_advice, stage_advice
 from interlace.analysis.changes import objective_changes
-from interlace.analysis.controls import control
+from interlace.analysis.controls import control, started_from
 from interlace.analysis.curves import curves
+from interlace.analysis.exclusion import exclusion
 from interlace.analysis.forks import fork_summaries
 from interlace.analysis.landmarks import landmarks
 from interlace.analysis.passage import Passage, expert_reward
@@ -44,6 +45,8 @@ def summarise(record: RunRecord, rng: np.random.Generator | None = None) -> RunS
         seed=record.seed,
         stages=Stages(tuple(stages)),
         advice=run_advice(stages, advice),
+        excluded=exclusion(record, stages),
+        heldout={task: prints["heldout"] for task, prints in record.manifest.get("data", {}).items()},
     )
 
 
@@ -71,6 +74,8 @@ def _stage(record: RunRecord, stage: StageRecord, rng: np.random.Generator) -> t
         control=control(record, stage),
         forks=fork_summaries(record, stage, raw),
     )
+    source = started_from(record, stage)
+    summary = replace(summary, started_from=source.name if source else None)
     line = read_trajectory(record, stage.stage, stage.task, LINE)
     worded = replace(summary, sentence=stage_sentence(summary), remark=stage_remark(summary))
     return worded, stage_advice(worded, passages, line)

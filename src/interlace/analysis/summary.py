@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from interlace.analysis.prompt_values import PromptValues
 from interlace.encoding import jsonable
 from interlace.errors import unknown_name
 from interlace.estimate import Figure, Unresolved
@@ -30,7 +31,8 @@ class ObjectiveChange:
     """An objective at a stage's start and end, and its exact change, paired prompt by prompt.
 
     `objective`: ``sft_loss`` (nats/response), ``sft_loss_per_token`` (nats/token), ``sft_loss_right``,
-    ``sft_loss_wrong`` (nats/response, means over the right and the wrong expert responses) or ``reward``.
+    ``sft_loss_wrong`` (nats/response, means over the right and the wrong expert responses) or ``reward``. `prompts`:
+    what it was read from, prompt by prompt; not on the wire.
     """
 
     task: str
@@ -39,6 +41,7 @@ class ObjectiveChange:
     before: Figure
     after: Figure
     change: Figure
+    prompts: PromptValues | None = field(default=None, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """The object on the wire."""
@@ -202,6 +205,7 @@ class StageSummary:
 
     `sentence` says all of it in words; `remark` is the part of it that does not repeat both objectives' changes.
     `control`: what makes the stage a control (`placebo`: how its rewards were permuted), None for others.
+    `started_from`: the stage whose weights it began with, None for the recipe's model.
     """
 
     name: str
@@ -223,6 +227,7 @@ class StageSummary:
     control: str | None = None
     remark: str = ""
     forks: tuple[ForkSummary, ...] = ()
+    started_from: str | None = None
 
     @property
     def sft_loss(self) -> ObjectiveChange:
@@ -267,8 +272,9 @@ class StageSummary:
         """The object on the wire; curves stay with the measurements that they are drawn from."""
         first = ("name", "kind", "task", "steps_planned", "steps_done", "objectives", "parity_step")
         second = ("least_sft_loss_step", "reward_at_least_sft_loss", "expert_reward", "split", "verdicts")
-        third = ("self_checks", "flags", "ledger", "landmarks", "placebo", "control", "forks", "sentence")
-        return _fields(self, *first, *second, *third)
+        third = ("self_checks", "flags", "ledger", "landmarks", "placebo", "control", "started_from", "forks")
+        fourth = ("sentence",)
+        return _fields(self, *first, *second, *third, *fourth)
 
 
 @dataclass(frozen=True)
@@ -303,13 +309,19 @@ class Stages:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run did, stage by stage, and what to do next. `run` is its folder."""
+    """What a run did, stage by stage, and what to do next. `run` is its folder.
+
+    `excluded`: why the recipe's own rule leaves it out of figures over seeds, None if it does not. `heldout`: by task a
+    fingerprint of the prompts that it was measured on, where the run folder has one.
+    """
 
     run: str
     recipe: str
     seed: int
     stages: Stages
     advice: tuple[str, ...] = field(default=())
+    excluded: str | None = None
+    heldout: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -318,4 +330,4 @@ class RunSummary:
 
     def to_json(self) -> dict[str, Any]:
         """The object on the wire."""
-        return _fields(self, "run", "recipe", "seed", "stages", "advice")
+        return _fields(self, "run", "recipe", "seed", "stages", "advice", "excluded")

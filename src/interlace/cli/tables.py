@@ -34,6 +34,10 @@ def print_summaries(console: Console, summaries: Sequence[RunSummary]) -> None:
         for sentence in _sentences(summary):
             console.print(sentence, markup=False, soft_wrap=True)
         console.print()
+    for summary in summaries:
+        if summary.excluded is not None:
+            said = f"Left out of figures over seeds by {summary.recipe}'s own rule: seed {summary.seed}"
+            console.print(f"{said} ({summary.excluded}).", markup=False, soft_wrap=True)
     over_seeds = across_seeds(list(summaries))
     for recipe in dict.fromkeys(row.recipe for row in over_seeds):
         console.print(seeds_table(recipe, [row for row in over_seeds if row.recipe == recipe]), markup=False)

@@ -45,6 +45,9 @@ def _recipe_problems(recipe: Recipe) -> Iterator[Problem]:
         )
     if recipe.measure.preset not in PRESETS:
         yield Problem(("measure", "preset"), unknown_name("preset", recipe.measure.preset, PRESETS))
+    names = [stage.name for stage in recipe.stages]
+    if recipe.exclude_seeds is not None and recipe.exclude_seeds.stage not in names:
+        yield Problem(("exclude_seeds", "stage"), unknown_name("stage", recipe.exclude_seeds.stage, names))
 
 
 def _task_problems(recipe: Recipe) -> Iterator[Problem]:

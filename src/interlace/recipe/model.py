@@ -60,6 +60,15 @@ class ForksConfig(Options):
     """RL only: a third arm, the strict placebos with every advantage's sign turned."""
 
 
+class SeedExclusion(Options):
+    """A seed whose stage ends with too little reward is left out of figures over seeds, and counted there."""
+
+    stage: str
+    """The stage that is looked at, at its end."""
+    reward_below: float
+    """Reward on the stage's own task under which the seed is left out, reward units."""
+
+
 class StageConfig(Options):
     """One stage of the pipeline: `{sft: {...}}` or `{rl: {...}}` with options of ours and of TRL side by side."""
 
@@ -148,6 +157,9 @@ class Recipe(Options):
     """When and on how much both objectives are measured."""
     seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1)
     """One run each; a seed fixes data, expert, model and sampling."""
+    exclude_seeds: SeedExclusion | None = None
+    """Which seeds are left out of figures over seeds (runs themselves are kept whole); null: none. Written down here,
+    before anything is seen."""
     _source: str = PrivateAttr(default="")
 
     @model_validator(mode="before")

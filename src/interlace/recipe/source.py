@@ -73,8 +73,14 @@ def parse_document(text: str, name: str) -> Document:
 
 
 def parse_value(text: str) -> Any:
-    """A YAML text as plain Python values."""
-    return YAML(typ="safe", pure=True).load(text)
+    """A YAML text as plain Python values; what an alias stands for is a copy, so that changing one changes no other."""
+    return _copied(YAML(typ="safe", pure=True).load(text))
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
 def _lines(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, int]]:

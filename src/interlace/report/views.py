@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from interlace.analysis.seeds import seed_groups
+from interlace.analysis.seeds import excluded, seed_groups
 from interlace.analysis.summary import PASSED, RunSummary
 from interlace.estimate import OTHER_SEEDS, THIS_RECIPE, THIS_RUN
+from interlace.report.coupling import arms_table
 from interlace.report.headline import Card, Headline, cards, run_headline, seeds_headline
 from interlace.report.instruments import StagePanel, stage_panels
 from interlace.report.plots import (
@@ -48,6 +49,8 @@ SCOPE_SEEDS = (
 SCOPE_RUNS = (
     "These runs are not seeds of one recipe, so nothing is averaged over them. Each is shown by itself further down."
 )
+SCOPE_TOO_FEW = "Nothing is averaged: too few seeds are left. Each run is shown by itself further down."
+SCOPE_EXCLUDED = "Left out by the recipe\u2019s own rule, written down before it ran: {}."
 SCOPE_ALONE = "Not averaged, because no other seed of the same recipe and stages is here, or one is here twice: {}."
 
 
@@ -145,14 +148,21 @@ def _subtitle(summaries: Sequence[RunSummary]) -> str:
 
 def _together(summaries: Sequence[RunSummary]) -> TogetherView:
     groups, charts = seed_groups(summaries), seeds_charts(summaries)
+    left_out = [f"{_title(run)} ({run.excluded})" for run in summaries if run.excluded is not None]
+    said = [SCOPE_EXCLUDED.format("; ".join(left_out))] * bool(left_out)
     if not groups:
         headline = Headline(f"{len(summaries)} runs, side by side", ())
-        return TogetherView("All runs together", SCOPE_RUNS, headline, charts, ())
-    tables = (table for group in groups for table in (seeds_table(group), parts_table(group)))
+        scope = " ".join([SCOPE_TOO_FEW if left_out else SCOPE_RUNS, *said])
+        return TogetherView("All runs together", scope, headline, charts, ())
+    tables = (
+        table
+        for group in groups
+        for table in (arms_table([*group, *excluded(summaries, group[0])]), seeds_table(group), parts_table(group))
+    )
     filled = tuple(table for table in tables if table.rows)
     averaged = {id(summary) for group in groups for summary in group}
-    alone = [_title(summary) for summary in summaries if id(summary) not in averaged]
-    scope = " ".join([SCOPE_SEEDS, *[SCOPE_ALONE.format("; ".join(alone))] * bool(alone)])
+    alone = [_title(run) for run in summaries if id(run) not in averaged and run.excluded is None]
+    scope = " ".join([SCOPE_SEEDS, *said, *[SCOPE_ALONE.format("; ".join(alone))] * bool(alone)])
     return TogetherView("All seeds together", scope, seeds_headline(groups), charts, filled)
 
 

@@ -1,0 +1,46 @@
+"""The coupling table on the page: a row an arm, with what it did to SFT loss, where, and what it did to reward."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from interlace.analysis.coupling import CouplingRow, coupling_table
+from interlace.analysis.summary import RunSummary
+from interlace.report.formatting import Cell, Notes, weights_name
+from interlace.report.tables import Table, words
+
+COLUMNS = ("Arm", "Task", "Weights", "SFT loss before", "after", "change", "on right responses", "on wrong responses",
+           "Change of reward")  # fmt: skip
+
+
+def arms_table(runs: Sequence[RunSummary]) -> Table:
+    """The arms of one recipe over its seeds; `runs` holds the seeds that its rule leaves out too."""
+    rows, notes = coupling_table(runs), Notes()
+    cells = [_cells(before, row, notes) for before, row in zip([None, *rows], rows, strict=False)]
+    return Table(_title(rows), COLUMNS, tuple(cells), 3, tuple(notes.reasons))
+
+
+def _title(rows: Sequence[CouplingRow]) -> str:
+    if not rows:
+        return ""
+    left_out = f", {rows[0].num_excluded} left out by the recipe\u2019s rule" if rows[0].num_excluded else ""
+    return f"{rows[0].recipe}, {rows[0].num_seeds} seeds{left_out}: what each arm did (nats/response)"
+
+
+def _cells(before: CouplingRow | None, row: CouplingRow, notes: Notes) -> tuple[Cell, ...]:
+    """What the row above already says is left blank."""
+    repeats = before is not None and before.arm == row.arm
+    return (
+        Cell("") if repeats else _arm(row),
+        *words("" if repeats and before is not None and before.task == row.task else row.task),
+        *words(weights_name(row.weights)),
+        *notes.change(row.sft_loss_before, row.sft_loss_after, row.sft_loss_change),
+        *(notes.figure(figure, signed=True) for figure in (row.right, row.wrong, row.reward_change)),
+    )
+
+
+def _arm(row: CouplingRow) -> Cell:
+    """The stage, where it began, and whether it is a control."""
+    start = f"from {row.started_from or 'the model'}"
+    return Cell(row.arm, interval=", ".join([start, *["control"] * bool(row.control)]), title=row.control or "",
+                tone="stage")  # fmt: skip
