@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from interlace.analysis import CouplingRow, RunSummary
 from interlace.analysis import coupling_table as rows_over_seeds
 from interlace.analysis import summarise as summarise_record
 from interlace.errors import DataError, MissingFileError, RecipeError
 from interlace.observer import Observer
+from interlace.options import parse_options
 from interlace.recipe import ForksConfig, Recipe, RecipeLike, load_recipe
 from interlace.store import read_run
 from interlace.store.run_store import MANIFEST
@@ -29,9 +28,12 @@ if TYPE_CHECKING:
     from interlace.checkpoints.found import PathLike
     from interlace.checkpoints.measure import Note
     from interlace.dumps import RolloutPlan
+    from interlace.pipeline.fork_run import ForkRun
     from interlace.theory.laws.reading import Reading
 
 REPORT = "report.html"
+BY_STAGE = "by_stage"
+"""The placebo of forks that nobody named: strict where the stage has true rewards, else none."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def fork(
     count: int = 6,
     steps: int | None = None,
     from_step: int = 0,
-    placebo: str | None = "strict",
+    placebo: str | None = BY_STAGE,
     mirrored: bool = False,
     tasks: Mapping[str, Task] | None = None,
     observer: Observer | None = None,
@@ -112,8 +114,8 @@ def fork(
     """Train copies of a finished stage beside the run: what of its change is drift, and what diffusion (B8, C9, C10).
 
     ``fork("runs/quickstart", "rl").parts["sft_loss"]["diffusion"]``. The run's weights, figures and checkpoints stay as
-    they are; what the forks showed is added to its folder when the last of them was measured, so that one broken off
-    leaves no trace.
+    they are; what the forks showed is added to its folder when the last of them was measured. Broken off, the same call
+    goes on with the forks that are done; forks that were all made before are only read back.
 
     Args:
         run: the folder of one run that `interlace.run` trained.
@@ -122,8 +124,9 @@ def fork(
         steps: optimizer steps of a fork; by default the stage's own from `from_step` on.
         from_step: 0 (the stage's start) or the step of a checkpoint that was kept; its optimizer's second moments are
             taken over, its momentum is not, so that it is not compared with the run's own steps there.
-        placebo: how the second arm's rewards are permuted within groups: ``strict``, which refuses settings under which
-            they would still pull, or ``as_configured``; None: no such arm. SFT stages have none.
+        placebo: the rewards of the second arm: permuted within groups, ``strict``, which refuses settings under which
+            they would still pull, or ``as_configured``; or ``bernoulli``, drawn at random. None: no such arm. By
+            default strict for an RL stage; other stages have no rewards, and none.
         mirrored: a third arm, strict placebos with every advantage's sign turned.
         tasks: the tasks that the run was given in Python, by name.
         observer: told of progress.
@@ -131,21 +134,28 @@ def fork(
     Raises:
         RunFolderError: no run folder, one that another process writes to, or data that have changed.
         RecipeError: an unknown stage, or settings that cannot be forked.
+        MachineError: a disk without room for the forks' weights.
         TrainingError: a fork whose weights are no longer finite.
+        Interrupted: after Ctrl-C, in the main thread; what is done is kept.
     """
-    from interlace.pipeline.forks import fork_run
-
-    asked = _forks_asked(count=count, steps=steps, placebo=placebo, mirrored=mirrored)
-    return fork_run(Path(run), stage, asked, from_step, _named(tasks or {}), observer or Observer())
+    asked = {"count": count, "steps": steps, "placebo": placebo, "mirrored": mirrored}
+    return fork_request(run, stage, from_step, asked, tasks, observer).make()
 
 
-def _forks_asked(**options: Any) -> ForksConfig:
-    """Raises RecipeError, with every problem, for options out of their range."""
-    try:
-        return ForksConfig.model_validate(options)
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise RecipeError(f"forks must have options in their range. Got {problems}. Change them.") from None
+def fork_request(
+    run: str | Path,
+    stage: str | None,
+    from_step: int,
+    asked: Mapping[str, Any],
+    tasks: Mapping[str, Task] | None = None,
+    observer: Observer | None = None,
+) -> ForkRun:
+    """What `fork` makes: `make()` trains, `plan()` only says what that would take. Raises RecipeError for options."""
+    from interlace.pipeline.fork_run import ForkRun
+
+    named = {name: value for name, value in asked.items() if (name, value) != ("placebo", BY_STAGE)}
+    options = parse_options(ForksConfig, named, "forks")
+    return ForkRun(Path(run), stage, options, from_step, _named(tasks or {}), observer or Observer())
 
 
 def report_on(folders: Sequence[Path], out: Path | None = None) -> Outcome:

@@ -113,13 +113,37 @@ def unknown_key(key: str, known: Iterable[str], owner: str) -> str:
     return f"{owner} must hold known keys{listed}. Got unknown key {key!r}. {hint}"
 
 
-def rule_of(message: str) -> str:
-    """What pydantic's message asks for.
+RULES = {
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "be a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "be true or false"),
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "hold options, each as KEY: VALUE"),
+    **dict.fromkeys(("list_type", "tuple_type"), "be a list"),
+    "string_type": "be text",
+    "greater_than_equal": "be at least {ge}",
+    "less_than_equal": "be at most {le}",
+    "greater_than": "be above {gt}",
+    "less_than": "be below {lt}",
+}
+"""Kind of mistake: the rule it breaks, in our words."""
 
-    >>> rule_of("Input should be less than 1"), rule_of("Tuple should have at least 1 item after validation, not 0")
-    ('be less than 1', 'have at least 1 item')
+
+def rule_of(mistake: Mapping[str, Any]) -> str:
+    """What is asked for: in our words, or else in those of pydantic's message.
+
+    >>> rule_of({"type": "less_than", "ctx": {"lt": 1.0}}), rule_of({"type": "other", "msg": "Input should be 'a'"})
+    ('be below 1', "be 'a'")
     """
+    if mistake["type"] in RULES:
+        limits = mistake.get("ctx", {}).items()
+        return RULES[mistake["type"]].format(**{name: _bare(limit) for name, limit in limits})
+    message = mistake["msg"]
     return message.partition(" should ")[2].partition(" after validation")[0] or f"satisfy: {message}"
+
+
+def _bare(limit: Any) -> Any:
+    """A whole number without its .0."""
+    return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
 
 
 def _sentence(mistake: Mapping[str, Any], model: type[BaseModel], name: Naming, set_key: Naming | None) -> str:
@@ -132,7 +156,7 @@ def _sentence(mistake: Mapping[str, Any], model: type[BaseModel], name: Naming, 
         return f"{name(owner)} must have key {path[-1]!r}. Got none. Add it{remedy}."
     if mistake["type"] == "value_error":
         return f"{name(path)}: {mistake['ctx']['error']}"
-    return f"{name(path)} must {rule_of(mistake['msg'])}. Got {mistake['input']!r}."
+    return f"{name(path)} must {rule_of(mistake)}. Got {mistake['input']!r}."
 
 
 def _path(mistake: Mapping[str, Any]) -> KeyPath:

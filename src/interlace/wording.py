@@ -61,3 +61,39 @@ def decimals_between(lower: Number, upper: Number) -> int:
     from_zero = max(lower, -upper)
     finest = min(half_width, from_zero) if from_zero > 0.0 else half_width
     return min(4, max(2, math.ceil(-math.log10(finest))))
+
+
+def duration(seconds: Number | None) -> str:
+    """Seconds as people say them.
+
+    >>> duration(42.4), duration(130), duration(5400), duration(None)
+    ('42 s', '2 min', '1.5 h', 'unknown')
+    """
+    if seconds is None:
+        return "unknown"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
+
+
+def size(num_bytes: Number | None) -> str:
+    """Bytes in binary units.
+
+    >>> size(2048), size(3.5 * 2**30), size(None)
+    ('2 KiB', '3.5 GiB', 'unknown')
+    """
+    if num_bytes is None:
+        return "unknown"
+    for exponent, unit in ((3, "GiB"), (2, "MiB")):
+        if num_bytes >= 1024**exponent:
+            return f"{num_bytes / 1024**exponent:.{1 if exponent == 3 else 0}f} {unit}"
+    return f"{num_bytes / 1024:.0f} KiB"
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """A count with its noun, which is in the plural unless there is one of it.
+
+    >>> counted(1, "look"), counted(1200, "fork"), counted(2, "fork of this arm", "forks of this arm")
+    ('1 look', '1,200 forks', '2 forks of this arm')
+    """
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

@@ -45,7 +45,7 @@ def test_a_file_with_options_of_its_own(tmp_path: Path) -> None:
     ("words", "message"),
     [
         ("additon", "--task must be one of .* Did you mean 'addition'"),
-        ("addition:digits=x", "task 'addition': digits must be a valid integer"),
+        ("addition:digits=x", "task 'addition': digits must be a whole number"),
         ("addition:digits=2,heldout", "--task must read SOURCE:option=value"),
         ("addition:digits={", "--task option digits must have a value in YAML"),
         ("addition:digitz=2", "The nearest known key is 'digits'"),

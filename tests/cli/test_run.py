@@ -70,7 +70,7 @@ def test_fork_of_a_run(call: Call) -> None:
 def test_fork_says_what_it_cannot_do(call: Call) -> None:
     call(*TINY)
     called = call("fork", "runs/quickstart-tiny", "--forks", "3")
-    assert called.code == 2 and "greater than or equal to 4" in called.err
+    assert called.code == 2 and "at least 4" in called.err
     called = call("fork", "runs/quickstart-tiny", "--stage", "lr")
     assert called.code == 2 and "rl" in called.err
     called = call("fork", "nowhere")

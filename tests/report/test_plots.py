@@ -13,7 +13,7 @@ import pytest
 from interlace.analysis.summary import RunSummary, Stages
 from interlace.encoding import dumps
 from interlace.estimate import Unresolved
-from interlace.report.plots import Chart, curves_charts, fork_charts, plane_charts, seeds_charts, split_charts
+from interlace.report.plots import Chart, curves_charts, fork_views, plane_charts, seeds_charts, split_charts
 from interlace.report.plots.base import padded, plot_text, ribbon
 from interlace.report.plots.pipeline import place, since_rl
 from interlace.store import RunRecord
@@ -99,15 +99,18 @@ def test_the_splits_show_parts_and_the_whole(summary: RunSummary) -> None:
 
 def test_forks_show_parts_that_add_up(summary: RunSummary) -> None:
     forked = dataclasses.replace(summary.stages["rl"], forks=(fork_summary(),))
-    (chart,) = fork_charts(dataclasses.replace(summary, stages=Stages((summary.stages["sft"], forked))))
+    (view,) = fork_views(dataclasses.replace(summary, stages=Stages((summary.stages["sft"], forked))))
+    (chart, reward) = view.charts
     assert chart.data[0]["x"] == [0.318, 0.35, -0.06, 0.02, 0.008]  # the whole, then its parts; drift is divided
     assert sum(chart.data[0]["x"][1:]) == pytest.approx(chart.data[0]["x"][0])
-    assert any("a control, not a bound" in note for note in chart.notes)
-    assert any("50 steps +0.01" in note for note in chart.notes)
+    assert reward.title == "Reward" and "this run, after 100 of 400 steps" in reward.layout["annotations"][0]["text"]
+    assert any("a control, not a bound" in note for note in view.remarks)
+    assert any("50 steps +0.01" in note for note in view.remarks)
+    assert view.conclusions == ("Change of SFT loss over 100 of the stage's 400 steps: the reward's pull made +0.35.",)
 
 
 def test_a_run_without_forks_has_no_figure_of_them(summary: RunSummary) -> None:
-    assert fork_charts(summary) == []
+    assert fork_views(summary) == []
 
 
 def test_a_stage_whose_split_is_unknown_is_left_out(summary: RunSummary) -> None:

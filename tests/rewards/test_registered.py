@@ -107,7 +107,7 @@ def test_every_registered_reward_documents_itself(reward):
         ),
         (
             {"kind": "exact_match", "strip": "perhaps"},
-            "reward 'exact_match': strip must be a valid boolean, unable to interpret input. Got 'perhaps'.",
+            "reward 'exact_match': strip must be true or false. Got 'perhaps'.",
         ),
         ({"kind": "math:sqrt", "a": 1}, "reward 'math:sqrt' must come without options. Got a. Set them in its code."),
     ],

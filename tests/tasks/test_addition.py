@@ -195,8 +195,8 @@ def test_the_seed_draws_the_split_and_an_option_fixes_it():
             "task 'sums' must hold known keys (digits, error_kind, expert_error, heldout, operands, seed, "
             "style_share, styles, train_prompts). Got unknown key 'digit'. The nearest known key is 'digits'.",
         ),
-        ({"digits": 0}, "task 'sums': digits must be greater than or equal to 1. Got 0."),
-        ({"expert_error": 1.5}, "task 'sums': expert_error must be less than or equal to 1. Got 1.5."),
+        ({"digits": 0}, "task 'sums': digits must be at least 1. Got 0."),
+        ({"expert_error": 1.5}, "task 'sums': expert_error must be at most 1. Got 1.5."),
         (
             {"error_kind": "typo"},
             "task 'sums': error_kind must be 'forget_carry', 'off_by_one' or 'random_digit'. Got 'typo'.",

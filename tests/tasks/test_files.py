@@ -256,8 +256,8 @@ def test_a_conversation_must_end_with_the_assistant(build):
         ({"completion": None}, ": completion must name a column where there is no reward. Got null. Give one of them."),
         ({"expert_error": 0.2}, ": expert_error must come with labels. Got 0.2. Give the label words."),
         ({"labels": {"0": " no"}}, ": labels must hold two different words. Got {'0': ' no'}. Add one."),
-        ({"expert_error": 1.2, "labels": WORDS}, ": expert_error must be less than or equal to 1. Got 1.2."),
-        ({"path": 3}, ": path must be a valid string. Got 3."),
+        ({"expert_error": 1.2, "labels": WORDS}, ": expert_error must be at most 1. Got 1.2."),
+        ({"path": 3}, ": path must be text. Got 3."),
     ],
 )
 def test_a_mistaken_option_is_answered_with_one_sentence(options, message):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from interlace.analysis.summary import ForkLength, ForkSummary
 from interlace.analysis.words import signed
 from interlace.estimate import Estimate, Figure, figure_text
+from interlace.wording import counted
 
 RATIOS = {
     "distance_ratio": "went {} times as far",
@@ -35,7 +36,7 @@ def _against_length(forks: ForkSummary) -> list[str]:
 
 
 def _after(entry: ForkLength) -> str:
-    return f"{entry.steps} steps {signed(entry.diffusion, unit=False)}"
+    return f"{counted(entry.steps, 'step')} {signed(entry.diffusion, unit=False)}"
 
 
 def _momentum(forks: ForkSummary) -> list[str]:
@@ -43,7 +44,7 @@ def _momentum(forks: ForkSummary) -> list[str]:
     said = []
     if forks.noise_shown < MOST_SHOWN:
         said.append(
-            f"With this momentum, {forks.steps} steps have shown {forks.noise_shown:.0%} of the diffusion that their "
+            f"With this momentum, forks of {counted(forks.steps, 'step')} have shown {forks.noise_shown:.0%} of the diffusion that their "
             "noise causes in the end (B8)."
         )
     if "change" not in forks.parts.get("sft_loss", {}):
@@ -62,7 +63,7 @@ def _placebo(forks: ForkSummary) -> list[str]:
 
 
 def _along(forks: ForkSummary) -> list[str]:
-    """What permuted rewards moved although they say nothing."""
+    """What a placebo's rewards moved although they say nothing."""
     moved = [
         f"{LOGGED[name]} {signed(figure, unit=False)}"
         for name, figure in forks.along.get("placebo", {}).items()

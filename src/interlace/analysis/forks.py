@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from interlace.analysis.changes import NATS_RESPONSE, REWARD_UNIT
+from interlace.analysis.fork_conclusion import conclusion
 from interlace.analysis.summary import ForkLength, ForkSummary
 from interlace.analysis.trajectory import REWARD, SFT_LOSS, Snapshot, Trajectory
 from interlace.estimate import OTHER_SEEDS, Figure, Unresolved
@@ -49,7 +50,9 @@ class _Reader:
 
     def summary(self) -> ForkSummary:
         """Everything that the experiment says."""
-        forks = self.forks
+        forks, done = self.forks, self.stage.steps_done
+        found = {name: self._parts(name, forks.marks[-1]) for name in UNITS if self._has(name)}
+        concluded = (conclusion(name, parts, forks.count, forks.marks[-1], done) for name, parts in found.items())
         return ForkSummary(
             task=self.stage.task,
             from_step=forks.from_step,
@@ -57,13 +60,15 @@ class _Reader:
             count=forks.count,
             placebo=forks.placebo,
             is_disjoint=forks.is_disjoint,
-            parts={name: self._parts(name, forks.marks[-1]) for name in UNITS if self._has(name)},
+            parts=found,
             lengths=tuple(self._length(mark) for mark in forks.marks) if self._has(SFT_LOSS) else (),
             diffusion_per_step=self._rate(),
             placebo_against_stage=self._placebo_against_stage(),
             noise_shown=noise_share(self._momentum, forks.marks[-1]),
             along={name: self._along(name) for name in forks.arms},
             trail={name: self._trail(name) for name in forks.arms},
+            stage_steps=done,
+            conclusions=tuple(concluded),
         )
 
     def _parts(self, name: str, mark: int) -> dict[str, Figure]:

@@ -124,7 +124,8 @@ class ForkSummary:
     `noise_shown`: the share of their diffusion that forks of this length and momentum show (`noise_share`).
     `placebo_against_stage`: how far it went and the mean square of its gradients (clipped), over the stage's own.
     `along`: by arm, by what each figure that trainers log changed from a fork's first quarter to its last; `trail`: the
-    means over forks of those figures, a step.
+    means over forks of those figures, a step. `stage_steps`: how many steps the stage itself did, of which `change` may
+    be the first ones only. `conclusions`: in words, an objective each.
     """
 
     task: str
@@ -140,10 +141,17 @@ class ForkSummary:
     placebo_against_stage: Mapping[str, Figure]
     along: Mapping[str, Mapping[str, Figure]]
     trail: Mapping[str, Mapping[str, tuple[float, ...]]]
+    stage_steps: int = 0
+    conclusions: tuple[str, ...] = ()
+
+    @property
+    def change_words(self) -> str:
+        """How long the run's own change lasted that stands beside the forks' parts."""
+        return f"this run, after {self.steps:,} of {self.stage_steps:,} steps"
 
     def to_json(self) -> dict[str, Any]:
         """The object on the wire."""
-        settings = ("task", "from_step", "steps", "count", "placebo", "is_disjoint")
+        settings = ("task", "from_step", "steps", "stage_steps", "count", "placebo", "is_disjoint", "conclusions")
         figures = ("parts", "lengths", "diffusion_per_step", "noise_shown", "placebo_against_stage", "along", "trail")
         return _fields(self, *settings, *figures)
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.table import Table
 
 from interlace.analysis.fork_words import fork_remarks
 from interlace.analysis.summary import SCHEMA_VERSION, ForkSummary
 from interlace.cli.output import print_json, stdout
 from interlace.estimate import Figure, Unresolved, figure_text
+from interlace.wording import counted
+
+if TYPE_CHECKING:
+    from interlace.forking import ForkCost
 
 PART_NAMES = {
-    "change": "change of the run",
     "drift": "drift",
     "drift_by_reward": "  by the reward",
     "reward_free_drift": "  reward-free",
     "diffusion": "diffusion",
     "unresolved": "unresolved",
 }
-"""Every part of C10, in the order in which they add up."""
+"""Every part of C10 after the change, in the order in which they add up."""
 
 
 def print_forks(summary: ForkSummary, json: bool) -> None:
@@ -28,17 +33,27 @@ def print_forks(summary: ForkSummary, json: bool) -> None:
     console = stdout()
     console.print(parts_table(summary), markup=False)
     console.print(lengths_table(summary), markup=False)
-    for sentence in fork_remarks(summary):
+    for sentence in (*summary.conclusions, *fork_remarks(summary)):
         console.print(sentence, markup=False, soft_wrap=True)
+
+
+def print_plan(plan: ForkCost, json: bool) -> None:
+    """What forks would take, on stdout, as sentences or as JSON."""
+    if json:
+        print_json({"schema_version": SCHEMA_VERSION, "plan": plan})
+        return
+    for sentence in plan.sentences:
+        stdout().print(sentence, markup=False, soft_wrap=True)
 
 
 def parts_table(summary: ForkSummary) -> Table:
     """A row a part, a column an objective."""
-    table = _table(f"{summary.count} forks of {summary.steps} steps from step {summary.from_step}")
+    length = f"{counted(summary.steps, 'step')} from step {summary.from_step}"
+    table = _table(f"{counted(summary.count, 'fork')} of {length}, of the stage's {summary.stage_steps:,}")
     table.add_column("part")
     for name in summary.parts:
         table.add_column(name.replace("sft_loss", "SFT loss"), justify="right")
-    for part, text in PART_NAMES.items():
+    for part, text in {"change": f"change of {summary.change_words}", **PART_NAMES}.items():
         if any(part in parts for parts in summary.parts.values()):
             table.add_row(text, *(_cell(parts.get(part)) for parts in summary.parts.values()))
     return table

@@ -8,15 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from interlace.errors import RecipeError
 from interlace.stages.base import Stage, StageRequest
 from interlace.tasks.base import Task
 
-LEAST_FORKS = 4
-"""With one left out, two are needed to tell diffusion from drift; of three the interval is hardly ever of use."""
-
 STAGE, PLACEBO, MIRRORED = "stage", "placebo", "mirrored"
-"""The arms: the stage as it is; its rewards permuted within groups (C9); that with every advantage's sign turned."""
+"""The arms: the stage as it is; with rewards that say nothing (C9); that with every advantage's sign turned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +28,8 @@ class ForkPlan:
     """`count` forks of every arm, from `from_step` of the stage, for as many steps as the last of `marks`.
 
     `request` is the stage's own. `marks` are the fork steps after which weights are kept, ascending: what forks show
-    against their length. `placebo`: ``strict`` or ``as_configured``; None: no placebo. `mirrored`: strict placebos get
-    partners with every advantage turned. `checkpoint` holds the optimizer's state that a fork takes up, None: a fresh
+    against their length. `placebo`: a mode of C9; None: no placebo. `mirrored`: strict placebos get partners with every
+    advantage turned. `checkpoint` holds the optimizer's state that a fork takes up, None: a fresh
     one. Its second moments are kept and its momentum is not, so that no fork inherits old noise (B8): what the first
     1/(1 - b1) steps do is then less than in the stage itself. Its schedule goes on if `from_step` is not the start.
 
@@ -50,17 +46,6 @@ class ForkPlan:
     checkpoint: Path | None = None
     num_prompts: int = 0
 
-    def __post_init__(self) -> None:
-        if self.count < LEAST_FORKS:
-            raise RecipeError(
-                f"forks must be at least {LEAST_FORKS}, to tell their spread. Got {self.count}. Give {LEAST_FORKS}."
-            )
-        if self.mirrored and self.placebo != "strict":
-            raise RecipeError(
-                f"mirrored forks must be partners of strict placebos. Got placebo {self.placebo or 'none'}. "
-                "Ask for placebo strict, or leave out mirrored."
-            )
-
     @property
     def steps(self) -> int:
         """Optimizer steps of a fork."""
@@ -73,6 +58,20 @@ class ForkPlan:
         if self.placebo is None or self.request.placebo is not None:
             return (own,)
         return (own, Arm(PLACEBO, self.placebo)) + ((Arm(MIRRORED, MIRRORED),) if self.mirrored else ())
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What tells this plan from another of the same stage of the same run."""
+        request = self.request
+        settings = (request.seed, request.placebo, request.bf16, sorted(map(str, request.options.items())))
+        kept = self.checkpoint.name if self.checkpoint else None
+        return (self.from_step, self.count, self.marks, self.arms, self.num_prompts, kept, settings)
+
+    def spent_after(self, arm: Arm) -> tuple[str, ...]:
+        """The arms whose weights nobody needs once `arm` is measured: placebos wait for their mirrored partners."""
+        if arm.name == MIRRORED:
+            return (PLACEBO, MIRRORED)
+        return () if self.mirrored and arm.name == PLACEBO else (arm.name,)
 
     @property
     def is_disjoint(self) -> bool:

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
-from interlace.analysis import summarise
-from interlace.analysis.summary import ForkSummary
-from interlace.environment import quiet_libraries
-from interlace.errors import RecipeError, RunFolderError, unknown_name
-from interlace.forking import Experiment, ForkPlan
+from interlace.callback import StopRequest
+from interlace.errors import RecipeError, RunFolderError
+from interlace.forking import Experiment, ForkCost, ForkPlan
 from interlace.forking.second_moment import refuse_unfit
 from interlace.observer import Observer
-from interlace.pipeline.requests import refuse_changed_data, stage_folders, stage_request
+from interlace.pipeline.requests import stage_request
 from interlace.pipeline.targets import prepared_targets
 from interlace.pipeline.weights import Weights
-from interlace.policies import CoreShare
 from interlace.policies.randomness import untouched_randomness
-from interlace.recipe import ForksConfig, Recipe, StageConfig, load_recipe
+from interlace.recipe import ForksConfig, Recipe, StageConfig
+from interlace.recipe.fork_options import asked_of
 from interlace.stages import load_stage
-from interlace.stages.base import Stage
 from interlace.store import RunStore, StageRecord, read_run
 from interlace.store.checkpoints import checkpoint_step, verify_checkpoint
-from interlace.store.run_store import RESOLVED, read_manifest
-from interlace.tasks import build_task
+from interlace.store.forks import ForksRecord
 from interlace.tasks.base import Task
 
 SHARES_OF_LENGTH = (0.25, 0.5, 1.0)
@@ -47,30 +41,46 @@ class StageForks:
     asked: ForksConfig
     observer: Observer
     from_step: int = 0
-    is_stopped: Callable[[], bool] = lambda: False
+    stop: StopRequest = field(default_factory=StopRequest)
 
     def run(self) -> None:
-        """Train and measure them, and record what they show.
+        """Train and measure them, and record what they show; nothing is trained if the stage has these very forks.
 
-        Raises RecipeError for a place or a length that the stage does not have, or a placebo that it forbids.
+        What an earlier process finished of them is not done again.
+
+        Raises RecipeError for a place or a length that the stage does not have or a placebo that it forbids,
+        MachineError if the disk has no room.
         """
         with untouched_randomness():
-            self._experiment(self._record()).run()
+            record = self._record()
+            plan = self._plan(record)
+            latest = {forks.from_step: forks for forks in record.forks}.get(plan.from_step)
+            if latest is not None and _is_of(plan, latest):
+                self.observer.note(f"{self.config.name}: these forks were made before; nothing is trained")
+                return
+            experiment = self._experiment(plan, record)
+            for sentence in experiment.cost.sentences:
+                self.observer.note(sentence)
+            experiment.cost.refuse_unless_it_fits(self.store.folder)
+            experiment.run()
 
-    def _experiment(self, record: StageRecord) -> Experiment:
-        kind, checkpoint = load_stage(self.config.kind), self._checkpoint()
-        plan = self._plan(kind, record, checkpoint)
-        start = self.weights.load(checkpoint or self.weights.start_of(self.config))
+    def cost(self) -> ForkCost:
+        """What they would take. Raises what `run` does before it trains."""
+        record = self._record()
+        return self._experiment(self._plan(record), record).cost
+
+    def _experiment(self, plan: ForkPlan, record: StageRecord) -> Experiment:
+        start = self.weights.load(self._checkpoint() or self.weights.start_of(self.config))
         return Experiment(
             plan=plan,
-            kind=kind,
+            kind=load_stage(self.config.kind),
             start=start,
             store=self.store,
             observer=self.observer,
             targets=prepared_targets(self.recipe, self.tasks, start),
             completions=self.recipe.measure.completions,
-            number=len(record.forks) + 1,
-            is_stopped=self.is_stopped,
+            record=record,
+            stop=self.stop,
         )
 
     def _record(self) -> StageRecord:
@@ -99,24 +109,26 @@ class StageForks:
         refuse_unfit(found)
         return found
 
-    def _plan(self, kind: Stage, record: StageRecord, checkpoint: Path | None) -> ForkPlan:
-        task, asked = self.tasks[self.config.task], self.asked
-        bf16 = self.weights.in_bf16(self.config)
+    def _plan(self, record: StageRecord) -> ForkPlan:
+        kind, checkpoint = load_stage(self.config.kind), self._checkpoint()
+        task, bf16 = self.tasks[self.config.task], self.weights.in_bf16(self.config)
         request = stage_request(self.stage, self.config, task, self.store.folder, self.seed, bf16)
         arguments = kind.configure(request)
         marks = self._marks(record)
         completions = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * marks[-1]
-        is_rl = self.config.kind == "rl"
-        return ForkPlan(
+        asked = asked_of(self.config, self.asked)
+        plan = ForkPlan(
             request=request,
             count=asked.count,
             marks=marks,
-            placebo=asked.placebo if is_rl else None,
-            mirrored=asked.mirrored and is_rl,
+            placebo=asked.placebo,
+            mirrored=asked.mirrored,
             from_step=self.from_step,
             checkpoint=checkpoint or self.weights.optimizer_of(self.config),
             num_prompts=-(-completions // getattr(arguments, "num_generations", 1)),
         )
+        plan.refuse_leaks(kind)
+        return plan
 
     def _marks(self, record: StageRecord) -> tuple[int, ...]:
         """Fork lengths to measure at, the longest last: where the run itself was looked at, if it went that far."""
@@ -128,58 +140,6 @@ class StageForks:
                 f"Got {self.asked.steps}. Ask for fewer."
             )
         return fork_lengths(self.asked.steps or left or record.steps_done, sorted(step for step in looked if step > 0))
-
-
-def fork_run(
-    folder: Path,
-    stage: str | None,
-    asked: ForksConfig,
-    from_step: int,
-    given: Mapping[str, Task],
-    observer: Observer,
-) -> ForkSummary:
-    """Fork a stage (None: the first RL stage, else the first) of the run in `folder`, and read back what that shows.
-
-    Raises RunFolderError and RecipeError as `interlace.fork` says.
-    """
-    quiet_libraries()
-    recipe = _recipe_of(folder)
-    seed = recipe.seeds[0]
-    name, config = _stage_of(recipe, stage)
-    tasks = {task: given.get(task) or build_task(task, options, seed) for task, options in recipe.tasks.items()}
-    refuse_changed_data(folder, tasks)
-    cores, store = CoreShare(recipe.threads), RunStore(folder)
-    try:
-        cores.settle()
-        weights = Weights(recipe, seed, store, tasks, read_manifest(folder)["bf16_auto"])
-        StageForks(recipe, seed, store, tasks, weights, name, config, asked, observer, from_step).run()
-    finally:
-        store.close()
-        cores.close()
-    forks = summarise(read_run(folder)).stages[config.name].forks
-    return next(item for item in forks if item.from_step == from_step)
-
-
-def _recipe_of(folder: Path) -> Recipe:
-    """The recipe that a run was trained by. Raises RunFolderError where another trainer wrote the folder."""
-    read_manifest(folder)
-    text = (folder / RESOLVED).read_text(encoding="utf-8")
-    if "attached" in YAML(typ="safe").load(text):
-        raise RunFolderError(
-            f"{folder} must be a run that `interlace run` trained, to train copies of it. Another trainer wrote it. "
-            "Train the stage by a recipe."
-        )
-    return load_recipe(folder / RESOLVED)
-
-
-def _stage_of(recipe: Recipe, name: str | None) -> tuple[str, StageConfig]:
-    folders = stage_folders(recipe)
-    if name is None:
-        return next((entry for entry in folders if entry[1].kind == "rl"), folders[0])
-    found = {config.name: (stage, config) for stage, config in folders}
-    if name not in found:
-        raise RecipeError(unknown_name("--stage", name, found))
-    return found[name]
 
 
 def fork_lengths(steps: int, looked: Sequence[int]) -> tuple[int, ...]:
@@ -201,3 +161,10 @@ def fork_lengths(steps: int, looked: Sequence[int]) -> tuple[int, ...]:
         )
     within = [step for step in looked if step <= steps]
     return tuple(sorted({min(within, key=lambda step: abs(step - share * steps)) for share in SHARES_OF_LENGTH}))
+
+
+def _is_of(plan: ForkPlan, forks: ForksRecord) -> bool:
+    """Whether recorded forks are those of `plan`."""
+    settings = (plan.count, plan.marks, plan.is_disjoint, {arm.name for arm in plan.arms})
+    mode = plan.placebo if len(plan.arms) > 1 else None
+    return (forks.count, forks.marks, forks.is_disjoint, set(forks.arms)) == settings and forks.placebo == mode

@@ -83,8 +83,9 @@ class SeedRun:
         weights: Weights,
     ) -> None:
         self.machine.cores.settle()
-        forks = StageForks(self.recipe, self.seed, store, tasks, weights, stage, config, asked, self.observer)
-        replace(forks, is_stopped=lambda: self.stop.signal_number is not None).run()
+        StageForks(
+            self.recipe, self.seed, store, tasks, weights, stage, config, asked, self.observer, stop=self.stop
+        ).run()
         refuse_if_stopped(self.stop, f"after the forks of {stage}", self.base)
 
     def _claim(self, tasks: dict[str, Task]) -> RunStore:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from interlace.errors import InterlaceError, unknown_name
 from interlace.options import Problem
 from interlace.probes import PRESETS
+from interlace.recipe.fork_options import forks_problem
 from interlace.recipe.messages import problems_at
 from interlace.recipe.model import WEIGHTS_OF_BEFORE, Recipe, StageConfig
 from interlace.recipe.trl_options import option_problems, with_trl_types
@@ -128,4 +129,7 @@ def _kind_problems(stage: StageConfig) -> Iterator[tuple[str, str]]:
         value = getattr(stage, option)
         if value is not None and stage.kind != "rl":
             yield option, f"{option} must stand in a stage of kind rl. Got {value!r} in kind {stage.kind}. Remove it."
+    problem = forks_problem(stage, stage.forks) if stage.forks is not None else None
+    if problem is not None:
+        yield "forks", problem
     yield from option_problems(stage)

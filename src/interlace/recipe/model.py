@@ -51,13 +51,13 @@ class ForksConfig(Options):
     with a placebo what of the drift is the reward's (B8, C9, C10)."""
 
     count: int = Field(default=6, ge=4)
-    """Forks of each arm."""
+    """Forks of each arm; of fewer than 4 the spread is hardly told."""
     steps: int | None = Field(default=None, ge=1)
     """Optimizer steps of a fork; null: those of the stage."""
-    placebo: Literal["strict", "as_configured"] | None = "strict"
-    """RL only: how the rewards of the placebo arm are permuted; null: no such arm."""
+    placebo: Literal["strict", "as_configured", "bernoulli"] | None = "strict"
+    """RL on true rewards only, where it is the default: what the rewards of the placebo arm are; null: no such arm."""
     mirrored: bool = False
-    """RL only: a third arm, the strict placebos with every advantage's sign turned."""
+    """With a strict placebo: a third arm, the placebos with every advantage's sign turned."""
 
 
 class SeedExclusion(Options):
@@ -87,7 +87,7 @@ class StageConfig(Options):
     """Keep an average of the weights from the stage's start; null: none."""
     measure_every: int | None = Field(default=None, ge=1)
     """Optimizer steps between measurements in this stage; null: `measure.every` of the recipe."""
-    placebo: Literal["strict", "as_configured", "mirrored"] | None = None
+    placebo: Literal["strict", "as_configured", "mirrored", "bernoulli"] | None = None
     """RL only: a control whose update should not teach the reward (C9). Null: the real rewards."""
     forks: ForksConfig | None = None
     """Fork the stage once it is done, at its length times the forks in each arm; null: not."""
@@ -110,6 +110,8 @@ class StageConfig(Options):
         ((kind, body),) = data.items()
         ours = set(cls.model_fields) - {"kind", "options"}
         body = body if isinstance(body, dict) else {}
+        if isinstance(body.get("forks"), dict) and (kind != "rl" or body.get("placebo")):
+            body = body | {"forks": {"placebo": None} | body["forks"]}  # no true rewards, no placebo by default
         trls = {key: value for key, value in body.items() if key not in ours}
         defaults = {"algorithm": "grpo"} if kind == "rl" else {}
         return defaults | {key: value for key, value in body.items() if key in ours} | {"kind": kind, "options": trls}

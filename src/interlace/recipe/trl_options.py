@@ -68,7 +68,7 @@ def _mistyped(kind: str, option: str, value: Any) -> str | None:
     try:
         _as_trl_takes_it(kind, option, value)
     except ValidationError as error:
-        return f"{option} must {rule_of(error.errors()[0]['msg'])}. Got {value!r}."
+        return f"{option} must {rule_of(error.errors()[0])}. Got {value!r}."
     return None
 
 

@@ -71,7 +71,8 @@ def _headline(summary: RunSummary, change: ChangeOf) -> Headline:
     if reinforced is None:
         return Headline(f"{summary.recipe}: what each stage changed", ())
     after = _imitation_after(summary, reinforced)
-    who = "RL with shuffled rewards" if reinforced.placebo else "RL"
+    rewards = "random" if reinforced.placebo == "bernoulli" else "shuffled"
+    who = f"RL with {rewards} rewards" if reinforced.placebo else "RL"
     title = [_effect(who, "the SFT loss", change(reinforced, "sft_loss"), " nats a response")]
     if after is not None:
         title.append(_effect("The SFT after it", "the reward", change(after, "reward"), ""))

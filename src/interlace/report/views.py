@@ -14,9 +14,10 @@ from interlace.report.headline import Card, Headline, cards, run_headline, seeds
 from interlace.report.instruments import StagePanel, stage_panels
 from interlace.report.plots import (
     Chart,
+    ForkView,
     angle_charts,
     curves_charts,
-    fork_charts,
+    fork_views,
     plane_charts,
     seeds_charts,
     split_charts,
@@ -83,7 +84,7 @@ class RunView:
     curves: list[Chart]
     planes: list[Chart]
     splits: list[Chart]
-    forks: list[Chart]
+    forks: list[ForkView]
     points: Table
     stages: Table
     landmarks: Table
@@ -197,7 +198,7 @@ def _run_view(key: str, record: RunRecord, summary: RunSummary) -> RunView:
         curves=curves_charts(summary),
         planes=plane_charts(summary),
         splits=split_charts(summary),
-        forks=fork_charts(summary),
+        forks=fork_views(summary),
         points=points_table(summary),
         stages=stage_table(summary),
         landmarks=landmark_table(summary),

@@ -31,8 +31,9 @@ class PlaceboGRPOTrainer(CountingGRPOTrainer):
     Given the completions the advantages then have mean exactly 0, so the expected gradient is 0; what the policy still
     does is noise and reward-free drift. `strict` refuses every setting under which that argument fails; `as_configured`
     takes the user's; `mirrored` is strict with every advantage's sign turned, the partner of the strict run of the
-    same seed. Rewards are logged as permuted. A permutation depends on the seed and on its place in training alone,
-    so that a resumed run permutes as an unbroken one.
+    same seed. `bernoulli` draws rewards anew instead (`drawn_anew`), under the user's settings: the random-reward runs
+    of the literature. Rewards are logged as changed. What is drawn depends on the seed and on its place in training
+    alone, so that a resumed run draws as an unbroken one.
     """
 
     placebo_mode: str
@@ -42,6 +43,8 @@ class PlaceboGRPOTrainer(CountingGRPOTrainer):
         rewards = super()._calculate_rewards(*args, **kwargs)
         part = self._step % self.args.gradient_accumulation_steps
         rng = np.random.default_rng([self.placebo_seed, self.state.global_step, part])
+        if self.placebo_mode == "bernoulli":
+            return drawn_anew(rewards, rng)
         return permuted_within_groups(rewards, self.num_generations, rng)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -58,6 +61,17 @@ def permuted_within_groups(
     groups = len(rewards) // group_size
     order = np.stack([rng.permutation(group_size) for _ in range(groups)]) + np.arange(groups)[:, None] * group_size
     return rewards[torch.from_numpy(order.ravel()).to(rewards.device)]
+
+
+def drawn_anew(
+    rewards: Float[Tensor, "completion function"], rng: np.random.Generator
+) -> Float[Tensor, "completion function"]:
+    """Every row replaced by one drawn from all of them, each as likely: of 0 and 1, a Bernoulli draw of their mean.
+
+    Given the rewards, draws are independent of completions and of each other, with the batch's mean and (population)
+    variance. Unlike a permutation it keeps neither within a group: groups that all succeed or all fail get noise too.
+    """
+    return rewards[torch.from_numpy(rng.integers(len(rewards), size=len(rewards))).to(rewards.device)]
 
 
 def refuse_leaks(arguments: GRPOConfig) -> None:

@@ -22,7 +22,7 @@ DEFAULTS: Mapping[str, Any] = {"per_device_train_batch_size": 8, "num_generation
 
 
 class RlStage:
-    """Maximises expected reward with group-relative advantages (GRPO); `placebo` permutes the rewards (C9)."""
+    """Maximises expected reward with group-relative advantages (GRPO); `placebo` empties the rewards (C9)."""
 
     def configure(self, request: StageRequest) -> TrainingArguments:
         """TRL's GRPOConfig; steps are `max_steps`, else as many as the epochs over the task's prompts take."""
@@ -40,7 +40,7 @@ class RlStage:
                 f"save_steps of stage {request.stage!r} must be a multiple of {every}, where a generation ends. "
                 f"Got {arguments.save_steps}. Change it, or leave it out."
             )
-        if request.placebo not in (None, "as_configured"):
+        if request.placebo in ("strict", "mirrored"):
             refuse_leaks(arguments)
         return arguments
 

@@ -67,11 +67,6 @@ class RunStore:
         """Whether the folder was let go of."""
         return self._log.is_closed
 
-    def drop_scores(self, stage: str, weights: str) -> None:
-        """Remove the contributions of a stage kept under names of weights that begin with `weights`."""
-        for path in (self.folder / SAMPLES / stage).glob(f"*-{weights}*.parquet"):
-            path.unlink()
-
     def close(self) -> None:
         """Let go of the folder."""
         self._log.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from interlace.analysis.controls import placebo_words
 from interlace.analysis.passage import Passage
 from interlace.analysis.summary import NOT_RESOLVED, OUTSIDE, Verdict
 from interlace.analysis.verdicts import mixture, parity, rewards_only, threshold
@@ -31,7 +32,7 @@ def stage_verdicts(passage: Passage) -> tuple[Verdict, ...]:
 
 def _placebo(passage: Passage, law: str) -> Verdict:
     """C9: the laws speak of the reward, and a placebo has none; its change of SFT loss is the control."""
-    reason = f"the rewards were permuted within each group (placebo: {passage.placebo})"
+    reason = f"the rewards were {placebo_words(str(passage.placebo))} (placebo: {passage.placebo})"
     measurement = passage.loss_change(0, -1)
     return Verdict(
         law=law,

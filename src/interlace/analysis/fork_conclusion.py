@@ -1,0 +1,80 @@
+"""What forks conclude about one objective, in a sentence or two: whose doing its change is, or what would tell (C10)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from scipy import special
+
+from interlace.analysis.words import signed
+from interlace.estimate import Estimate, Figure
+from interlace.statistics.intervals import LEVEL
+from interlace.statistics.power import POWER
+from interlace.wording import counted
+
+NAMES = {"sft_loss": "SFT loss", "reward": "reward"}
+PARTS = {
+    "drift": ("drift", "any seed would do it"),
+    "drift_by_reward": ("the reward's pull", "any seed would do it"),
+    "reward_free_drift": ("reward-free drift", "rewards that say nothing do it too"),
+    "diffusion": ("the noise of a single run (diffusion)", "averaged weights are without it"),
+}
+"""Part: who did it, and what follows."""
+MOST_FORKS = 64
+"""More are not suggested: a part that needs them is small beside its noise."""
+
+
+def conclusion(name: str, parts: Mapping[str, Figure], count: int, steps: int, stage_steps: int) -> str:
+    """Of objective `name`, from `count` forks of `steps` of the stage's steps."""
+    known = {part: figure for part in _divided(parts) if isinstance(figure := parts[part], Estimate)}
+    told = {part: figure for part, figure in known.items() if figure.sign}
+    if not told:
+        return (
+            f"{_change(name, parts, steps, stage_steps)}: no part of it is resolved. {_what_would_tell(known, count)}"
+        )
+    made = ", ".join(f"{PARTS[part][0]} made {signed(figure)} ({PARTS[part][1]})" for part, figure in told.items())
+    open_ = [PARTS[part][0] for part in _divided(parts) if part not in told]
+    rest = f"; not resolved: {' and '.join(open_)}" if open_ else ""
+    return f"{_change(name, parts, steps, stage_steps)}: {made}{rest}."
+
+
+def forks_needed(figure: Estimate, count: int) -> int | None:
+    """How many forks would resolve a part as large as `figure` in 80 % of cases; None: more than `MOST_FORKS`.
+
+    By its half width with `count` forks, as if that came from forks alone and shrank as Student's t does.
+    """
+    scatter = (figure.upper - figure.lower) / 2.0 * count**0.5 / _quantile(count, 0.5 + LEVEL / 2)
+    enough = (
+        more
+        for more in range(count + 1, MOST_FORKS + 1)
+        if (_quantile(more, 0.5 + LEVEL / 2) + _quantile(more, POWER)) * scatter <= abs(figure.value) * more**0.5
+    )
+    return next(enough, None)
+
+
+def _quantile(count: int, share: float) -> float:
+    return float(special.stdtrit(count - 1, share))
+
+
+def _divided(parts: Mapping[str, Figure]) -> list[str]:
+    """The parts to speak of: drift as a whole only where no placebo divides it."""
+    hidden = "drift" if "drift_by_reward" in parts else ""
+    return [part for part in PARTS if part in parts and part != hidden]
+
+
+def _change(name: str, parts: Mapping[str, Figure], steps: int, stage_steps: int) -> str:
+    length = f"over {steps:,} of the stage's {stage_steps:,} steps" if steps != stage_steps else f"over {steps:,} steps"
+    change = parts.get("change")
+    own = f" (this run: {signed(change)})" if isinstance(change, Estimate) else ""
+    return f"Change of {NAMES.get(name, name)} {length}{own}"
+
+
+def _what_would_tell(known: Mapping[str, Estimate], count: int) -> str:
+    needed = {part: more for part, figure in known.items() if (more := forks_needed(figure, count)) is not None}
+    if not needed:
+        return f"Even {MOST_FORKS} forks would probably not resolve one: fork for more steps, or take it as small."
+    part = min(needed, key=lambda each: needed[each])
+    return (
+        f"About {counted(needed[part], 'fork')} in place of {count} would probably resolve {PARTS[part][0]}, "
+        f"if it is as large as it looks ({signed(known[part])})."
+    )
