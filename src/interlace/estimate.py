@@ -147,7 +147,7 @@ def significant_texts(figure: Estimate) -> tuple[str, str]:
     """Value and interval with three significant digits each, for figures of unknown scale; no interval if exact.
 
     >>> significant_texts(Estimate(1.2345e-5, 1e-5, 2e-5, 0.95, 4, "jackknife", "nats/weight^2"))
-    ('1.23e−05', '[1e−05, 2e−05]')
+    ('1.23 × 10⁻⁵', '[1 × 10⁻⁵, 2 × 10⁻⁵]')
     """
     if figure.lower == figure.upper:
         return significant(figure.value), ""
@@ -160,7 +160,7 @@ def figure_text(figure: Figure, signed: bool = False, unit: bool = True) -> str:
     >>> figure_text(Estimate(-0.3184, -0.3655, -0.2713, 0.95, 9, "t", "nats/response"), signed=True)
     '−0.32 [−0.37, −0.27] nats/response'
     >>> print(Estimate(2.4e-6, 1.1e-6, 3.7e-6, 0.95, 9, "t", "nats/weight^2"))
-    2.4e−06 [1.1e−06, 3.7e−06] nats/weight^2
+    2.4 × 10⁻⁶ [1.1 × 10⁻⁶, 3.7 × 10⁻⁶] nats/weight^2
     """
     if isinstance(figure, Unresolved):
         return str(figure)

@@ -9,6 +9,7 @@ Number: TypeAlias = float | int
 """A number of either kind: types are executed in tests, where an int is no float."""
 
 MINUS = "\u2212"
+SUPERSCRIPTS = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
 
 
 def number(value: Number, decimals: int = 3, signed: bool = False) -> str:
@@ -28,14 +29,23 @@ def number(value: Number, decimals: int = 3, signed: bool = False) -> str:
 
 
 def significant(value: Number, digits: int = 3, signed: bool = False) -> str:
-    """A number of any size with so many significant digits, for quantities whose scale is not known beforehand.
+    """A number of any size with so many significant digits, a power of ten where it is very small or large.
 
-    >>> significant(-0.000123456), significant(1234567.0), significant(0.5, signed=True), significant(math.inf)
-    ('−0.000123', '1.23e+06', '+0.5', '∞')
+    >>> significant(0.50001), significant(1234.5), significant(-0.00123), significant(3.2e-9), significant(math.inf)
+    ('0.5', '1,234', '−0.00123', '3.2 × 10⁻⁹', '∞')
     """
-    if not math.isfinite(value):
-        return number(value)
-    return f"{value:{'+' if signed and value else ''}.{digits}g}".replace("-", MINUS)
+    if value == 0.0 or not math.isfinite(value):
+        return number(value, 0, signed)
+    mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
+    exponent = int(power)
+    if not -4 <= exponent < 7:
+        shown = _trimmed(number(float(mantissa), digits - 1, signed))
+        return f"{shown} \u00d7 10{str(exponent).translate(SUPERSCRIPTS)}"
+    return _trimmed(number(value, max(0, digits - 1 - exponent), signed))
+
+
+def _trimmed(text: str) -> str:
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def p_value_text(p_value: Number) -> str:

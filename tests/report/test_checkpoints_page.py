@@ -58,7 +58,13 @@ def test_the_probes_stand_in_tables_of_their_own(measured: Measured) -> None:
     assert "Gradients and curvature" not in render_checkpoints(measured)
     missing = Cell(HOSTILE, "t", "linearised_cost/t", Unresolved("too few prompts"))
     page = render_checkpoints(replace(measured, figures=(*figures, missing)))
-    for words in ("Gradients and curvature", "1.23e\u221205", "layers.0", "SFT loss on t", "too few prompts"):
+    for words in (
+        "Gradients and curvature",
+        "1.23 \u00d7 10\u207b\u2075",
+        "layers.0",
+        "SFT loss on t",
+        "too few prompts",
+    ):
         assert words in page
     assert page.count("1.23e\u221205") == 3 and HOSTILE not in page
 

@@ -1,4 +1,4 @@
-"""What forks conclude about one objective, in a sentence or two: whose doing its change is, or what would tell (C10)."""
+"""What forks conclude about one objective, in a sentence or two: who made its change, or what would tell (C10)."""
 
 from __future__ import annotations
 
@@ -28,14 +28,12 @@ def conclusion(name: str, parts: Mapping[str, Figure], count: int, steps: int, s
     """Of objective `name`, from `count` forks of `steps` of the stage's steps."""
     known = {part: figure for part in _divided(parts) if isinstance(figure := parts[part], Estimate)}
     told = {part: figure for part, figure in known.items() if figure.sign}
+    change = _change(name, parts, steps, stage_steps)
     if not told:
-        return (
-            f"{_change(name, parts, steps, stage_steps)}: no part of it is resolved. {_what_would_tell(known, count)}"
-        )
+        return f"{change}: no part of it is resolved. {_what_would_tell(known, count)}"
     made = ", ".join(f"{PARTS[part][0]} made {signed(figure)} ({PARTS[part][1]})" for part, figure in told.items())
-    open_ = [PARTS[part][0] for part in _divided(parts) if part not in told]
-    rest = f"; not resolved: {' and '.join(open_)}" if open_ else ""
-    return f"{_change(name, parts, steps, stage_steps)}: {made}{rest}."
+    untold = [PARTS[part][0] for part in _divided(parts) if part not in told]
+    return f"{change}: {made}{'; not resolved: ' if untold else ''}{' and '.join(untold)}."
 
 
 def forks_needed(figure: Estimate, count: int) -> int | None:

@@ -43,8 +43,9 @@ def _momentum(forks: ForkSummary) -> list[str]:
     """Forks begin without momentum: what their last steps' noise will do has not shown yet."""
     said = []
     if forks.noise_shown < MOST_SHOWN:
+        length = counted(forks.steps, "step")
         said.append(
-            f"With this momentum, forks of {counted(forks.steps, 'step')} have shown {forks.noise_shown:.0%} of the diffusion that their "
+            f"With this momentum, forks of {length} have shown {forks.noise_shown:.0%} of the diffusion that their "
             "noise causes in the end (B8)."
         )
     if "change" not in forks.parts.get("sft_loss", {}):

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from interlace.estimate import Estimate, Figure, Unresolved, decimals, interval_text, value_text
-from interlace.wording import Number, number
+from interlace.wording import SUPERSCRIPTS, Number, number
 
 NONE = "\u2013"
 
@@ -91,26 +91,9 @@ def compact(value: Number) -> str:
     raise AssertionError(value)
 
 
-def significant(value: Number) -> str:
-    """Three digits of a number of any size; powers of ten where decimals would hide them.
-
-    >>> significant(0.04321), significant(-3.2e-7), significant(123456.0)
-    ('0.0432', '−3.20 × 10⁻⁷', '1.23 × 10⁵')
-    """
-    if not math.isfinite(value) or value == 0.0:
-        return number(value, 0)
-    exponent = math.floor(math.log10(abs(value)))
-    if -3 <= exponent < 5:
-        return number(value, max(0, 2 - exponent))
-    return f"{number(value / 10**exponent, 2)} \u00d7 10{str(exponent).translate(_SUPERSCRIPTS)}"
-
-
-_SUPERSCRIPTS = str.maketrans("0123456789-", "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207b")
-
-
 def _power(value: Number) -> str:
     exponent = math.floor(math.log10(abs(value)))
-    return f"{value / 10**exponent:.1f} \u00d7 10{str(exponent).translate(_SUPERSCRIPTS)}"
+    return f"{value / 10**exponent:.1f} \u00d7 10{str(exponent).translate(SUPERSCRIPTS)}"
 
 
 def objective_name(objective: str) -> str:

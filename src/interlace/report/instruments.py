@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from interlace.estimate import Estimate, Figure, Unresolved
+from interlace.estimate import Estimate, Figure, Unresolved, significant_texts
 from interlace.measurement import RAW, Measurement
-from interlace.report.formatting import NONE, Cell, Notes, provenance, significant
+from interlace.report.formatting import NONE, Cell, Notes, provenance
+from interlace.report.reasons import in_users_words, meaning_of
 from interlace.store import RunRecord, StageRecord
 
 SHOWN_ELSEWHERE = frozenset({"sft_loss", "reward", "divergence"})
@@ -76,14 +77,18 @@ def quantity_name(quantity: str) -> str:
     return f"{prose}, {part}" if part else prose
 
 
-def reading_cell(notes: Notes, figure: Figure | None) -> Cell:
-    """A figure of any size with three digits; a footnote says why it is not resolved. None: never looked at there."""
+def reading_cell(notes: Notes, figure: Figure | None, quantity: str = "") -> Cell:
+    """A figure of any size with three digits; a footnote says why it is not resolved, or what an unusual one means.
+
+    None: never looked at there.
+    """
     if figure is None:
         return Cell(NONE, title="nothing to measure there", tone="absent")
     if isinstance(figure, Unresolved):
-        return notes.absent(figure.reason)
-    ends = f"[{significant(figure.lower)}, {significant(figure.upper)}]" if figure.lower < figure.upper else ""
-    return Cell(significant(figure.value), ends, title=provenance(figure))
+        words = f"not resolved: {in_users_words(figure.reason)}"
+        return Cell(NONE, note=notes.mark(words), title=words, tone="absent")
+    meaning = meaning_of(quantity, figure)
+    return Cell(*significant_texts(figure), note=notes.mark(meaning) if meaning else None, title=provenance(figure))
 
 
 def _tasks(stage: StageRecord) -> list[str]:
@@ -149,7 +154,10 @@ def _row(quantity: str, series: Mapping[int, Figure], notes: Notes) -> ReadingRo
     start = series.get(0)
     end = latest if max(series) else None
     return ReadingRow(
-        quantity_name(quantity), _unit(series.values()), reading_cell(notes, start), reading_cell(notes, end)
+        quantity_name(quantity),
+        _unit(series.values()),
+        reading_cell(notes, start, quantity),
+        reading_cell(notes, end, quantity),
     )
 
 

@@ -72,8 +72,32 @@ def _entry(value: object) -> str:
 
 def ledger_table(record: RunRecord) -> Table:
     """Compute spent, stage by stage; a dash where a stage did not end."""
-    rows = [(*words(stage.name), *(_spent(stage.ledger.get(field)) for field in LEDGER)) for stage in record.stages]
-    return Table("Compute spent", ("Stage", *LEDGER.values()), tuple(rows), 1)
+    rows = [
+        (*words(stage.name), *(_spent(stage.ledger.get(field)) for field in LEDGER), _looking(stage))
+        for stage in record.stages
+    ]
+    return Table("Compute spent", ("Stage", *LEDGER.values(), "Looking, CPU s"), tuple(rows), 1)
+
+
+def looking_sentence(record: RunRecord) -> str:
+    """What all looks took of the processors, beside what the stages took; empty where it was not metered."""
+    stages = [stage for stage in record.stages if stage.overhead]
+    spent = sum(stage.cpu_seconds or 0.0 for stage in stages)
+    looked = sum(stage.looking_cpu_seconds or 0.0 for stage in stages)
+    if not spent:
+        return ""
+    share = f"{looked / spent:.0%} of the {number(spent, 0)} s of all stages"
+    return f"Looking took about {number(looked, 0)} s of CPU, {share}."
+
+
+def _looking(stage: StageRecord) -> Cell:
+    """CPU seconds of looks, and under them their share of the stage's."""
+    looked, spent = stage.looking_cpu_seconds, stage.cpu_seconds
+    if looked is None or not spent:
+        return Cell(NONE, tone="absent", title="not metered")
+    return Cell(
+        number(looked, 1), f"{looked / spent:.0%} of {number(spent, 1)}", title="of the stage\u2019s CPU seconds"
+    )
 
 
 def _spent(value: object) -> Cell:

@@ -22,7 +22,15 @@ from interlace.report.plots import (
     seeds_charts,
     split_charts,
 )
-from interlace.report.provenance import Reconciliation, flags, ledger_table, manifest_rows, recipe_text, reconciliations
+from interlace.report.provenance import (
+    Reconciliation,
+    flags,
+    ledger_table,
+    looking_sentence,
+    manifest_rows,
+    recipe_text,
+    reconciliations,
+)
 from interlace.report.samples import StageSamples, stage_samples
 from interlace.report.tables import Table, landmark_table, parts_table, points_table, seeds_table, stage_table
 from interlace.report.verdicts import CheckView, VerdictView, check_views, verdict_views
@@ -96,6 +104,7 @@ class RunView:
     samples: tuple[StageSamples, ...]
     reconciliations: tuple[Reconciliation, ...]
     ledger: Table
+    looking: str
     recipe_text: str
     manifest: tuple[tuple[str, str], ...]
 
@@ -210,6 +219,7 @@ def _run_view(key: str, record: RunRecord, summary: RunSummary) -> RunView:
         samples=stage_samples(record),
         reconciliations=reconciliations(record),
         ledger=ledger_table(record),
+        looking=looking_sentence(record),
         recipe_text=recipe_text(record),
         manifest=manifest_rows(record),
     )

@@ -23,7 +23,7 @@ REWARD_FAILED = "reward_failed"
 class StageRecord:
     """What one stage planned, did and measured. `stage` is its folder name; figures of steps that a resume took
     again are the later ones. `instruments`: name, sentence, source, cost and quantities of each that read something;
-    `dead_reward`: what a reward that failed said, if one did."""
+    `dead_reward`: what a reward that failed said, if one did; `overhead`: the latest record of what looks took."""
 
     stage: str
     name: str
@@ -42,6 +42,20 @@ class StageRecord:
     forks: tuple[ForksRecord, ...] = ()
     instruments: tuple[dict[str, Any], ...] = ()
     dead_reward: str | None = None
+    overhead: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def looking_cpu_seconds(self) -> float | None:
+        """CPU seconds of all looks, the latest one's by its probes; None where they were not metered."""
+        if not self.overhead:
+            return None
+        latest = sum(self.overhead.get("probe_cpu_seconds", {}).values()) + self.overhead.get("fixed_cpu_seconds", 0.0)
+        return float(self.overhead["between_cpu_seconds"] + self.overhead["ends_cpu_seconds"] + latest)
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """CPU seconds of the stage, looks included; None where they were not metered."""
+        return float(self.overhead["stage_cpu_seconds"]) if self.overhead else None
 
 
 @dataclass(frozen=True)
@@ -137,6 +151,7 @@ def _stage(stage: str, events: list[dict[str, Any]]) -> StageRecord:
         forks=forks_of(by_kind.get("forks", [])),
         instruments=_instruments(by_kind.get("instrument", [])),
         dead_reward=next((e["text"] for e in by_kind.get("flag", []) if e.get("rule") == REWARD_FAILED), None),
+        overhead=_bare(by_kind["overhead"][-1]) if "overhead" in by_kind else {},
     )
 
 

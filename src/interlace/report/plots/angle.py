@@ -26,7 +26,9 @@ from interlace.report.plots.base import (
 )
 from interlace.report.plots.curves import band, parity, stage_names
 from interlace.report.plots.pipeline import Placed, place, tasks, title_of
+from interlace.report.reasons import in_users_words
 from interlace.store import RunRecord
+from interlace.wording import counted
 
 QUANTITY = "gradient_cosine"
 
@@ -66,14 +68,22 @@ def _chart(
         data=[trace for item, stage in zip(placed, points, strict=True) if stage for trace in _traces(item, stage)],
         layout=_layout(placed, [max(low, -1.05), min(high, 1.05)], [*annotations, *stage_names(placed, 120)], shapes),
         narrow={"height": 260, "annotations": [*annotations, *stage_names(placed, 44)]},
-        keys=_keys(points),
+        keys=(Key("cosine of the two gradients, with its interval", "line"),),
+        notes=tuple(note for item, stage in zip(placed, points, strict=True) for note in _gaps(item, stage)),
     )
 
 
-def _keys(points: Sequence[Sequence[tuple[int, Figure]]]) -> tuple[Key, ...]:
-    keys = (Key("cosine of the two gradients, with its interval", "line"),)
-    unresolved = any(isinstance(figure, Unresolved) for stage in points for _, figure in stage)
-    return (*keys, Key("looked at, not resolved", "muted", "cross")) if unresolved else keys
+def _gaps(item: Placed, points: Sequence[tuple[int, Figure]]) -> list[str]:
+    """Where the cosine was not resolved, which is drawn as a gap, and why."""
+    steps: dict[str, list[str]] = {}
+    for step, figure in points:
+        if isinstance(figure, Unresolved):
+            steps.setdefault(figure.reason, []).append(f"{step:,}")
+    if not steps:
+        return []
+    told = "; ".join(f"step {', '.join(found)}: {in_users_words(reason)}" for reason, found in steps.items())
+    looks = counted(sum(map(len, steps.values())), "look")
+    return [f"{shorten(item.stage.name)}: {looks} did not resolve it and left a gap ({told})."]
 
 
 def _layout(placed: Sequence[Placed], values: list[float], annotations: list[Spec], shapes: list[Spec]) -> Spec:
@@ -90,7 +100,7 @@ def _layout(placed: Sequence[Placed], values: list[float], annotations: list[Spe
 
 
 def _traces(item: Placed, points: Sequence[tuple[int, Figure]]) -> list[Spec]:
-    """The resolved ones joined, a cross on the zero line where the cosine could not be told."""
+    """The resolved ones, joined; a gap where the cosine could not be told."""
     x = [float(item.start + step) for step, _ in points]
     figures = [figure for _, figure in points]
     hover = [
@@ -100,11 +110,7 @@ def _traces(item: Placed, points: Sequence[tuple[int, Figure]]) -> list[Spec]:
     marker = {"size": 6, "color": "@line"}
     joined = line(x, [value_of(figure) for figure in figures], "@line", mode="lines+markers", marker=marker,
                   hovertext=hover, error_y=error_bars(figures, "@line"))  # fmt: skip
-    missing = [i for i, figure in enumerate(figures) if isinstance(figure, Unresolved)]
-    crosses = {"type": "scatter", "mode": "markers", "x": [x[i] for i in missing], "y": [0.0] * len(missing),
-               "marker": {"symbol": "x-thin-open", "size": 8, "color": "@muted"}, "hoverinfo": "text",
-               "hovertext": [hover[i] for i in missing], "showlegend": False}  # fmt: skip
-    return [joined, crosses] if missing else [joined]
+    return [joined]
 
 
 def _zero() -> Spec:

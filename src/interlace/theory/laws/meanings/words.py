@@ -4,25 +4,10 @@ from __future__ import annotations
 
 import math
 
-from interlace.wording import Number, number
+from interlace.wording import Number, significant
 
-SUPERSCRIPTS = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
-
-
-def said(value: Number, digits: int = 3, signed: bool = False) -> str:
-    """A number with so many significant digits, a power of ten where it is very small or large.
-
-    >>> said(0.50001), said(1234.5), said(-0.00123), said(3.2e-9), said(float("inf"))
-    ('0.5', '1,234', '−0.00123', '3.2 × 10⁻⁹', '∞')
-    """
-    if value == 0.0 or not math.isfinite(value):
-        return number(value, 0, signed)
-    mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
-    exponent = int(power)
-    if not -4 <= exponent < 7:
-        shown = _trimmed(number(float(mantissa), digits - 1, signed))
-        return f"{shown} \u00d7 10{str(exponent).translate(SUPERSCRIPTS)}"
-    return _trimmed(number(value, max(0, digits - 1 - exponent), signed))
+said = significant
+"""How a law's numbers read: as everywhere."""
 
 
 def nats(value: Number) -> str:
@@ -59,7 +44,3 @@ def share(value: Number) -> str:
     ('12.5 %', '100 %')
     """
     return f"{said(100.0 * value)} %"
-
-
-def _trimmed(text: str) -> str:
-    return text.rstrip("0").rstrip(".") if "." in text else text
