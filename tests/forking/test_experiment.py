@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 import torch
 
 import interlace
-from interlace.errors import ModelError, RecipeError, RunFolderError
+from interlace.api import fork_request
+from interlace.errors import MachineError, ModelError, RecipeError, RunFolderError
 from interlace.estimate import OTHER_SEEDS, Estimate, Unresolved
 from interlace.forking import Arm, ForkPlan
 from interlace.forking.scratch import Weights
@@ -219,7 +221,9 @@ def test_a_stage_that_is_a_placebo_has_one_arm() -> None:
         ({"steps": 5}, "Choose from 4, 8"),
         ({"from_step": 3}, "Choose from 0, 8"),
         ({"placebo": None, "mirrored": True}, "partners of strict placebos"),
-        ({"placebo": "loose"}, "placebo"),
+        ({"placebo": "loose"}, "forks: placebo must be 'strict', 'as_configured' or 'bernoulli'. Got 'loose'."),
+        ({"stage": "sft", "mirrored": True}, "Stage 'sft' is of kind sft, without rewards. Leave out mirrored and"),
+        ({"stage": "sft", "placebo": "strict"}, "Stage 'sft' is of kind sft, without rewards. Leave out placebo"),
     ],
 )
 def test_what_cannot_be_forked_is_refused(trained: Path, fields: dict[str, Any], message: str) -> None:
@@ -263,3 +267,28 @@ def test_lengths_lie_where_the_run_was_looked_at() -> None:
     assert fork_lengths(1, []) == (1,)
     with pytest.raises(RecipeError, match="Choose from 10, 20, 30, 40"):
         fork_lengths(15, looked)
+
+
+def test_what_it_takes_is_said_beforehand(trained: Path) -> None:
+    """By the stage's own pace; the disk holds an arm's weights at every mark, two arms' with mirrored partners."""
+    before = files_in(trained)
+    cost = fork_request(trained, None, 0, {"count": 4, "mirrored": True}, TASKS).plan()
+    spent = read_run(trained).stages[1]
+    assert cost.arms == ("stage", "placebo", "mirrored") and cost.total_steps == 3 * 4 * 8
+    assert cost.train_seconds == pytest.approx(spent.ledger["train_seconds"] * 12)
+    num_weights = start_of(trained).num_parameters()
+    assert cost.disk_bytes == 2 * 4 * len(cost.marks) * 4 * num_weights and cost.memory_bytes == 24 * num_weights
+    assert "rl: 4 forks x 3 arms (stage, placebo, mirrored) x 8 steps: 96 steps to train." in cost.sentences
+    assert files_in(trained) == before
+
+
+def test_a_full_disk_is_refused_before_anything_is_trained(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(MachineError, match="must have .* free for the weights"):
+        interlace.fork(run, count=4, tasks=TASKS)
+
+
+def test_random_rewards_are_an_arm_of_their_own(run: Path) -> None:
+    forks = interlace.fork(run, count=4, steps=4, placebo="bernoulli", tasks=TASKS)
+    assert forks.placebo == "bernoulli" and {"drift_by_reward", "reward_free_drift"} < set(forks.parts["reward"])
+    assert forks.stage_steps == 8 and "over 4 of the stage's 8 steps" in forks.conclusions[0]

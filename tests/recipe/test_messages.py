@@ -74,6 +74,26 @@ MISTAKES = {
         "max_steps: '0'",
         ":8: max_steps must be at least 1. Got 0. Change it.",
     ),
+    "forks that are a number": (
+        "      max_steps: 4\n",
+        "      max_steps: 4\n      forks: 6\n",
+        ":9: forks must hold options, each as KEY: VALUE. Got 6.",
+    ),
+    "too few forks": (
+        "      max_steps: 4\n",
+        "      max_steps: 4\n      forks: {count: 2}\n",
+        ":9: forks.count must be at least 4. Got 2.",
+    ),
+    "a placebo without rewards": (
+        "      max_steps: 4\n",
+        "      max_steps: 4\n      forks: {placebo: strict}\n",
+        ":9: forks with a placebo must be of a stage whose true rewards it can permute. Stage 'sft' is of kind sft",
+    ),
+    "mirrored forks without a strict placebo": (
+        "      max_steps: 4\n",
+        "      max_steps: 4\n      forks: {mirrored: true}\n",
+        ":9: mirrored forks must be partners of strict placebos. Got placebo none.",
+    ),
     "value out of range": ("decay: 0.9", "decay: 1.5", ":10: averaged_weights.decay must be below 1. Got 1.5."),
     "nothing in a list": ("seeds: [0]", "seeds: []", ":16: seeds must have at least 1 item. Got []."),
     "repeated seed": ("seeds: [0]", "seeds: [1, 1]", ":16: seeds must differ. Got [1, 1]."),

@@ -66,7 +66,7 @@ def test_the_probes_stand_in_tables_of_their_own(measured: Measured) -> None:
         "too few prompts",
     ):
         assert words in page
-    assert page.count("1.23e\u221205") == 3 and HOSTILE not in page
+    assert page.count("1.23 \u00d7 10\u207b\u2075") == 3 and HOSTILE not in page
 
 
 def test_names_are_never_markup(measured: Measured) -> None:

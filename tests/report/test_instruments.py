@@ -68,14 +68,14 @@ def test_quantities_stand_with_unit_start_and_latest() -> None:
     alignment, partition = panel.instruments  # sft_loss fills the rest of the page
     (cosine,) = alignment.rows
     assert (cosine.name, cosine.unit) == ("gradient cosine", "cosine")
-    assert (cosine.latest.text, cosine.latest.interval) == ("0.400", "[0.300, 0.500]")
-    assert cosine.start.note == 1 and panel.notes[0] == "the noise is all there is"
+    assert (cosine.latest.text, cosine.latest.interval) == ("0.4", "[0.3, 0.5]")
+    assert cosine.start.note == 1 and panel.notes[0] == "not resolved: the noise is all there is"
     later, at_start, small = partition.rows
-    assert (at_start.name, at_start.start.text) == ("log partition at RL time 1", "0.500")
+    assert (at_start.name, at_start.start.text) == ("log partition at RL time 1", "0.5")
     assert at_start.latest.text == later.start.text == "\u2013" and at_start.latest.note is later.start.note is None
     assert later.latest.note == 2 and (small.unit, small.latest.text) == (
         "nats/weight\u00b2",
-        "3.20 \u00d7 10\u207b\u2077",
+        "3.2 \u00d7 10\u207b\u2077",
     )
 
 
@@ -87,11 +87,11 @@ def test_many_layers_are_folded_in_their_order() -> None:
     ]
 
 
-def test_the_angle_is_drawn_where_it_is_resolved_and_crossed_where_not(summary: RunSummary) -> None:
+def test_the_angle_is_drawn_where_it_is_resolved_and_is_a_gap_with_a_reason_where_not(summary: RunSummary) -> None:
     (chart,) = angle_charts(record(), summary)
-    joined, crosses = chart.data
+    (joined,) = chart.data
     assert (joined["x"], joined["y"]) == ([300.0, 350.0, 400.0], [None, -0.3, 0.4])
-    assert (crosses["x"], crosses["y"]) == ([300.0], [0.0]) and "the noise" in crosses["hovertext"][0]
+    assert chart.notes == ("rl: 1 look did not resolve it and left a gap (step 0: the noise is all there is).",)
     assert joined["error_y"]["array"] == [None, pytest.approx(0.2), pytest.approx(0.1)]
     lines = [shape for shape in chart.layout["shapes"] if shape["type"] == "line"]
     assert {(shape["x0"], shape["y0"]) for shape in lines} == {(0, 0), (317.4, 0)}  # zero, and parity of the RL stage

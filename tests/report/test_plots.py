@@ -103,7 +103,7 @@ def test_forks_show_parts_that_add_up(summary: RunSummary) -> None:
     (chart, reward) = view.charts
     assert chart.data[0]["x"] == [0.318, 0.35, -0.06, 0.02, 0.008]  # the whole, then its parts; drift is divided
     assert sum(chart.data[0]["x"][1:]) == pytest.approx(chart.data[0]["x"][0])
-    assert reward.title == "Reward" and "this run, after 100 of 400 steps" in reward.layout["annotations"][0]["text"]
+    assert reward.title == "Reward, after 100 of 400 steps" and "Change of reward" in reward.description
     assert any("a control, not a bound" in note for note in view.remarks)
     assert any("50 steps +0.01" in note for note in view.remarks)
     assert view.conclusions == ("Change of SFT loss over 100 of the stage's 400 steps: the reward's pull made +0.35.",)

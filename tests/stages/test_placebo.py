@@ -11,7 +11,7 @@ from transformers import TrainerState
 from trl import GRPOConfig, GRPOTrainer
 
 from interlace.errors import RecipeError
-from interlace.stages.grpo import PlaceboGRPOTrainer, permuted_within_groups, refuse_leaks
+from interlace.stages.grpo import PlaceboGRPOTrainer, drawn_anew, permuted_within_groups, refuse_leaks
 
 
 def configured(**options: object) -> GRPOConfig:
@@ -84,3 +84,22 @@ def test_only_the_mirrored_placebo_turns_the_signs(monkeypatch: pytest.MonkeyPat
     for mode, sign in (("strict", 1.0), ("as_configured", 1.0), ("mirrored", -1.0)):
         found = stub(mode, monkeypatch)._generate_and_score_completions([])["advantages"]
         assert torch.equal(found, sign * torch.arange(1.0, 9.0))
+
+
+def test_C9_random_rewards_are_independent_of_completions_and_keep_mean_and_variance() -> None:
+    """Enumeration over the generator's draws: any row may come from any other, each as often."""
+    rewards = torch.tensor([[0.0], [1.0], [1.0], [3.0]], dtype=torch.float64)
+    drawn = torch.stack([drawn_anew(rewards, np.random.default_rng(seed)) for seed in range(20_000)])[..., 0]
+    own = rewards[:, 0]
+    spread = float(own.std(correction=0))
+    assert (drawn.mean(0) - own.mean()).abs().max() < 4 * spread / 20_000**0.5
+    assert (drawn.var(0, correction=0) - own.var(correction=0)).abs().max() < 0.06
+    correlations = torch.corrcoef(drawn.T) - torch.eye(4)
+    assert correlations.abs().max() < 4 / 20_000**0.5
+    assert advantages(drawn.flatten(), 4).view(-1, 4).mean(0).abs().max() < 0.03
+
+
+def test_random_rewards_stay_rewards_of_the_batch_and_rows_keep_their_columns() -> None:
+    rewards = torch.arange(24.0).view(12, 2)
+    drawn = drawn_anew(rewards, np.random.default_rng(0)).tolist()
+    assert all(row in rewards.tolist() for row in drawn) and sorted(drawn) != rewards.tolist()

@@ -26,13 +26,15 @@ MOST_FORKS = 64
 
 def conclusion(name: str, parts: Mapping[str, Figure], count: int, steps: int, stage_steps: int) -> str:
     """Of objective `name`, from `count` forks of `steps` of the stage's steps."""
-    known = {part: figure for part in _divided(parts) if isinstance(figure := parts[part], Estimate)}
+    known = {part: figure for part in _spoken_of(parts) if isinstance(figure := parts[part], Estimate)}
     told = {part: figure for part, figure in known.items() if figure.sign}
     change = _change(name, parts, steps, stage_steps)
     if not told:
         return f"{change}: no part of it is resolved. {_what_would_tell(known, count)}"
     made = ", ".join(f"{PARTS[part][0]} made {signed(figure)} ({PARTS[part][1]})" for part, figure in told.items())
-    untold = [PARTS[part][0] for part in _divided(parts) if part not in told]
+    untold = [PARTS[part][0] for part in _spoken_of(parts) if part not in told]
+    if "drift" in told and "drift_by_reward" in parts:
+        untold.append("how much of the drift is the reward's")
     return f"{change}: {made}{'; not resolved: ' if untold else ''}{' and '.join(untold)}."
 
 
@@ -54,10 +56,11 @@ def _quantile(count: int, share: float) -> float:
     return float(special.stdtrit(count - 1, share))
 
 
-def _divided(parts: Mapping[str, Figure]) -> list[str]:
-    """The parts to speak of: drift as a whole only where no placebo divides it."""
-    hidden = "drift" if "drift_by_reward" in parts else ""
-    return [part for part in PARTS if part in parts and part != hidden]
+def _spoken_of(parts: Mapping[str, Figure]) -> tuple[str, ...]:
+    """Diffusion, and drift: whole where no placebo divides it or only the whole is resolved, else its two parts."""
+    division = tuple(part for part in ("drift_by_reward", "reward_free_drift") if part in parts)
+    is_whole = not division or (parts["drift"].sign and not any(parts[part].sign for part in division))
+    return (*(("drift",) if is_whole else division), "diffusion")
 
 
 def _change(name: str, parts: Mapping[str, Figure], steps: int, stage_steps: int) -> str:

@@ -47,10 +47,10 @@ def _view(number: int, stage: StageSummary, forks: ForkSummary) -> ForkView:
 
 def _chart(identifier: str, objective: str, forks: ForkSummary) -> Chart:
     name, unit = OBJECTIVES[objective]
-    change = ("change", f"<b>Change of {name if name.startswith('SFT') else name.lower()}</b>", "@ink", 0.0,
-              forks.change_words)  # fmt: skip
-    parts = _parts(forks.parts[objective], (change, *ROWS))
-    return parts_chart(identifier, name, parts, common_scale(parts), unit.replace("/", " per "))
+    lower = name if name.startswith("SFT") else name.lower()
+    parts = _parts(forks.parts[objective], (("change", f"<b>Change of {lower}</b>", "@ink", 0.0, "this run"), *ROWS))
+    title = f"{name}, after {forks.steps:,} of {counted(forks.stage_steps, 'step')}"
+    return parts_chart(identifier, title, parts, common_scale(parts), unit.replace("/", " per "))
 
 
 def _parts(figures: Mapping[str, Figure], rows: tuple[tuple[str, str, str, float, str], ...]) -> list[Part]:
