@@ -38,7 +38,8 @@ def test_drift_that_only_its_division_hides_is_said() -> None:
 def test_where_nothing_is_resolved_it_says_what_would_tell() -> None:
     said = conclusion("reward", {"drift": part(0.1, 0.15, ""), "diffusion": Unresolved("few")}, 4, 20, 20)
     assert "over 20 steps: no part of it is resolved. About" in said and "would probably resolve drift" in said
-    assert "Even 64 forks" in conclusion("reward", {"drift": part(0.001, 0.15, "")}, 4, 20, 20)
+    small = {"drift": part(0.001, 0.15, ""), "diffusion": part(0.0, 0.01, "")}
+    assert "Even 64 forks" in conclusion("reward", small, 4, 20, 20)
 
 
 @pytest.mark.parametrize(("value", "half", "count"), [(0.1, 0.15, 4), (0.05, 0.09, 6)])

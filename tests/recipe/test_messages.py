@@ -216,7 +216,7 @@ MISTAKES = {
     "unknown placebo": (
         "max_steps: 2",
         "max_steps: 2\n      placebo: loose",
-        ":14: placebo must be 'strict', 'as_configured' or 'mirrored'. Got 'loose'.",
+        ":14: placebo must be 'strict', 'as_configured', 'mirrored' or 'bernoulli'. Got 'loose'.",
     ),
     "sizes of a model that is not ours": (
         "seeds: [0]",
