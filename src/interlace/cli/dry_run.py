@@ -8,6 +8,7 @@ from interlace.analysis import SCHEMA_VERSION
 from interlace.cli.output import print_json, stderr, stdout
 from interlace.dry_run import DryRun
 from interlace.store.run_store import RESOLVED
+from interlace.wording import duration, size
 
 
 def print_plan(plan: DryRun, json: bool) -> None:
@@ -41,30 +42,3 @@ def _totals(plan: DryRun) -> str:
         f"model {plan.model}, {plan.num_parameters:,} parameters; {seeds}: about {duration(plan.seconds)} here "
         f"(roughly: within a factor of two or three), {size(plan.disk_bytes)} of disk"
     )
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds as people say them.
-
-    >>> duration(42.4), duration(130), duration(5400), duration(None)
-    ('42 s', '2 min', '1.5 h', 'unknown')
-    """
-    if seconds is None:
-        return "unknown"
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
-
-
-def size(num_bytes: float | None) -> str:
-    """Bytes in binary units.
-
-    >>> size(2048), size(3.5 * 2**30), size(None)
-    ('2 KiB', '3.5 GiB', 'unknown')
-    """
-    if num_bytes is None:
-        return "unknown"
-    for exponent, unit in ((3, "GiB"), (2, "MiB")):
-        if num_bytes >= 1024**exponent:
-            return f"{num_bytes / 1024**exponent:.{1 if exponent == 3 else 0}f} {unit}"
-    return f"{num_bytes / 1024:.0f} KiB"
