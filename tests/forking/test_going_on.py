@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import interlace
+from interlace.analysis.summary import ForkSummary
 from interlace.errors import Interrupted
 from interlace.forking import experiment
 from interlace.forking.experiment import UNFINISHED
@@ -40,11 +41,16 @@ def failing_after(calls: int, function: Callable[..., Any]) -> Callable[..., Any
     return call
 
 
-@pytest.mark.parametrize(("part", "calls"), [("train_fork", 1), ("train_fork", 6), ("_scores", 3), ("_scores", 30)])
+@pytest.fixture(scope="module")
+def unbroken(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> ForkSummary:
+    """The experiment in one go."""
+    return interlace.fork(shutil.copytree(trained, tmp_path_factory.mktemp("unbroken") / "run"), **ASKED)
+
+
+@pytest.mark.parametrize(("part", "calls"), [("train_fork", 6), ("_scores", 30)])
 def test_what_is_done_is_kept_and_not_done_again(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, calls: int
+    run: Path, unbroken: ForkSummary, monkeypatch: pytest.MonkeyPatch, part: str, calls: int
 ) -> None:
-    unbroken = interlace.fork(shutil.copytree(run, tmp_path / "unbroken"), **ASKED)
     done, before = getattr(experiment, part), files_in(run)
     monkeypatch.setattr(experiment, part, failing_after(calls, done))
     with pytest.raises(ZeroDivisionError):
