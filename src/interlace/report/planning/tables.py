@@ -1,0 +1,74 @@
+"""Tables of a plan, as rows of cells for the page's template."""
+
+from __future__ import annotations
+
+from interlace.forecasting import Forecast, Preflight
+from interlace.planning import Plan
+from interlace.report.formatting import Notes
+from interlace.report.tables import Table, words
+from interlace.wording import number
+
+FACTS = {
+    "reward": "Reward",
+    "expert_reward": "The expert's reward",
+    "reward_variance": "Variance of the reward within prompts",
+    "sft_loss": "SFT loss",
+    "expert_right": "Mass on the expert's right responses",
+    "expert_wrong": "Mass on the expert's wrong responses",
+    "other": "Mass on responses that the expert never gives",
+    "never_solved": "Prompts with a pass rate below 1 in 100",
+}
+EVERY = 4
+"""Each so-manieth point of a curve stands in its table."""
+
+
+def facts_table(found: Preflight) -> Table:
+    """The start as the laws see it."""
+    notes = Notes()
+    figures = {name: getattr(found.facts, name) for name in FACTS}
+    rows = [
+        (*words(title, getattr(figures[name], "unit", "")), notes.figure(figures[name])) for name, title in FACTS.items()
+    ]
+    return Table("The start", ("Quantity", "Unit", "Value"), tuple(rows), 2, tuple(notes.reasons))
+
+
+def landmarks_table(found: Preflight) -> Table:
+    """Where each path model turns, and where to stop."""
+    notes = Notes()
+    rows = []
+    for forecast in found.forecasts:
+        marks, stop = forecast.landmarks, forecast.stop
+        figures = [marks.least_loss, marks.parity, marks.threshold] + ([] if stop is None else [stop.reward, stop.gain])
+        rows.append((*words(forecast.path_model), *(notes.figure(figure) for figure in figures)))
+    columns = ["If RL moves as", "SFT loss is least at reward", "parity at", "back at its start at"]
+    if any(forecast.stop is not None for forecast in found.forecasts):
+        columns += ["stop at reward", "gain over not beginning"]
+    return Table("Where it turns", tuple(columns), tuple(rows), 1, tuple(notes.reasons))
+
+
+def curve_tables(found: Preflight) -> list[Table]:
+    """Each path model's curve, thinned."""
+    return [_curve_table(forecast) for forecast in found.forecasts]
+
+
+def _curve_table(forecast: Forecast) -> Table:
+    notes = Notes()
+    rows = [
+        (
+            *words(number(point.reward, 3)),
+            *(notes.figure(figure, signed=True) for figure in (point.sft_loss_change, point.right, point.wrong)),
+            *(notes.figure(figure) for figure in (point.kl, point.implied_exchange_rate)),
+        )
+        for point in forecast.curve[::EVERY]
+    ]
+    columns = ("Reward", "Change of SFT loss", "on right responses", "on wrong ones", "KL to the start",
+               "implied exchange rate")  # fmt: skip
+    return Table(f"If RL moves as {forecast.path_model}", columns, tuple(rows), 1, tuple(notes.reasons))
+
+
+def costs_table(plan: Plan) -> Table:
+    """D15 for every pair of tasks."""
+    notes = Notes()
+    rows = [(*words(cost.reward_on, cost.task), notes.figure(cost.cost, signed=True)) for cost in plan.costs]
+    columns = ("RL on", "SFT loss on", "nats per reward unit, to first order")
+    return Table("What reward costs through shared parameters", columns, tuple(rows), 2, tuple(notes.reasons))
