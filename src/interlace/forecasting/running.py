@@ -23,6 +23,8 @@ SCOPE = "this run from here on"
 """Scope of a forecast's interval: what the same run will show later, on the same prompts."""
 LEVEL = 0.95
 DRAWS = 4000
+TRUSTED = 0.9
+"""Share of a path's whole gain up to which its curve is followed."""
 
 
 class Prior(NamedTuple):
@@ -96,6 +98,10 @@ class Calibration:
             parity_step=self._first_step(steps, rewards >= expert_reward, level),
             best_stop=None if exchange_rate is None else _best_step(steps, rewards - exchange_rate * losses, level),
         )
+
+    def at_gain(self, gain: float, rng: np.random.Generator, level: float = LEVEL) -> Figure:
+        """SFT loss of a look at which the reward has risen by `gain` since the start: the forecast given the reward."""
+        return _summary(self._losses(np.full((DRAWS, 1), gain), rng)[:, 0], level, NATS)
 
     def _losses(self, gains: Float[np.ndarray, "draw step"], rng: np.random.Generator) -> Float[np.ndarray, "draw step"]:
         """SFT loss at gains of reward: coefficients drawn once a run, noise once a draw (one look)."""
@@ -175,12 +181,14 @@ def _risen(steps: np.ndarray, height: np.ndarray, time: np.ndarray, power: np.nd
 
 
 def _change_at(curve: Curve, gains: Float[np.ndarray, "look"]) -> Float[np.ndarray, "look"]:
-    """The curve's change of SFT loss at gains of reward; beyond its ends along its last slope."""
+    """The curve's change of SFT loss at gains of reward; beyond its ends, and beyond `TRUSTED` of its whole gain, along
+    its slope there: no run has followed a path into the corner where SFT loss has no bound."""
     grid = curve.reward - curve.reward[0]
-    inside = np.interp(gains, grid, curve.loss_change)
-    slopes = [(curve.loss_change[j] - curve.loss_change[i]) / (grid[j] - grid[i]) for i, j in ((0, 1), (-2, -1))]
-    beyond = slopes[0] * np.minimum(gains, 0.0) + slopes[1] * np.maximum(gains - grid[-1], 0.0)
-    return inside + beyond
+    last = max(1, int(np.searchsorted(grid, TRUSTED * grid[-1])))
+    known, change = grid[: last + 1], curve.loss_change[: last + 1]
+    slopes = [(change[j] - change[i]) / (known[j] - known[i]) for i, j in ((0, 1), (-2, -1))]
+    beyond = slopes[0] * np.minimum(gains, 0.0) + slopes[1] * np.maximum(gains - known[-1], 0.0)
+    return np.interp(gains, known, change) + beyond
 
 
 def _best_step(steps: np.ndarray, worth: Float[np.ndarray, "draw step"], level: float) -> Figure:
