@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from interlace.analysis import CouplingRow, RunSummary
 from interlace.analysis import coupling_table as rows_over_seeds
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from interlace.checkpoints.measure import Note
     from interlace.dumps import RolloutPlan
     from interlace.pipeline.fork_run import ForkRun
+    from interlace.planning import Plan
     from interlace.theory.laws.reading import Reading
 
 REPORT = "report.html"
@@ -289,6 +290,24 @@ def measure(
     return session.measure(paths, asked, base, note)
 
 
+@overload
+def plan(
+    checkpoint: PathLike,
+    tasks: TaskLike | Sequence[TaskLike] | None = None,
+    *,
+    exchange_rate: float | None = None,
+    group_size: int = 8,
+    kl_coefficient: float = 0.0,
+    base: PathLike | None = None,
+    prompts: int | None = None,
+    completions: int = 8,
+    gradients: bool | None = None,
+    seed: int = 0,
+    note: Note | None = None,
+) -> Plan: ...
+
+
+@overload
 def plan(
     *,
     rollouts: str | Path,
@@ -299,30 +318,52 @@ def plan(
     columns: str | Mapping[str, str] | None = None,
     reward: str | None = None,
     seed: int = 0,
-) -> RolloutPlan:
-    """What the rollouts of an RL run say of its cost in SFT loss, and when it should stop; without weights or torch.
+) -> RolloutPlan: ...
 
-    ``interlace.plan(rollouts="out/completions", expert_reward=0.78).parity``.
+
+def plan(
+    checkpoint: PathLike | None = None,
+    tasks: TaskLike | Sequence[TaskLike] | None = None,
+    *,
+    rollouts: str | Path | None = None,
+    **how: Any,
+) -> Plan | RolloutPlan:
+    """What RL will cost in SFT loss and when it should stop: before it begins, or from the rollouts that it dumped.
+
+    ``interlace.plan("out/sft", task).stop(exchange_rate=0.5)`` forecasts RL from a checkpoint along every path model;
+    ``interlace.plan(rollouts="out/completions", expert_reward=0.78).parity`` reads one that was begun, without torch.
 
     Args:
-        rollouts: a folder or file that TRL, verl, prime-rl or NeMo-RL dumped, or any JSONL, JSON or Parquet rows of
-            prompt, reward and step (gzip too); ``example``: those that come with the package.
-        expert_reward: what the SFT data earn, R_D, reward units.
-        expert_scores: in its place, a file of SFT data with a prompt and a score a row.
-        logprobs: rows of step, prompt (or id) and logprob of an expert response, nats; num_tokens and reward if known.
-        exchange_rate: reward units that a nat of SFT loss is worth: `RolloutPlan.stop` is the step to stop at.
-        columns: role to column where it is not found: prompt, completion, reward, step, group, advantage, tokens.
-        reward: the reward's columns, ``NAME=WEIGHT,...``; by default TRL's are added up as TRL adds them.
-        seed: draws the resamples of prompts behind the intervals.
+        checkpoint: that RL would start from, as `interlace.measure` takes it.
+        tasks: the tasks that RL could train on, as there; by default those of the run that the checkpoint lies in.
+        rollouts: in place of both: a folder or file that TRL, verl, prime-rl or NeMo-RL dumped, or any JSONL, JSON or
+            Parquet rows of prompt, reward and step (gzip too); ``example``: those that come with the package.
+        how: `exchange_rate` (reward units that a nat of SFT loss is worth) and `seed` for both. For a checkpoint:
+            `group_size` and `kl_coefficient` of the stage, `base` under an adapter, `prompts` and `completions` to
+            measure on, `gradients` (D15 for every pair of tasks; by default with several), `note`. For rollouts:
+            `expert_reward` R_D, or `expert_scores`, a file of SFT data with a prompt and a score a row; `logprobs`,
+            rows of
+            step, prompt (or id) and logprob of an expert response, nats; `columns`, role to column where it is not
+            found; `reward`, the reward's columns as ``NAME=WEIGHT,...``.
 
     Raises:
         MissingFileError: a file or folder that is not there.
+        ModelError: a checkpoint that does not load, or would run code of its own.
         DataError: rows of no or of several trainers, or none with a reward.
-        RecipeError: columns that are not there, or an option out of its range.
+        RecipeError: columns that are not there, an option out of its range, or neither checkpoint nor rollouts.
     """
-    from interlace.dumps import plan_rollouts
+    if (checkpoint is None) == (rollouts is None):
+        raise RecipeError("plan must be given a checkpoint or rollouts, not both. Say plan(CKPT, task), or rollouts=.")
+    if rollouts is not None:
+        from interlace.dumps import plan_rollouts
 
-    return plan_rollouts(rollouts, expert_reward, expert_scores, logprobs, exchange_rate, columns, reward, seed)
+        return plan_rollouts(rollouts, **how)
+    from interlace.planning import Session
+
+    assert checkpoint is not None
+    base, note = how.pop("base", None), how.pop("note", None)
+    asked = None if tasks is None else [tasks] if isinstance(tasks, str | Mapping | Task) else list(tasks)
+    return Session(**how).plan(checkpoint, asked, base, note)
 
 
 def _in_words(least_loss: float | Mapping[str, float] | None) -> tuple[str, ...]:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from interlace.cli.files import check_files
 from interlace.cli.output import JsonOption, print_json, stderr, stdout
+from interlace.cli.stopping import stoppable
 from interlace.errors import RecipeError
+
+if TYPE_CHECKING:
+    from interlace.dumps import RolloutPlan
+    from interlace.planning import Plan
 
 RolloutsOption: TypeAlias = Annotated[
     Path | None,
@@ -48,7 +56,38 @@ Html: TypeAlias = Annotated[Path | None, typer.Option(metavar="FILE", help="Writ
 SeedOption: TypeAlias = Annotated[int, typer.Option(help="Draws the resamples behind the intervals.")]
 
 
+CheckpointArgument: TypeAlias = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="CKPT",
+        help="The checkpoint that RL would start from: a model's folder, an adapter, checkpoint-N, a stage or a run, a "
+        ".gguf file. With --task, or in the run that it lies in.",
+    ),
+]
+Tasks: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--task", metavar="TASK", help="As of `interlace measure`: rows.jsonl, quickstart/sums, RUN/sums ..."),
+]
+GroupSize: TypeAlias = Annotated[int, typer.Option(help="Completions a prompt in a group (GRPO's num_generations).")]
+Beta: TypeAlias = Annotated[float, typer.Option(help="Coefficient of a KL term in RL's objective.")]
+Base: TypeAlias = Annotated[Path | None, typer.Option(help="The model under an adapter; by default what it names.")]
+Prompts: TypeAlias = Annotated[int | None, typer.Option(help="Held-out prompts a task; by default all.")]
+Completions: TypeAlias = Annotated[int, typer.Option(help="Sampled a prompt where rewards cannot be enumerated.")]
+Gradients: TypeAlias = Annotated[
+    bool | None,
+    typer.Option(help="What reward on each task costs on each other, to first order (D15); by default with several."),
+]
+
+
 def plan(
+    checkpoint: CheckpointArgument = None,
+    tasks: Tasks = None,
+    group_size: GroupSize = 8,
+    beta: Beta = 0.0,
+    base: Base = None,
+    prompts: Prompts = None,
+    completions: Completions = 8,
+    gradients: Gradients = None,
     rollouts: RolloutsOption = None,
     expert_reward: ExpertReward = None,
     expert_scores: ExpertScores = None,
@@ -60,17 +99,55 @@ def plan(
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
-    """Read the rollouts of an RL run, finished or not, and say what it costs in SFT loss and when it should stop: from
-    rewards alone, without weights. Try `interlace plan --rollouts example --exchange-rate 0.5 --html plan.html`.
+    """Say what RL will cost in SFT loss and when it should stop. `interlace plan CKPT --task T` forecasts a stage
+    before it
+    begins; `interlace plan --rollouts FOLDER` reads one that was begun, from its rewards alone and without weights. Try
+    `interlace plan --rollouts example --exchange-rate 0.5 --html plan.html`.
     """
     check_files({"--html": (html, ".html")})
-    if rollouts is None:
-        raise RecipeError("plan must be told what to plan from. Got nothing. Say --rollouts FOLDER, or example.")
-    from interlace.cli.planned import print_rollouts
-    from interlace.dumps import plan_rollouts
+    of_rollouts = {"--expert-reward": expert_reward, "--expert-scores": expert_scores, "--logprobs": logprobs,
+                   "--columns": columns, "--reward": reward}  # fmt: skip
+    of_checkpoints = {"--task": tasks, "--base": base, "--prompts": prompts, "--gradients": gradients}
+    _check_form(checkpoint, rollouts, of_checkpoints, of_rollouts)
+    if checkpoint is None:
+        from interlace.dumps import plan_rollouts
 
-    with stderr().status("reading the rollouts"):
-        found = plan_rollouts(rollouts, expert_reward, expert_scores, logprobs, exchange_rate, columns, reward, seed)
+        assert rollouts is not None
+        with stderr().status("reading the rollouts"):
+            read = plan_rollouts(rollouts, expert_reward, expert_scores, logprobs, exchange_rate, columns, reward, seed)
+        _show_rollouts(read, json, html)
+        return
+    with redirect_stdout(sys.stderr), stderr().status("looking at the checkpoint") as status:
+        from interlace.planning import Session
+
+        session = Session(exchange_rate, group_size, beta, prompts, completions, seed, gradients=gradients)
+        with stoppable():
+            found = session.plan(checkpoint, tasks, base, status.update)
+    _show_forecast(found, json, html)
+
+
+def _check_form(
+    checkpoint: str | None,
+    rollouts: Path | None,
+    of_checkpoints: Mapping[str, object],
+    of_rollouts: Mapping[str, object],
+) -> None:
+    """Either a checkpoint or rollouts, each with its own options. Raises RecipeError for anything else."""
+    if (rollouts is None) == (checkpoint is None):
+        found = "neither" if rollouts is None else f"both {checkpoint} and {rollouts}"
+        raise RecipeError(
+            f"plan must be told what to plan from: a checkpoint, or --rollouts. Got {found}. "
+            "Say interlace plan CKPT --task T, or interlace plan --rollouts example."
+        )
+    others, word = (of_checkpoints, "a checkpoint") if checkpoint is None else (of_rollouts, "--rollouts")
+    astray = next((name for name, value in others.items() if value is not None), None)
+    if astray is not None:
+        raise RecipeError(f"{astray} must stand with {word}. Got none. Leave it out, or give {word}.")
+
+
+def _show_rollouts(found: RolloutPlan, json: bool, html: Path | None) -> None:
+    from interlace.cli.planned import print_rollouts
+
     if json:
         print_json(found)
     else:
@@ -78,4 +155,21 @@ def plan(
     if html is not None:
         from interlace.report.dumps import write_rollouts_page
 
-        stderr().print(f"Page: {write_rollouts_page(found, html)}", markup=False, soft_wrap=True)
+        _say_page(write_rollouts_page(found, html))
+
+
+def _show_forecast(found: Plan, json: bool, html: Path | None) -> None:
+    from interlace.cli.forecast import print_forecast
+
+    if json:
+        print_json(found)
+    else:
+        print_forecast(stdout(), found)
+    if html is not None:
+        from interlace.report.planning import write_plan_page
+
+        _say_page(write_plan_page(found, html))
+
+
+def _say_page(path: Path) -> None:
+    stderr().print(f"Page: {path}", markup=False, soft_wrap=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,13 +10,17 @@ from jaxtyping import Float
 from scipy import special
 
 from interlace.forecasting.start import Start
-from interlace.theory.finite import FiniteProblem
+from interlace.theory.finite import FiniteProblem, expected_reward, top_reward
 from interlace.theory.paths import PATH_MODELS, PathOptions, Point
 
-FIRST_TIME, GROWTH, MOST_TIMES = 1e-2, 1.05, 320
+FIRST_TIME, GROWTH, MOST_TIMES = 1e-2, 1.05, 240
 """Where a path is read: RL time in units of 1/range of reward, and by what factor it grows from point to point."""
 STALLED, PATIENCE = 5e-3, 15
 """A path is at its end where doubling its time (`PATIENCE` points) adds less than this share of what it has gained."""
+LEAP, FINE = 0.1, 40
+"""A gain between two times, as a share of the whole, that is looked at more finely, and at how many times."""
+BEGUN = 1e-3
+"""Share of the reward there is to gain below which a path has not begun: slow starts are no ends."""
 POINTS, SHARE = 120, 0.98
 """Points that are kept at most, and the share of the whole gain up to which: at its very end a path costs without
 limit."""
@@ -54,7 +57,8 @@ def prompt_paths(start: Start, model: str, options: PathOptions) -> PromptPaths:
 
     Raises DataError where the model cannot serve the problem or lacks an option.
     """
-    points = _spread(start.problem, list(_until_it_stalls(start.problem, model, options)))
+    times = _refined(*_until_it_stalls(start.problem, model, options))
+    points = _spread(start.problem, list(PATH_MODELS[model].points(start.problem, times, options)))
     log_policy = np.stack([point.log_policy for point in points])
     return _contributions(model, start, np.array([point.rl_time for point in points]), log_policy)
 
@@ -79,16 +83,28 @@ def _contributions(
     )
 
 
-def _until_it_stalls(problem: FiniteProblem, model: str, options: PathOptions) -> Iterator[Point]:
-    """The path at time 0 and at times that grow by `GROWTH`, up to the first without much gain."""
+def _until_it_stalls(
+    problem: FiniteProblem, model: str, options: PathOptions
+) -> tuple[Float[np.ndarray, "time"], Float[np.ndarray, "time"]]:
+    """Times that grow by `GROWTH` from 0 on, up to the first without much gain, and the rewards there."""
     unit = FIRST_TIME / max(np.finfo(float).tiny, float(np.ptp(problem.reward)))
-    times = unit * (1.0 if _is_a_clock(model) else len(problem.prompts)) * GROWTH ** np.arange(MOST_TIMES)
+    unit *= 1.0 if _is_a_clock(model) else len(problem.prompts)
+    times = np.append(0.0, unit * GROWTH ** np.arange(MOST_TIMES))
+    attainable = float(problem.prompts @ top_reward(problem)) - expected_reward(problem, problem.reference)
     rewards: list[float] = []
-    for point in PATH_MODELS[model].points(problem, np.append(0.0, times), options):
-        yield point
+    for point in PATH_MODELS[model].points(problem, times, options):
         rewards.append(_reward(problem, point))
-        if len(rewards) > PATIENCE and rewards[-1] - rewards[-PATIENCE] <= STALLED * (rewards[-1] - rewards[0]):
-            return
+        gained = rewards[-1] - rewards[0]
+        if gained > BEGUN * attainable and rewards[-1] - rewards[-min(PATIENCE, len(rewards))] <= STALLED * gained:
+            break
+    return times[: len(rewards)], np.array(rewards)
+
+
+def _refined(times: Float[np.ndarray, "time"], rewards: Float[np.ndarray, "time"]) -> Float[np.ndarray, "time"]:
+    """The times with more of them wherever the reward leaps from one to the next: a slow start may end at once."""
+    leaps = np.diff(rewards) > LEAP * (rewards[-1] - rewards[0])
+    between = [np.linspace(times[i], times[i + 1], FINE) for i in np.flatnonzero(leaps).tolist()]
+    return np.unique(np.concatenate([times, *between]))
 
 
 def _spread(problem: FiniteProblem, points: list[Point]) -> list[Point]:

@@ -2,7 +2,8 @@
 
 SFT loss against the reward gained is a weighted sum of two path models' curves (systematic and group-normalised), of an
 excess in proportion to the gain (what finite steps of a normalised optimiser cost beyond any path), of a step at the
-beginning (a fresh optimiser), and of noise from look to look. Coefficients have a prior; before the first look it is the
+beginning (a fresh optimiser), and of noise from look to look. Coefficients have a prior; before the first look it is
+the
 forecast, later the looks correct it (conjugate normal - inverse gamma, so every predictive interval is a Student t's).
 The reward against steps is A (1 - exp(-(step / T)^b)) with a posterior on a grid.
 """
@@ -35,6 +36,10 @@ class Prior(NamedTuple):
     spread: tuple[float, float, float, float] = (0.4, 0.4, 1.0, 0.03)
     noise: float = 0.05
     certainty: float = 4.0
+
+
+EXPERIENCE = Prior()
+"""What RL stages have shown so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ class Calibration:
     grouped: Curve
     looks: Looks
     top: float
-    prior: Prior = Prior()
+    prior: Prior = EXPERIENCE
 
     def forecast(
         self,
@@ -103,7 +108,9 @@ class Calibration:
         """SFT loss of a look at which the reward has risen by `gain` since the start: the forecast given the reward."""
         return _summary(self._losses(np.full((DRAWS, 1), gain), rng)[:, 0], level, NATS)
 
-    def _losses(self, gains: Float[np.ndarray, "draw step"], rng: np.random.Generator) -> Float[np.ndarray, "draw step"]:
+    def _losses(
+        self, gains: Float[np.ndarray, "draw step"], rng: np.random.Generator
+    ) -> Float[np.ndarray, "draw step"]:
         """SFT loss at gains of reward: coefficients drawn once a run, noise once a draw (one look)."""
         mean, half, variance = self._posterior()
         draws = len(gains)
@@ -145,7 +152,11 @@ class Calibration:
     def _reward_grid(self) -> _RewardGrid:
         most = max(1e-6, self.top - float(self.looks.reward[0]))
         last = max(1.0, float(self.looks.steps[-1]))
-        heights, times, powers = most * np.linspace(0.02, 1.0, 40), last * np.geomspace(0.1, 100.0, 40), (0.4, 0.6, 0.8, 1.0)
+        heights, times, powers = (
+            most * np.linspace(0.02, 1.0, 40),
+            last * np.geomspace(0.1, 100.0, 40),
+            (0.4, 0.6, 0.8, 1.0),
+        )
         height, time, power = (axis.ravel() for axis in np.meshgrid(heights, times, powers, indexing="ij"))
         seen = self.looks.reward[1:] - self.looks.reward[0]
         curves = _risen(self.looks.steps[1:], height[:, None], time[:, None], power[:, None])

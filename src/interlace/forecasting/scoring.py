@@ -19,8 +19,8 @@ Baseline = Callable[[Looks, int, float], float]
 class Score:
     """One forecast of SFT loss beside what came, nats/response.
 
-    `relative_error`: the absolute error over the range of SFT loss in the stage; `interval_score` (Winkler; Gneiting and
-    Raftery 2007): the interval's width plus 2/alpha times what the truth lies outside of it, less is better.
+    `relative_error`: the absolute error over the range of SFT loss in the stage; `interval_score` (Winkler; Gneiting
+    and Raftery 2007): the interval's width plus 2/alpha times what the truth lies outside of it, less is better.
     """
 
     forecast: float
@@ -79,9 +79,7 @@ BASELINES: Mapping[str, Baseline] = {
 """What a forecast must beat."""
 
 
-def quadratic_in_kl(
-    kl: Float[np.ndarray, "look"], losses: Float[np.ndarray, "look"], at: float
-) -> float:
+def quadratic_in_kl(kl: Float[np.ndarray, "look"], losses: Float[np.ndarray, "look"], at: float) -> float:
     """RL's Razor: SFT loss as a quadratic function of the KL to the start, through the start, read at `at` nats."""
     known = np.column_stack([kl, kl**2])
     coefficients, *_ = np.linalg.lstsq(known, losses - losses[0], rcond=None)
@@ -89,6 +87,7 @@ def quadratic_in_kl(
 
 
 def skill(scores: Sequence[Score], baseline: Sequence[Score]) -> float:
-    """1 - (mean interval score)/(that of the baseline): 0 is no better, 1 is perfect. NaN without a baseline's error."""
+    """1 - (mean interval score)/(that of the baseline): 0 is no better, 1 is perfect. NaN without a baseline's
+    error."""
     reference = float(np.mean([each.interval_score for each in baseline]))
     return 1.0 - float(np.mean([each.interval_score for each in scores])) / reference if reference > 0.0 else np.nan

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from interlace.estimate import Estimate, Figure, Unresolved
 from interlace.forecasting import Forecast, Preflight
 from interlace.report.plots.base import Chart, Key, Spec, crosses, drawable, label, line, ribbon, tips, value_of
@@ -33,7 +35,9 @@ def plane_chart(found: Preflight, index: int) -> Chart:
         title="SFT loss against reward, forecast",
         description=f"Forecast SFT loss against reward on {found.task} along {len(found.forecasts)} path models.",
         data=[*_bound_traces(found), *traces, _start_trace(found)],
-        layout=plane_layout(rewards, [start, *losses], _stops(found, start), expert if isinstance(expert, Estimate) else None),
+        layout=plane_layout(
+            rewards, [start, *losses], _stops(found, start), expert if isinstance(expert, Estimate) else None
+        ),
         narrow=NARROW,
         keys=_keys(found),
         notes=("Bands are over prompts: whether RL follows a path model is what the run will tell.",),
@@ -48,7 +52,9 @@ def price_chart(found: Preflight, index: int) -> Chart:
         x = [point.reward for point in forecast.curve]
         figures = [point.implied_exchange_rate for point in forecast.curve]
         rates += [value for figure in figures if (value := value_of(figure)) is not None]
-        hover = [tips(f"reward {number(r, 2)}", (("exchange rate", figure),)) for r, figure in zip(x, figures, strict=True)]
+        hover = [
+            tips(f"reward {number(r, 2)}", (("exchange rate", figure),)) for r, figure in zip(x, figures, strict=True)
+        ]
         traces += [
             ribbon(x, figures, f"@{colour}", opacity=0.14),
             line(x, [value_of(figure) for figure in figures], f"@{colour}", dash=DASHES[stroke], hovertext=hover),
@@ -64,7 +70,9 @@ def price_chart(found: Preflight, index: int) -> Chart:
         layout=axes | {"height": 360},
         narrow=NARROW | {"height": 320},
         keys=tuple(key for key in _keys(found) if key.colour != BOUND),
-        notes=("If a nat of SFT loss is worth less to you than the curve says, go on; if more, you are past your stop.",),
+        notes=(
+            "If a nat of SFT loss is worth less to you than the curve says, go on; if more, you are past your stop.",
+        ),
     )
 
 
@@ -90,8 +98,7 @@ def _raised(change: Figure, start: float) -> Figure:
     """A change as the level that it leads to."""
     if isinstance(change, Unresolved):
         return change
-    ends = (start + end for end in (change.value, change.lower, change.upper))
-    return Estimate(*ends, change.level, change.n, change.method, change.unit, change.scope)
+    return replace(change, value=start + change.value, lower=start + change.lower, upper=start + change.upper)
 
 
 def _inner_ends(forecast: Forecast) -> list[float]:
@@ -124,7 +131,9 @@ def _stops(found: Preflight, start: float) -> list[Spec]:
         stop = None if forecast.stop is None else value_of(forecast.stop.reward)
         if stop is not None:
             change = value_of(forecast.path.at(stop).sft_loss_change) or 0.0
-            marks.append(label(stop, start + change, "stop \u25be", f"@{STYLES[forecast.path_model][0]}", yanchor="bottom"))
+            marks.append(
+                label(stop, start + change, "stop \u25be", f"@{STYLES[forecast.path_model][0]}", yanchor="bottom")
+            )
     return marks
 
 

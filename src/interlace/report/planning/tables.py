@@ -27,7 +27,8 @@ def facts_table(found: Preflight) -> Table:
     notes = Notes()
     figures = {name: getattr(found.facts, name) for name in FACTS}
     rows = [
-        (*words(title, getattr(figures[name], "unit", "")), notes.figure(figures[name])) for name, title in FACTS.items()
+        (*words(title, getattr(figures[name], "unit", "")), notes.figure(figures[name]))
+        for name, title in FACTS.items()
     ]
     return Table("The start", ("Quantity", "Unit", "Value"), tuple(rows), 2, tuple(notes.reasons))
 

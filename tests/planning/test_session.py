@@ -1,0 +1,103 @@
+"""A checkpoint planned from: the same figures as measured, D15 across tasks, refusals, words, JSON and the page."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+import interlace
+from interlace.errors import RecipeError
+from interlace.estimate import Estimate, Unresolved
+from interlace.planning import Plan
+from interlace.policies import make_embedded
+from interlace.report.planning import render_plan
+from interlace.tasks import Task, build_task
+from tests.checkpoints.conftest import SIZES
+
+
+@pytest.fixture(scope="module")
+def tasks() -> list[Task]:
+    kinds = {"sums": {"digits": 1}, "triples": {"digits": 1, "operands": 3}}
+    return [build_task(name, {"kind": "addition", "heldout": 40, **options}, seed=0) for name, options in kinds.items()]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tasks: list[Task], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("planned") / "start"
+    make_embedded(folder, "".join(sorted(set("".join(task.alphabet for task in tasks)))), 1, SIZES)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plan(checkpoint: Path, tasks: list[Task]) -> Plan:
+    return interlace.plan(checkpoint, tasks[0], exchange_rate=0.5)
+
+
+def test_the_start_is_what_measure_finds(plan: Plan, checkpoint: Path, tasks: list[Task]) -> None:
+    measured = interlace.measure(checkpoint, tasks[0])
+    facts = plan.forecasts["sums"].facts
+    for name, objective in (("reward", "reward"), ("sft_loss", "sft_loss")):
+        assert getattr(facts, name).value == pytest.approx(measured.figure("start", objective).value)
+    masses = [getattr(facts, name).value for name in ("expert_right", "expert_wrong", "other")]
+    assert math.fsum(masses) == pytest.approx(1.0)
+
+
+def test_a_stop_is_the_forecasts_own(plan: Plan) -> None:
+    stop = plan.stop(0.5, "natural")
+    asked = plan.forecast("natural").stop
+    assert asked is not None and isinstance(stop.reward, Estimate) and stop.reward == asked.reward
+    with pytest.raises(KeyError, match="path_model must be one of"):
+        plan.forecast("naturel")
+
+
+def test_several_tasks_bring_their_prices(checkpoint: Path, tasks: list[Task]) -> None:
+    plan = interlace.plan(checkpoint, tasks, prompts=24)
+    assert {(cost.reward_on, cost.task) for cost in plan.costs} == {(a, b) for a in plan.tasks for b in plan.tasks}
+    assert interlace.plan(checkpoint, tasks, prompts=24, gradients=False).costs == ()
+
+
+def test_json_is_json_and_the_page_has_every_number(plan: Plan) -> None:
+    found = json.loads(json.dumps(plan.to_json()))
+    (task,) = found["tasks"]
+    assert [each["path_model"] for each in task["forecasts"]] == ["systematic", "natural", "group_normalised"]
+    assert len(task["forecasts"][0]["curve"]) == 21 and task["frontier"][0]["reward"] <= task["frontier"][1]["reward"]
+    page = render_plan(plan)
+    assert "What RL from start would cost" in page and "systematic" in page and "http-equiv" in page
+
+
+def test_a_task_without_a_reward_says_so(checkpoint: Path) -> None:
+    rows = [{"prompt": f"{n}+1=", "completion": str(n + 1)} for n in range(9)]
+    plan = interlace.plan(checkpoint, Task.from_rows(rows, heldout=4))
+    assert isinstance(plan.forecasts["rows"], Unresolved)
+    assert str(plan).startswith("rows: no forecast, because SFT loss and reward of the start were not both measured")
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"exchange_rate": 0.0}, "--exchange-rate must be the reward that one nat of SFT loss is worth"),
+        ({"exchange_rate": math.nan}, "--exchange-rate must be"),
+        ({"group_size": 1}, "--group-size must be at least 2"),
+        ({"kl_coefficient": -1.0}, "--beta must be at least 0"),
+        ({"prompts": 1}, "--prompts must be at least 2"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_loading(how: dict[str, float], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        interlace.plan("nowhere", "addition", **how)
+
+
+def test_either_a_checkpoint_or_rollouts() -> None:
+    with pytest.raises(RecipeError, match="a checkpoint or rollouts"):
+        interlace.plan()
+    with pytest.raises(RecipeError, match="a checkpoint or rollouts"):
+        interlace.plan("somewhere", rollouts="example")
+
+
+def test_a_kl_term_adds_its_path(checkpoint: Path, tasks: list[Task]) -> None:
+    plan = interlace.plan(checkpoint, tasks[0], prompts=24, kl_coefficient=0.5)
+    regularised, natural = plan.forecast("kl_regularised"), plan.forecast("natural")
+    assert regularised.curve[-1].rl_time < 2.0 + 1e-9 < natural.curve[-1].rl_time  # D7: the clock saturates at 1/beta
