@@ -324,7 +324,7 @@ ROWS = [{"prompt": f"{n}+1=", "completion": f"{n + 1}"} for n in range(10)]
             "completions must be a whole number of samples a prompt, at least 2, to see how they vary.",
         ),
         ({"overhead": "small"}, "overhead must lie in (0, 1], or be \"preset\", or None for no limit. Got 'small'."),
-        ({"preset": None}, "preset must be one of full, light, standard. Got 'None'."),
+        ({"preset": None}, "preset must be one of full, light, planning, standard. Got 'None'."),
         ({"out": 3}, "out must be a folder's path, or None for the trainer's output_dir. Got 3. Change it."),
         ({"expert": 3}, "expert_policy must be a loaded policy, a folder or a hub id. Got 3. Change it."),
         (

@@ -212,7 +212,7 @@ def test_the_light_preset_says_what_it_leaves_out(models: Path, task: Task) -> N
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"preset": "ful"}, "--preset must be one of full, light, standard. Got 'ful'. Did you mean 'full'?"),
+        ({"preset": "ful"}, "--preset must be one of full, light, planning, standard. Got 'ful'. Did you mean 'full'?"),
         ({"least_loss": 0.3}, "--least-loss must stand with --preset full. Got standard"),
         ({"preset": "full", "least_loss": {"x": 0.3}}, "--least-loss task must be one of other, sums. Got 'x'"),
         ({"preset": "full", "least_loss": -1.0}, "--least-loss must name its task"),

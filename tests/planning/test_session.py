@@ -21,7 +21,7 @@ from tests.checkpoints.conftest import SIZES
 @pytest.fixture(scope="module")
 def tasks() -> list[Task]:
     kinds = {"sums": {"digits": 1}, "triples": {"digits": 1, "operands": 3}}
-    return [build_task(name, {"kind": "addition", "heldout": 40, **options}, seed=0) for name, options in kinds.items()]
+    return [build_task(name, {"kind": "addition", "heldout": 12, **options}, seed=0) for name, options in kinds.items()]
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +54,9 @@ def test_a_stop_is_the_forecasts_own(plan: Plan) -> None:
 
 
 def test_several_tasks_bring_their_prices(checkpoint: Path, tasks: list[Task]) -> None:
-    plan = interlace.plan(checkpoint, tasks, prompts=24)
+    plan = interlace.plan(checkpoint, tasks, prompts=12)
     assert {(cost.reward_on, cost.task) for cost in plan.costs} == {(a, b) for a in plan.tasks for b in plan.tasks}
-    assert interlace.plan(checkpoint, tasks, prompts=24, gradients=False).costs == ()
+    assert interlace.plan(checkpoint, tasks, prompts=12, gradients=False).costs == ()
 
 
 def test_json_is_json_and_the_page_has_every_number(plan: Plan) -> None:
@@ -98,6 +98,6 @@ def test_either_a_checkpoint_or_rollouts() -> None:
 
 
 def test_a_kl_term_adds_its_path(checkpoint: Path, tasks: list[Task]) -> None:
-    plan = interlace.plan(checkpoint, tasks[0], prompts=24, kl_coefficient=0.5)
+    plan = interlace.plan(checkpoint, tasks[0], prompts=12, kl_coefficient=0.5)
     regularised, natural = plan.forecast("kl_regularised"), plan.forecast("natural")
     assert regularised.curve[-1].rl_time < 2.0 + 1e-9 < natural.curve[-1].rl_time  # D7: the clock saturates at 1/beta

@@ -117,7 +117,7 @@ MISTAKES = {
     "unknown preset": (
         "every: 2",
         "preset: standart",
-        ":15: preset must be one of full, light, standard. Got 'standart'. Did you mean 'standard'?",
+        ":15: preset must be one of full, light, planning, standard. Got 'standart'. Did you mean 'standard'?",
     ),
     "unknown kind of task": (
         "kind: addition",
