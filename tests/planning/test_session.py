@@ -18,6 +18,10 @@ from interlace.tasks import Task, build_task
 from tests.checkpoints.conftest import SIZES
 
 
+QUICK = ("systematic", "natural")
+"""Exact path models: an untrained start takes the integrated ones long to leave."""
+
+
 @pytest.fixture(scope="module")
 def tasks() -> list[Task]:
     kinds = {"sums": {"digits": 1}, "triples": {"digits": 1, "operands": 3}}
@@ -33,7 +37,7 @@ def checkpoint(tasks: list[Task], tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="module")
 def plan(checkpoint: Path, tasks: list[Task]) -> Plan:
-    return interlace.plan(checkpoint, tasks[0], exchange_rate=0.5)
+    return interlace.plan(checkpoint, tasks[0], exchange_rate=0.5, path_models=QUICK)
 
 
 def test_the_start_is_what_measure_finds(plan: Plan, checkpoint: Path, tasks: list[Task]) -> None:
@@ -54,15 +58,15 @@ def test_a_stop_is_the_forecasts_own(plan: Plan) -> None:
 
 
 def test_several_tasks_bring_their_prices(checkpoint: Path, tasks: list[Task]) -> None:
-    plan = interlace.plan(checkpoint, tasks, prompts=12)
+    plan = interlace.plan(checkpoint, tasks, prompts=12, path_models=QUICK)
     assert {(cost.reward_on, cost.task) for cost in plan.costs} == {(a, b) for a in plan.tasks for b in plan.tasks}
-    assert interlace.plan(checkpoint, tasks, prompts=12, gradients=False).costs == ()
+    assert interlace.plan(checkpoint, tasks, prompts=12, gradients=False, path_models=QUICK).costs == ()
 
 
 def test_json_is_json_and_the_page_has_every_number(plan: Plan) -> None:
     found = json.loads(json.dumps(plan.to_json()))
     (task,) = found["tasks"]
-    assert [each["path_model"] for each in task["forecasts"]] == ["systematic", "natural", "group_normalised"]
+    assert [each["path_model"] for each in task["forecasts"]] == list(QUICK)
     assert len(task["forecasts"][0]["curve"]) == 21 and task["frontier"][0]["reward"] <= task["frontier"][1]["reward"]
     page = render_plan(plan)
     assert "What RL from start would cost" in page and "systematic" in page and "http-equiv" in page
@@ -83,6 +87,7 @@ def test_a_task_without_a_reward_says_so(checkpoint: Path) -> None:
         ({"group_size": 1}, "--group-size must be at least 2"),
         ({"kl_coefficient": -1.0}, "--beta must be at least 0"),
         ({"prompts": 1}, "--prompts must be at least 2"),
+        ({"path_models": ["naturel"]}, "--path-model must be one of"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_loading(how: dict[str, float], message: str) -> None:
@@ -98,6 +103,6 @@ def test_either_a_checkpoint_or_rollouts() -> None:
 
 
 def test_a_kl_term_adds_its_path(checkpoint: Path, tasks: list[Task]) -> None:
-    plan = interlace.plan(checkpoint, tasks[0], prompts=12, kl_coefficient=0.5)
+    plan = interlace.plan(checkpoint, tasks[0], prompts=12, kl_coefficient=0.5, path_models=QUICK)
     regularised, natural = plan.forecast("kl_regularised"), plan.forecast("natural")
     assert regularised.curve[-1].rl_time < 2.0 + 1e-9 < natural.curve[-1].rl_time  # D7: the clock saturates at 1/beta

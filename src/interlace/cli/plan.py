@@ -73,6 +73,10 @@ Beta: TypeAlias = Annotated[float, typer.Option(help="Coefficient of a KL term i
 Base: TypeAlias = Annotated[Path | None, typer.Option(help="The model under an adapter; by default what it names.")]
 Prompts: TypeAlias = Annotated[int | None, typer.Option(help="Held-out prompts a task; by default all.")]
 Completions: TypeAlias = Annotated[int, typer.Option(help="Sampled a prompt where rewards cannot be enumerated.")]
+PathModels: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--path-model", metavar="NAME", help="Repeatable; by default systematic, natural, group_normalised."),
+]
 Gradients: TypeAlias = Annotated[
     bool | None,
     typer.Option(help="What reward on each task costs on each other, to first order (D15); by default with several."),
@@ -88,6 +92,7 @@ def plan(
     prompts: Prompts = None,
     completions: Completions = 8,
     gradients: Gradients = None,
+    path_models: PathModels = None,
     rollouts: RolloutsOption = None,
     expert_reward: ExpertReward = None,
     expert_scores: ExpertScores = None,
@@ -107,7 +112,13 @@ def plan(
     check_files({"--html": (html, ".html")})
     of_rollouts = {"--expert-reward": expert_reward, "--expert-scores": expert_scores, "--logprobs": logprobs,
                    "--columns": columns, "--reward": reward}  # fmt: skip
-    of_checkpoints = {"--task": tasks, "--base": base, "--prompts": prompts, "--gradients": gradients}
+    of_checkpoints = {
+        "--task": tasks,
+        "--base": base,
+        "--prompts": prompts,
+        "--gradients": gradients,
+        "--path-model": path_models,
+    }
     _check_form(checkpoint, rollouts, of_checkpoints, of_rollouts)
     if checkpoint is None:
         from interlace.dumps import plan_rollouts
@@ -118,9 +129,11 @@ def plan(
         _show_rollouts(read, json, html)
         return
     with redirect_stdout(sys.stderr), stderr().status("looking at the checkpoint") as status:
+        from interlace.forecasting import MODELS
         from interlace.planning import Session
 
-        session = Session(exchange_rate, group_size, beta, prompts, completions, seed, gradients=gradients)
+        session = Session(exchange_rate, group_size, beta, prompts, completions, seed, gradients=gradients,
+                          path_models=path_models or MODELS)  # fmt: skip
         with stoppable():
             found = session.plan(checkpoint, tasks, base, status.update)
     _show_forecast(found, json, html)

@@ -9,7 +9,7 @@ from interlace.forecasting.afterwards import SftAfterRl, sft_after_rl
 from interlace.forecasting.curve import Curve, CurvePoint
 from interlace.forecasting.landmarks import Landmarks, Stop, best_stop, landmarks_of
 from interlace.forecasting.paths import PromptPaths, prompt_paths
-from interlace.forecasting.preflight import Bound, Facts, Forecast, Preflight, Silent, facts_of, preflight
+from interlace.forecasting.preflight import MODELS, Bound, Facts, Forecast, Preflight, Silent, facts_of, preflight
 from interlace.forecasting.start import Start, start_of
 
 __all__ = [
@@ -18,7 +18,7 @@ __all__ = [
     # a path model from there
     "prompt_paths", "PromptPaths", "Curve", "CurvePoint", "landmarks_of", "Landmarks", "best_stop", "Stop",
     # all of them
-    "preflight", "Preflight", "Forecast", "Silent", "Bound",
+    "preflight", "MODELS", "Preflight", "Forecast", "Silent", "Bound",
     # SFT after it
     "sft_after_rl", "SftAfterRl",
 ]  # fmt: skip

@@ -100,7 +100,7 @@ def _until_it_stalls(
     return times[: len(rewards)], np.array(rewards)
 
 
-def _refined(times: Float[np.ndarray, "time"], rewards: Float[np.ndarray, "time"]) -> Float[np.ndarray, "time"]:
+def _refined(times: Float[np.ndarray, "time"], rewards: Float[np.ndarray, "time"]) -> Float[np.ndarray, "finer_time"]:
     """The times with more of them wherever the reward leaps from one to the next: a slow start may end at once."""
     leaps = np.diff(rewards) > LEAP * (rewards[-1] - rewards[0])
     between = [np.linspace(times[i], times[i + 1], FINE) for i in np.flatnonzero(leaps).tolist()]

@@ -12,14 +12,14 @@ from interlace.checkpoints.loading import load_checkpoint
 from interlace.checkpoints.measure import Bench, Note, Snapshots
 from interlace.checkpoints.preset import Preset
 from interlace.environment import quiet_libraries
-from interlace.errors import RecipeError
+from interlace.errors import RecipeError, unknown_name
 from interlace.estimate import Figure, Unresolved
-from interlace.forecasting import Preflight, preflight, start_of
+from interlace.forecasting import MODELS, Preflight, preflight, start_of
 from interlace.planning.result import CrossCost, Plan
 from interlace.policies import CoreShare
 from interlace.probes.linearised import LinearisedCost
 from interlace.tasks import Task
-from interlace.theory.paths import PathOptions
+from interlace.theory.paths import PATH_MODELS, PathOptions
 
 LINEARISED = f"{LinearisedCost.name}/"
 
@@ -36,6 +36,7 @@ class Session:
     seed: int = 0
     dtype: str = "float32"
     gradients: bool | None = None
+    path_models: Sequence[str] = MODELS
 
     def plan(
         self,
@@ -78,7 +79,7 @@ class Session:
             if isinstance(start, Unresolved):
                 yield task, start
             else:
-                yield task, preflight(start, self._options, exchange_rate=self.exchange_rate)
+                yield task, preflight(start, self._options, exchange_rate=self.exchange_rate, models=self.path_models)
 
     @property
     def _options(self) -> PathOptions:
@@ -95,6 +96,9 @@ class Session:
                 f"{self.exchange_rate}. "
                 "Say --exchange-rate 0.5."
             )
+        for name in self.path_models:
+            if name not in PATH_MODELS:
+                raise RecipeError(unknown_name("--path-model", name, PATH_MODELS))
         if not (math.isfinite(self.kl_coefficient) and self.kl_coefficient >= 0.0):
             raise RecipeError(f"--beta must be at least 0. Got {self.kl_coefficient}. Leave it out for no KL term.")
         for name, value, least in (
