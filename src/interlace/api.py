@@ -341,7 +341,8 @@ def plan(
             Parquet rows of prompt, reward and step (gzip too); ``example``: those that come with the package.
         how: `exchange_rate` (reward units that a nat of SFT loss is worth) and `seed` for both. For a checkpoint:
             `group_size` and `kl_coefficient` of the stage, `base` under an adapter, `prompts` and `completions` to
-            measure on, `gradients` (D15 for every pair of tasks; by default with several), `path_models` by name, `note`. For rollouts:
+            measure on, `gradients` (D15 for every pair of tasks; by default with several), `path_models` by name,
+            `note`. For rollouts:
             `expert_reward` R_D, or `expert_scores`, a file of SFT data with a prompt and a score a row; `logprobs`,
             rows of
             step, prompt (or id) and logprob of an expert response, nats; `columns`, role to column where it is not

@@ -17,7 +17,6 @@ from interlace.report.planning import render_plan
 from interlace.tasks import Task, build_task
 from tests.checkpoints.conftest import SIZES
 
-
 QUICK = ("systematic", "natural")
 """Exact path models: an untrained start takes the integrated ones long to leave."""
 
