@@ -22,6 +22,7 @@ from interlace.statistics import (
     ratio_interval,
     reward_interval,
 )
+from interlace.statistics.intervals import LEVEL
 
 NATS_RESPONSE, NATS_TOKEN, REWARD_UNIT = "nats/response", "nats/token", "reward units"
 
@@ -58,14 +59,14 @@ class Objective:
             return mean_interval(self.value(snapshot), unit=self.unit)
         return ratio_interval(self.value(snapshot), self.share(snapshot.held), unit=self.unit)
 
-    def change(self, before: Snapshot, after: Snapshot) -> Figure:
-        """The objective at `after` minus at `before`, the same prompts."""
+    def change(self, before: Snapshot, after: Snapshot, level: float = LEVEL) -> Figure:
+        """The objective at `after` minus at `before`, the same prompts; a sampled one at `LEVEL` alone."""
         if self.difference is not None:
             return self.difference(before, after, self.unit).change
         pair = self.value(before), self.value(after)
         if self.share is None:
-            return paired_change(*pair, unit=self.unit)
-        return paired_ratio_change(*pair, self.share(before.held), unit=self.unit)
+            return paired_change(*pair, unit=self.unit, level=level)
+        return paired_ratio_change(*pair, self.share(before.held), unit=self.unit, level=level)
 
 
 def _only(

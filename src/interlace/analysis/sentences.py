@@ -29,15 +29,23 @@ def stage_sentence(stage: StageSummary) -> str:
 
 def stage_remark(stage: StageSummary) -> str:
     """The same without both objectives' changes, for a place that shows them in figures."""
-    return " ".join(part for part in (_sides(stage), _way(stage), _average(stage)) if part)
+    return " ".join(part for part in (_stop(stage), _sides(stage), _way(stage), _average(stage)) if part)
 
 
 def _lead(stage: StageSummary) -> str:
     kind = STAGE_WORDS.get(stage.kind, stage.kind)
     subject = f"{kind} (a control: {stage.control})" if stage.control else kind
-    if stage.steps_done < stage.steps_planned:
+    if stage.steps_done < stage.steps_planned and stage.stopped is None:
         return f"So far ({stage.steps_done} of {stage.steps_planned} steps) {subject} "
     return f"{subject} "
+
+
+def _stop(stage: StageSummary) -> str:
+    """Why its rule ended the stage."""
+    if stage.stopped is None:
+        return ""
+    sentence = stage.stopped.sentence
+    return f"{sentence[0].upper()}{sentence[1:]}"
 
 
 def _effects(stage: StageSummary) -> str:

@@ -73,6 +73,7 @@ def _stage(record: RunRecord, stage: StageRecord, rng: np.random.Generator) -> t
         placebo=passages[RAW].placebo,
         control=control(record, stage),
         forks=fork_summaries(record, stage, raw),
+        stopped=stage.stopped,
     )
     source = started_from(record, stage)
     summary = replace(summary, started_from=source.name if source else None)

@@ -11,6 +11,7 @@ from interlace.encoding import jsonable
 from interlace.errors import unknown_name
 from interlace.estimate import Figure, Unresolved
 from interlace.measurement import RAW
+from interlace.store.stopped import Stopped
 
 SCHEMA_VERSION = 1
 
@@ -212,6 +213,7 @@ class StageSummary:
     """What one stage did. `task` is the task it trained on; `objectives` and `curves` cover every task measured.
 
     `sentence` says all of it in words; `remark` is the part of it that does not repeat both objectives' changes.
+    `stopped`: what its stop rule said, if that ended the stage.
     `control`: what makes the stage a control (`placebo`: how its rewards were permuted), None for others.
     `started_from`: the stage whose weights it began with, None for the recipe's model.
     """
@@ -236,6 +238,7 @@ class StageSummary:
     remark: str = ""
     forks: tuple[ForkSummary, ...] = ()
     started_from: str | None = None
+    stopped: Stopped | None = None
 
     @property
     def sft_loss(self) -> ObjectiveChange:
@@ -281,7 +284,7 @@ class StageSummary:
         first = ("name", "kind", "task", "steps_planned", "steps_done", "objectives", "parity_step")
         second = ("least_sft_loss_step", "reward_at_least_sft_loss", "expert_reward", "split", "verdicts")
         third = ("self_checks", "flags", "ledger", "landmarks", "placebo", "control", "started_from", "forks")
-        fourth = ("sentence",)
+        fourth = ("stopped", "sentence")
         return _fields(self, *first, *second, *third, *fourth)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from interlace.measurement import LINE, HeldOut, Point, PromptScores
+from interlace.measurement import LINE, RAW, HeldOut, Point, PromptScores
 from interlace.store import RunRecord
 
 SFT_LOSS, REWARD, KL = "sft_loss", "reward", "kl"
@@ -125,6 +125,11 @@ class Trajectory:
         if self.weights != LINE and kept[0].step != 0:
             return f"{name} was not measured at the stage's start"
         return f"{name} was measured at the stage's start only" if len(kept) == 1 else None
+
+
+def from_start(held: HeldOut, step: int, start: PromptScores, now: PromptScores) -> Trajectory:
+    """The start of a stage and one look at it."""
+    return Trajectory(held.task, RAW, held, (Snapshot(held, 0, None, start), Snapshot(held, step, None, now)))
 
 
 def read_trajectory(record: RunRecord, stage: str, task: str, weights: str) -> Trajectory:

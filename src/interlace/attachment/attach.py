@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ def attach(
     prompts: int | None = None,
     completions: int = 8,
     expert_policy: Policy | str | Path | None = None,
+    stop: Mapping[str, Any] | None = None,
 ) -> CouplingCallback:
     """Look at both objectives of `task` while `trainer` trains: SFT loss, reward and divergence on held-out prompts.
 
@@ -52,12 +53,16 @@ def attach(
         completions: sampled a prompt where the reward cannot be enumerated, at least 2.
         expert_policy: a policy fine-tuned on the expert's data (loaded, a folder, a hub id, a .gguf file) that KL is
             measured to, with any preset; where `overhead` leaves no room between, at the start and the end.
+        stop: ``{"rule": NAME, ...options}``, a rule of `interlace list rules` that may end the training before its
+            steps are done, by the looks at the first task. With ``rewind`` the weights to go back to are kept in the
+            run folder and named when it stops; the trainer's own stay as they are.
 
     Returns:
         The callback; its `folder` is the run folder once training has begun.
 
     Raises:
-        RecipeError: an argument that cannot be meant, a trainer that trains already or is attached to.
+        RecipeError: an argument that cannot be meant, a stop rule in several processes, a trainer that trains already
+            or is attached to.
         DataError: a held-out prompt or response that the model cannot read, or two tasks of one name.
         ModelError: no causal language model, no tokenizer, sharded weights, or an expert policy that does not load or
             has another vocabulary.
@@ -68,7 +73,15 @@ def attach(
     """
     refuse_trainer(trainer, task)
     callback = CouplingCallback(
-        task, every, overhead, out, preset, prompts=prompts, completions=completions, expert_policy=expert_policy
+        task,
+        every,
+        overhead,
+        out,
+        preset,
+        prompts=prompts,
+        completions=completions,
+        expert_policy=expert_policy,
+        stop=stop,
     )
     callback.bind(trainer.args, trainer.model, trainer.processing_class)
     callback.writes_logs = True

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 from interlace.attachment.logs import is_of_evaluation
 from interlace.attachment.session import Session
 from interlace.attachment.settings import Overhead, Settings
-from interlace.attachment.trainers import policy_of, refuse_sharded
+from interlace.attachment.trainers import policy_of, refuse_sharded, stage_kind
 from interlace.callback.events import TrainerEvent, TrainerEvents
 from interlace.callback.rollouts import Rollouts
 from interlace.errors import InterlaceError, RecipeError
@@ -65,8 +65,9 @@ class CouplingCallback(TrainerEvents):
         prompts: int | None = None,
         completions: int = 8,
         expert_policy: Policy | str | Path | None = None,
+        stop: Mapping[str, Any] | None = None,
     ) -> None:
-        self.settings = Settings.asked(task, every, overhead, out, preset, prompts, completions, expert_policy)
+        self.settings = Settings.asked(task, every, overhead, out, preset, prompts, completions, expert_policy, stop)
         self.session: Session | None = None
         self.is_off = False
         self.writes_logs = False
@@ -94,6 +95,7 @@ class CouplingCallback(TrainerEvents):
         """Take the policy that will be trained. Raises ModelError if it cannot be looked at."""
         refuse_sharded(args)
         policy = policy_of(model, processing_class)
+        self.settings.refuse_unfit_stop(stage_kind(args), args.world_size)
         self.settings.refuse_unfit(policy)
         self.settings = self.settings.with_expert_for(policy)
         if args.process_index == 0:  # nobody else looks
@@ -112,7 +114,8 @@ class CouplingCallback(TrainerEvents):
         if self._start is None or event.step == 0:
             self._start = KeptPolicy.of(policy)
         self.let_go()
-        self.session = Session.begin(self.settings, event.args, event.state, policy, self._start, logger.warning)
+        self.session = Session.begin(self.settings, event.args, event.state, policy, self._start, logger.warning,
+                                     event.rest["model"])  # fmt: skip
         if self.rollouts is not None:
             self.rollouts.begin(is_resumed=event.step > 0)
         self.session.looking.rollouts = self.rollouts
@@ -139,6 +142,8 @@ class CouplingCallback(TrainerEvents):
                 f"Got its first event after step {event.step}. Add it before trainer.train()."
             )
         self.open_session.step_done(event.step, event.is_last)
+        if self.open_session.looking.is_stopped:
+            event.control.should_training_stop = True
 
     @harmless
     def saved(self, event: TrainerEvent) -> None:

@@ -14,8 +14,10 @@ from interlace.attachment.folder import AttachedRun
 from interlace.attachment.logs import PREFIX, changes, logged
 from interlace.attachment.settings import Settings
 from interlace.attachment.trainers import stage_kind, stage_options
-from interlace.callback import Looking, stage_watch
+from interlace.callback import Looking, Stopping, stage_watch
+from interlace.controllers import build_rule
 from interlace.errors import DataError, RewardError
+from interlace.flags.watch import planned_looks
 from interlace.measurement import RAW, PromptScores
 from interlace.observer import Observer
 from interlace.policies import Policy
@@ -86,8 +88,9 @@ class Session:
         policy: Policy,
         start: KeptPolicy,
         say: Say,
+        model: Any,
     ) -> Session:
-        """Take the folder and record what begins."""
+        """Take the folder and record what begins. `model` is the trainer's own, adapters and all."""
         run = AttachedRun(Path(str(args.output_dir)).name, stage_kind(args), settings.tasks, int(args.seed))
         already = state.global_step
         store = run.claim(settings.out or Path(str(args.output_dir)) / "interlace", already > 0)
@@ -103,6 +106,14 @@ class Session:
         looking = Looking(
             run.stage, instruments, policy, start, settings.every, settings.overhead, watch=watch, on_failure=failures
         )
+        if settings.stop is not None:
+            rule = build_rule(settings.stop, planned_looks(state.max_steps, settings.every))
+            held = targets[0].heldout
+            stopping = Stopping.begin(rule, held, run.stage, store, watch.start_of, observer.note, already)
+            stopping.goes_back = False
+            if stopping.kept is not None:
+                stopping.kept.source = model
+            looking.stopping = stopping
         looking.carry_on(last_event(store.folder / EVENTS, "overhead", run.stage, already))
         return cls(looking, store, failures)
 
@@ -121,6 +132,8 @@ class Session:
         if not already:
             self._last_look = 0
             self._report(0)
+            if looking.stopping is not None:
+                looking.stopping.start(looking.policy, None)
 
     def step_done(self, step: int, is_last: bool) -> None:
         """One optimizer step is done: look if it is time, and log what was sampled since the last look."""
@@ -147,7 +160,7 @@ class Session:
             self._show(state.global_step)
         looking = self.looking
         self._say_what_was_thinned()
-        if state.global_step >= state.max_steps:
+        if state.global_step >= state.max_steps or looking.is_stopped:
             self.store.event(
                 "stage_finished", stage=looking.stage, steps_done=state.global_step, ledger=self._ledger(state)
             )

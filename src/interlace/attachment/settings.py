@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from interlace.controllers import build_rule, problems_of_rule, refuse_task
 from interlace.errors import DataError, RecipeError, unknown_name
 from interlace.policies import Policy, load_policy, refuse_other_vocabulary, source_of
 from interlace.probes import OVERHEADS, PRESETS, MeasuredTask
@@ -29,10 +30,20 @@ class Settings:
     prompts: int | None
     completions: int
     expert: Policy | str | Path | None = None
+    stop: Mapping[str, Any] | None = None
 
     @classmethod
     def asked(
-        cls, task: Any, every: Any, overhead: Any, out: Any, preset: Any, prompts: Any, completions: Any, expert: Any
+        cls,
+        task: Any,
+        every: Any,
+        overhead: Any,
+        out: Any,
+        preset: Any,
+        prompts: Any,
+        completions: Any,
+        expert: Any,
+        stop: Any = None,
     ) -> Settings:
         """`CouplingCallback`'s arguments, whatever they are. Raises RecipeError for the first that cannot be meant."""
         tasks = _tasks(task)
@@ -46,7 +57,22 @@ class Settings:
         _refuse_type("out", out, (str, Path, type(None)), "a folder's path, or None for the trainer's output_dir")
         _refuse_type("expert_policy", expert, (Policy, str, Path, type(None)), "a loaded policy, a folder or a hub id")
         limit, path = _limit(overhead, preset), None if out is None else Path(out)
-        return cls(tasks, int(every), limit, path, preset, prompts, completions, expert)
+        if stop is not None:
+            _refuse_type("stop", stop, (Mapping,), "a mapping {'rule': NAME, ...options}")
+        return cls(tasks, int(every), limit, path, preset, prompts, completions, expert, stop)
+
+    def refuse_unfit_stop(self, kind: str, num_processes: int) -> None:
+        """Raise RecipeError or DataError for a stop rule that a stage of `kind` cannot follow."""
+        if self.stop is None:
+            return
+        for sentence in problems_of_rule(self.stop, kind, PRESETS[self.preset], self.preset, keeps_average=False):
+            raise RecipeError(sentence)
+        refuse_task(self.stop, self.tasks[0])
+        if num_processes > 1:
+            raise RecipeError(
+                f"stop must be decided in one process, which looks. Got a training in {num_processes}. "
+                "Leave stop out, and end the training by what the logs show."
+            )
 
     def with_expert_for(self, policy: Policy) -> Settings:
         """The same with the expert-SFT policy loaded. Raises ModelError for another vocabulary than `policy`'s."""
@@ -69,7 +95,10 @@ class Settings:
         if not self.tasks or len({task.name for task in self.tasks}) < len(self.tasks):
             names = ", ".join(task.name for task in self.tasks) or "none"
             raise DataError(f"tasks must be at least one, with names of their own. Got {names}. Name each.")
-        self.targets(policy, None)
+        targets = self.targets(policy, None)
+        refusal = None if self.stop is None else build_rule(self.stop, 1).refuses(targets[0].heldout)
+        if refusal is not None:
+            raise DataError(f"stop must be a rule that the task allows: {refusal}. Choose another rule.")
 
     def targets(self, policy: Policy, completion_limit: int | None) -> list[MeasuredTask]:
         """Every task's held-out set under the policy's tokenizer."""

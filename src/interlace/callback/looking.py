@@ -16,6 +16,7 @@ import torch
 from interlace.callback.budget import Budget, MeteredProbe, OnFailure
 from interlace.callback.clock import Clock, Meter
 from interlace.callback.rollouts import Rollouts
+from interlace.callback.stopping import Stopping
 from interlace.estimate import Figure
 from interlace.flags import FlagWatch
 from interlace.measurement import AVERAGED, RAW, Measurement, Point
@@ -38,8 +39,8 @@ class Looking:
     `start` is the policy at the stage's start; `policy` wraps the trainer's own model; `every` counts optimizer steps
     between looks (the start and the end are always looked at); `overhead` is the largest share of the stage's CPU time
     that everything between the two may take, what is kept before a step included (None: no limit); `on_failure` takes
-    the errors of probes (None: they are raised); `watch` raises flags; `rollouts` gathers what an RL trainer samples;
-    `sampled` are its latest figures.
+    the errors of probes (None: they are raised); `watch` raises flags; `stopping` asks the stage's stop rule;
+    `rollouts` gathers what an RL trainer samples; `sampled` are its latest figures.
     """
 
     stage: str
@@ -50,6 +51,7 @@ class Looking:
     overhead: float | None = None
     averaged: AveragedWeights | None = None
     watch: FlagWatch | None = None
+    stopping: Stopping | None = None
     on_failure: OnFailure | None = None
     rollouts: Rollouts | None = None
     clock: Clock = field(default_factory=Clock)
@@ -100,11 +102,18 @@ class Looking:
             if self.averaged is not None:
                 self.averaged.update(self.policy.model)
             looked = self.is_due(step, is_last) and self.look(step, None if is_last else self.planned(step, is_last))
+            if looked and self.stopping is not None:
+                self.stopping.see(step, is_last, self.instruments, self.policy, self.averaged)
             if not looked:
                 self._forget()
             if self.is_due(step, is_last):
                 self.sampled = self._take_sampled(step, is_last)
             return looked
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the stage's stop rule has ended it."""
+        return self.stopping is not None and self.stopping.stopped is not None
 
     def is_due(self, step: int, is_last: bool) -> bool:
         """The schedule: whether a look is wished after optimizer step `step`."""

@@ -57,6 +57,8 @@ class StageCallback(Looking, CountingCallback):
             with self.meter.counting(at_end=True):
                 self.look(0)
                 self.instruments.show(self.stage, 0, self.policy, self.start)
+                if self.stopping is not None:
+                    self.stopping.start(self.start, self.averaged)
 
     def after_micro_batch(self, event: TrainerEvent) -> None:
         """Between micro-batches: keep what the look wants to know of them."""
@@ -70,7 +72,8 @@ class StageCallback(Looking, CountingCallback):
         """Take the new weights into the average; look if it is time; save and stop if asked."""
         self.step_done(event.step, event.is_complete)
         self.instruments.observer.step(self.stage, event.step)
-        if self.stop.signal_number is not None and event.step % self.save_at == 0:
+        is_asked = self.stop.signal_number is not None and event.step % self.save_at == 0
+        if self.is_stopped or is_asked:
             event.control.should_save = event.control.should_training_stop = True
 
     def saved(self, event: TrainerEvent) -> None:
@@ -82,6 +85,8 @@ class StageCallback(Looking, CountingCallback):
             self.averaged.save(event.checkpoint)
         if self.rollouts is not None:
             self.rollouts.save(event.checkpoint)
+        if self.stopping is not None:
+            self.stopping.checkpointed()
         (event.checkpoint / COUNTERS).write_text(dumps({**self.totals(), CPU: self.spent()}))
         seal_checkpoint(event.checkpoint)
 

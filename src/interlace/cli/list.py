@@ -21,12 +21,12 @@ def list_registered(
     kind: Annotated[
         str,
         typer.Argument(
-            metavar="KIND", help="tasks, rewards, probes, presets, flags, stages, recipes, laws or path-models."
+            metavar="KIND", help="tasks, rewards, probes, presets, flags, rules, stages, recipes, laws or path-models."
         ),
     ],
     json: JsonOption = False,
 ) -> None:
-    """List what is registered: tasks, rewards, probes, presets, flags, stages, recipes, laws or path models."""
+    """List what is registered: tasks, rewards, probes, presets, flags, rules, stages, recipes, laws or path models."""
     if kind not in KINDS:
         raise RecipeError(unknown_name("KIND", kind, KINDS))
     items = list(KINDS[kind]())
@@ -88,6 +88,15 @@ def _flags() -> Iterable[Item]:
     return (_item(name, flag) for name, flag in FLAGS.items())
 
 
+def _rules() -> Iterable[Item]:
+    """Stop rules, with the options of each."""
+    from interlace.controllers import RULES
+
+    for name, rule in RULES.items():
+        item = _item(name, rule)
+        yield item | {"source": f"{item['source']}; options: {', '.join(rule.takes.model_fields)}"}
+
+
 def _stages() -> Iterable[Item]:
     from interlace.stages import STAGES
 
@@ -137,6 +146,7 @@ KINDS: dict[str, Callable[[], Iterable[Item]]] = {
     "probes": _probes,
     "presets": _presets,
     "flags": _flags,
+    "rules": _rules,
     "stages": _stages,
     "recipes": _recipes,
     "laws": _laws,

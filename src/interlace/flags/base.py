@@ -9,8 +9,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
-from interlace.analysis.trajectory import REWARD, SFT_LOSS, Snapshot, Trajectory
-from interlace.measurement import RAW, HeldOut, PromptScores
+from interlace.analysis.trajectory import REWARD, SFT_LOSS, Snapshot, Trajectory, from_start
+from interlace.measurement import HeldOut, PromptScores
 
 MATERIAL = 0.05
 """A rise of SFT loss counts if it is resolved above this share of the stage's start: raw weights wobble by a twentieth
@@ -35,13 +35,12 @@ class Evidence:
     @cached_property
     def trajectory(self) -> Trajectory:
         """The start and now."""
-        start = Snapshot(self.held, 0, None, self.start_scores)
-        return Trajectory(self.held.task, RAW, self.held, (start, self.now))
+        return from_start(self.held, self.step, self.start_scores, self.scores)
 
-    @cached_property
+    @property
     def now(self) -> Snapshot:
         """This look."""
-        return Snapshot(self.held, self.step, None, self.scores)
+        return self.trajectory.end
 
     @property
     def start(self) -> Snapshot:

@@ -44,7 +44,7 @@ class GradientAngle:
     def applies(self, evidence: Evidence) -> bool:
         """Where gradients were taken at the start and now, both objectives are measured, and rewards differ at all."""
         both = evidence.start.scores.gradients, evidence.now.scores.gradients
-        measured = evidence.has_loss and evidence.has_reward and all(map(_has_enough, both))
+        measured = evidence.has_loss and evidence.has_reward and all(map(has_enough_parts, both))
         return measured and evidence.trajectory.reward_range > 0.0
 
     def raised(self, evidence: Evidence) -> str | None:
@@ -86,5 +86,6 @@ def _material_price(evidence: Evidence) -> float:
     return evidence.material_rise / (GAIN * evidence.trajectory.reward_range)
 
 
-def _has_enough(products: GradientProducts | None) -> bool:
+def has_enough_parts(products: GradientProducts | None) -> bool:
+    """Whether gradients were taken, of so many parts that they have an interval."""
     return products is not None and min(products.cross.shape) >= MINIMUM_PARTS

@@ -53,7 +53,7 @@ class FlagWatch:
     def level(self) -> float:
         """The two-sided level of each interval: its one-sided error is this look's and this rule's share."""
         shares = max(1, self.num_looks) * max(1, self.num_tasks) * max(1, len(self.rules))
-        return 1.0 - 2.0 * FALSE_ALARMS / max(3, shares)
+        return share_level(FALSE_ALARMS, shares)
 
     def see(self, step: int, held: HeldOut, scores: PromptScores) -> list[Alarm]:
         """The alarms of one task at one look; none at the start itself."""
@@ -79,6 +79,11 @@ class FlagWatch:
             return rule.raised(evidence) if rule.applies(evidence) else None
         except Exception as error:  # noqa: BLE001 -- a warning light never ends the training that it watches
             return f"the flag rule {name} failed and was switched off: {type(error).__name__}: {error}"
+
+
+def share_level(error: float, shares: int) -> float:
+    """The two-sided level of an interval one end of which errs with one of `shares` shares of `error`."""
+    return 1.0 - 2.0 * error / max(3, shares)
 
 
 def planned_looks(max_steps: int, every: int) -> int:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from transformers import Trainer
 
 from interlace.callback import StageCallback
+from interlace.callback.stage import COUNTERS
 from interlace.estimate import Estimate, Figure
 from interlace.ledger import Ledger, estimated_flops
 from interlace.measurement import RAW
 from interlace.observer import Observer
+from interlace.pipeline.weights import Weights
 from interlace.policies.averaging import AveragedWeights
 from interlace.policies.interpolation import interpolated
 from interlace.probes import PRESETS, PROBES, MeasuredTask
 from interlace.recipe import StageConfig
 from interlace.store import RunStore, seal_checkpoint
 from interlace.store.checkpoints import checkpoint_step
+from interlace.store.stopped import Stopped
 
 LINE_POSITIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Where the straight line in weight space is measured, from an RL stage's start to its end."""
@@ -26,7 +30,7 @@ LINE_POSITIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True)
 class Ending:
-    """The last acts of a stage of `steps` optimizer steps."""
+    """The last acts of a stage: all its steps are done, or its stop rule has ended it."""
 
     store: RunStore
     observer: Observer
@@ -34,16 +38,38 @@ class Ending:
     config: StageConfig
     callback: StageCallback
     trainer: Trainer
-    steps: int
+    weights: Weights
+
+    @property
+    def stopped(self) -> Stopped | None:
+        """What ended the stage before its steps were done, if anything did."""
+        return None if self.callback.stopping is None else self.callback.stopping.stopped
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps that were done."""
+        return int(self.trainer.state.global_step)
+
+    @property
+    def end_step(self) -> int:
+        """The step whose weights the stage ends with."""
+        return self.steps if self.stopped is None else self.stopped.end_step
+
+    @property
+    def folder(self) -> Path:
+        """Where the stage keeps its checkpoints."""
+        return self.store.stage_folder(self.stage)
 
     def write(self) -> None:
         """Measure and keep all of it; the stage is finished with the last line."""
+        if self.end_step != self.steps:
+            self._rewind()
         if self.config.kind == "rl":
             self._measure_line()
-        self.callback.instruments.show(self.stage, self.steps, self.callback.policy, self.callback.start)
+        self.callback.instruments.show(self.stage, self.end_step, self.callback.policy, self.callback.start)
         if self.callback.averaged is not None:
             self._save_averaged(self.callback.averaged)
-        self._drop_earlier_checkpoints()
+        self._drop_other_checkpoints()
         for sentence in self._remarks():
             self.store.event("flag", stage=self.stage, text=sentence)
             self.observer.note(f"{self.stage}: {sentence}")
@@ -56,21 +82,45 @@ class Ending:
         probes = [PROBES[name] for name in PRESETS["light"]]
         for position in LINE_POSITIONS:
             between = start.with_model(interpolated(start.model, end.model, position))
-            self.callback.instruments.look_on_line(self.stage, self.steps, between, start, position, probes)
+            self.callback.instruments.look_on_line(self.stage, self.end_step, between, start, position, probes)
+
+    def _rewind(self) -> None:
+        """Take up the weights that the rule goes back to, and make them the stage's last checkpoint.
+
+        It says how many steps were trained and what they took, as the one at the stop did: a process that is killed
+        after this finds the stage stopped.
+        """
+        kept, stop, end = (self.folder / f"{name}" for name in self._rewind_names())
+        if kept.exists():
+            for name in ("trainer_state.json", COUNTERS):
+                shutil.copy(stop / name, kept / name)
+            seal_checkpoint(kept)
+            shutil.rmtree(end, ignore_errors=True)
+            kept.rename(end)
+        self.callback.policy.model.load_state_dict(self.weights.load(end).model.state_dict())
+        if self.callback.averaged is not None:
+            self.callback.averaged.load(end)
+        shutil.rmtree(stop, ignore_errors=True)
+
+    def _rewind_names(self) -> tuple[str, str, str]:
+        return f"kept-{self.end_step}", f"checkpoint-{self.steps}", f"checkpoint-{self.end_step}"
 
     def _save_averaged(self, averaged: AveragedWeights) -> None:
-        folder = self.store.stage_folder(self.stage) / "averaged"
+        folder = self.folder / "averaged"
         averaged.model.save_pretrained(folder)
         self.callback.policy.tokenizer.save_pretrained(folder)
         seal_checkpoint(folder)
 
-    def _drop_earlier_checkpoints(self) -> None:
-        """A finished stage keeps its last checkpoint, unless the recipe says how many (TRL's save_total_limit)."""
-        if "save_total_limit" in self.config.options:
-            return
-        for folder in self.store.stage_folder(self.stage).glob("checkpoint-*"):
-            if checkpoint_step(folder) < self.steps:
+    def _drop_other_checkpoints(self) -> None:
+        """A finished stage keeps its last checkpoint, unless the recipe says how many (TRL's save_total_limit); none
+        after the one that it was rewound to."""
+        is_limited = "save_total_limit" in self.config.options
+        for folder in self.folder.glob("checkpoint-*"):
+            step = checkpoint_step(folder)
+            if step > self.end_step or (step < self.end_step and not is_limited):
                 shutil.rmtree(folder)
+        for folder in self.folder.glob("kept-*"):
+            shutil.rmtree(folder)
 
     def _remarks(self) -> list[str]:
         instruments, thinned = self.callback.instruments, self.callback.budget.num_thinned

@@ -133,13 +133,13 @@ class StageForks:
     def _marks(self, record: StageRecord) -> tuple[int, ...]:
         """Fork lengths to measure at, the longest last: where the run itself was looked at, if it went that far."""
         looked = {item.point.step - self.from_step for item in record.measurements if item.point.task == record.task}
-        left = record.steps_done - self.from_step
+        left = record.end_step - self.from_step
         if left and (self.asked.steps or left) > left:
             raise RecipeError(
                 f"forks must be no longer than the stage goes on from step {self.from_step}: {left} steps. "
                 f"Got {self.asked.steps}. Ask for fewer."
             )
-        return fork_lengths(self.asked.steps or left or record.steps_done, sorted(step for step in looked if step > 0))
+        return fork_lengths(self.asked.steps or left or record.end_step, sorted(step for step in looked if step > 0))
 
 
 def fork_lengths(steps: int, looked: Sequence[int]) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 
+from interlace.controllers import refuse_task
 from interlace.errors import RecipeError, RunFolderError
 from interlace.pipeline.weights import EMBEDDED
 from interlace.policies import refuse_long_responses, source_of
@@ -45,6 +46,8 @@ def refuse_what_cannot_run(recipe: Recipe, tasks: dict[str, Task], run_folder: P
         arguments = load_stage(config.kind).configure(request)
         _refuse_missing_optimizer(recipe, config)
         _refuse_leaking_forks(request, config)
+        if config.stop is not None:
+            refuse_task(config.stop, tasks[config.task])
         if config.kind == "sft":
             limits[config.task] = min(limits[config.task], arguments.max_length or 2**31)
     found = _tokenizer_and_config(recipe, tasks)

@@ -10,9 +10,11 @@ from typing import Any
 import torch
 from transformers import Trainer, TrainerState
 
-from interlace.callback import StageCallback, StopRequest, stage_watch
+from interlace.callback import StageCallback, Stopping, StopRequest, stage_watch
+from interlace.controllers import build_rule
 from interlace.errors import Interrupted, TrainingError
 from interlace.flags import FlagWatch
+from interlace.flags.watch import planned_looks
 from interlace.observer import Observer
 from interlace.pipeline.ending import Ending
 from interlace.pipeline.requests import stage_request
@@ -26,8 +28,9 @@ from interlace.probes.instruments import Instruments
 from interlace.recipe import Recipe, StageConfig
 from interlace.stages import load_stage
 from interlace.stages.base import Stage, StageRequest, take_over_optimizer
-from interlace.store import RunStore, newest_complete_checkpoint
-from interlace.store.checkpoints import checkpoint_step
+from interlace.store import RunStore, newest_complete_checkpoint, read_run
+from interlace.store.checkpoints import steps_trained
+from interlace.store.stopped import Stopped
 from interlace.tasks.base import Task
 
 
@@ -51,20 +54,24 @@ class StageRun:
         kind, request = load_stage(self.config.kind), self._request()
         arguments = kind.configure(request)
         checkpoint, skipped = newest_complete_checkpoint(request.folder)
-        already = checkpoint_step(checkpoint) if checkpoint else 0
+        already = steps_trained(checkpoint) if checkpoint else 0
+        stopped = self._recorded_stop(already)
         self._announce(arguments.max_steps, already, checkpoint, skipped)
 
         start = self.weights.load(self.weights.start_of(self.config))
         policy = start.with_model(independent_copy(start.model))
         callback = self._callback(policy, start, kind.resumable_every(arguments))
         callback.watch = self._watch(callback.every, arguments.max_steps, already)
+        callback.stopping = self._stopping(callback, arguments.max_steps, already)
+        if callback.stopping is not None:
+            callback.stopping.stopped = stopped
         if checkpoint is not None:
             callback.restore(checkpoint, already)
         trainer = kind.trainer(request, arguments, policy, callback)
         if checkpoint is None:
             self._begin(kind, trainer, request, policy)
-        self._train(trainer, policy, checkpoint, already, arguments.max_steps)
-        Ending(self.store, self.observer, self.stage, self.config, callback, trainer, arguments.max_steps).write()
+        self._train(trainer, callback, checkpoint, already, arguments.max_steps)
+        Ending(self.store, self.observer, self.stage, self.config, callback, trainer, self.weights).write()
 
     def _request(self) -> StageRequest:
         task, bf16 = self.tasks[self.config.task], self.weights.in_bf16(self.config)
@@ -133,6 +140,23 @@ class StageRun:
         """Flags before damage; a placebo's rewards say nothing of the task, and its stage is watched as any other."""
         return stage_watch(self.store, self.stage, self.config.kind, list(self.tasks), max_steps, every, already)
 
+    def _recorded_stop(self, already: int) -> Stopped | None:
+        """The stop that an earlier process recorded, if its checkpoint is there: what was stopped is not continued."""
+        earlier = next((item for item in read_run(self.store.folder).stages if item.stage == self.stage), None)
+        stopped = earlier.stopped if earlier is not None else None
+        return stopped if stopped is not None and stopped.step == already else None
+
+    def _stopping(self, callback: StageCallback, max_steps: int, already: int) -> Stopping | None:
+        """The stage's stop rule, with the state that it had after `already` steps."""
+        if self.config.stop is None:
+            return None
+        assert callback.watch is not None
+        rule = build_rule(self.config.stop, planned_looks(max_steps, callback.every))
+        targets = callback.instruments.targets
+        held = next(target.heldout for target in targets if target.task.name == self.config.task)
+        say = self.observer.note
+        return Stopping.begin(rule, held, self.stage, self.store, callback.watch.start_of, say, already)
+
     def _reconcile(self, found: Mapping[str, Any] | None) -> None:
         """Keep the trainer's own loss beside ours; a disagreement is said, not mended."""
         if found is None:
@@ -144,15 +168,19 @@ class StageRun:
                 f"differ by more than {found['tolerance']:g}: one of them reads another template, mask or dtype"
             )
 
-    def _train(self, trainer: Trainer, policy: Policy, checkpoint: Path | None, already: int, planned: int) -> None:
-        """Do the steps that are left; a stage whose last checkpoint is whole only has its end still to measure."""
-        if checkpoint is not None and already >= planned:
+    def _train(
+        self, trainer: Trainer, callback: StageCallback, checkpoint: Path | None, already: int, planned: int
+    ) -> None:
+        """Do the steps that are left; a stage that was stopped, or whose last checkpoint is whole, has only its end still
+        to measure."""
+        policy = callback.policy
+        if checkpoint is not None and (already >= planned or callback.is_stopped):
             policy.model.load_state_dict(self.weights.load(checkpoint).model.state_dict())
             trainer.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
             return
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         reached = trainer.state.global_step
-        if reached < planned:
+        if reached < planned and not callback.is_stopped:
             refuse_if_stopped(self.stop, f"at step {reached} of {planned} in {self.stage}", self.base)
             raise TrainingError(
                 f"stage {self.stage} must do {planned} optimizer steps. It did {reached}. "

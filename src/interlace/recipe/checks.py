@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from interlace.controllers import problems_of_rule, rewinds, rule_config
 from interlace.errors import InterlaceError, unknown_name
 from interlace.options import Problem
 from interlace.probes import PRESETS
@@ -36,6 +37,12 @@ def with_task_defaults(recipe: Recipe) -> Recipe:
         options = TASKS[config["kind"]].options.model_validate(_options(config))
         tasks[name] = {"kind": config["kind"], **options.model_dump(mode="json")}
     return recipe.model_copy(update={"tasks": tasks})
+
+
+def with_stop_defaults(recipe: Recipe) -> Recipe:
+    """The recipe with every option of its stop rules written out. Needs the stages to be free of problems."""
+    stages = (stage.model_copy(update={"stop": stage.stop and rule_config(stage.stop)}) for stage in recipe.stages)
+    return recipe.model_copy(update={"stages": tuple(stages)})
 
 
 def _recipe_problems(recipe: Recipe) -> Iterator[Problem]:
@@ -89,6 +96,7 @@ def _stage_problems(recipe: Recipe) -> Iterator[Problem]:
             *_naming_problems(stage, before, recipe),
             *_start_problems(stage, before),
             *_kind_problems(stage),
+            *_stop_problems(stage, recipe),
         ):
             yield Problem((*path, option) if option else path, sentence)
 
@@ -113,11 +121,27 @@ def _start_problems(stage: StageConfig, before: tuple[StageConfig, ...]) -> Iter
             "start_from: averaged must follow a stage that keeps averaged_weights. "
             f"Got {'no stage' if not before else repr(before[-1].name)} before it. Add averaged_weights there.",
         )
+    source = earlier.get(before[-1].name if stage.start_from == "raw" and before else stage.start_from)
+    if not stage.fresh_optimizer and source is not None and rewinds(source.stop):
+        yield (
+            "fresh_optimizer",
+            f"fresh_optimizer: false must not follow a stage whose stop rule rewinds. {source.name!r} goes back to "
+            "weights without an optimizer. Set rewind: false there, or drop fresh_optimizer.",
+        )
     if not stage.fresh_optimizer and (not before or stage.start_from == "model"):
         yield (
             "fresh_optimizer",
             "fresh_optimizer: false must follow a stage whose optimizer it carries on. Got none. Remove it.",
         )
+
+
+def _stop_problems(stage: StageConfig, recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """What the stage's stop rule says of its options, and of what the stage measures and keeps."""
+    if stage.stop is None or recipe.measure.preset not in PRESETS:
+        return
+    preset, keeps = recipe.measure.preset, stage.averaged_weights is not None
+    for sentence in problems_of_rule(stage.stop, stage.kind, PRESETS[preset], preset, keeps):
+        yield "stop", sentence
 
 
 def _kind_problems(stage: StageConfig) -> Iterator[tuple[str, str]]:

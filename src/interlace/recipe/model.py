@@ -91,6 +91,8 @@ class StageConfig(Options):
     """RL only: a control whose update should not teach the reward (C9). Null: the real rewards."""
     forks: ForksConfig | None = None
     """Fork the stage once it is done, at its length times the forks in each arm; null: not."""
+    stop: dict[str, Any] | None = None
+    """A rule of `interlace list rules` that may end the stage before its steps are done: `{rule: NAME, ...options}`."""
     algorithm: Literal["grpo"] | None = None
     """RL only: the algorithm, by default `grpo`."""
     options: dict[str, Any] = Field(default_factory=dict)

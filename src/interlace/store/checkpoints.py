@@ -61,6 +61,12 @@ def checkpoint_step(folder: Path) -> int:
     return int(match.group(1)) if match else -1
 
 
+def steps_trained(checkpoint: Path) -> int:
+    """Optimizer steps that the trainer had done when it wrote a checkpoint; of a rewound stage's last one more than its
+    weights have had."""
+    return int(json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))["global_step"])
+
+
 def write_text_atomically(path: Path, text: str) -> None:
     """Whole or not at all: written beside and moved into place."""
     partial = path.with_name(path.name + ".partial")

@@ -14,6 +14,7 @@ from interlace.store.events import read_events
 from interlace.store.forks import ForksRecord, forks_of
 from interlace.store.run_store import EVENTS, RESOLVED, SAMPLES, read_manifest
 from interlace.store.scores import read_heldout, read_scores
+from interlace.store.stopped import STOPPED, Stopped
 
 REWARD_FAILED = "reward_failed"
 """The rule of the flag that says so."""
@@ -23,7 +24,8 @@ REWARD_FAILED = "reward_failed"
 class StageRecord:
     """What one stage planned, did and measured. `stage` is its folder name; figures of steps that a resume took
     again are the later ones. `instruments`: name, sentence, source, cost and quantities of each that read something;
-    `dead_reward`: what a reward that failed said, if one did; `overhead`: the latest record of what looks took."""
+    `dead_reward`: what a reward that failed said, if one did; `overhead`: the latest record of what looks took;
+    `stopped`: what its stop rule said, if that ended the stage."""
 
     stage: str
     name: str
@@ -43,6 +45,7 @@ class StageRecord:
     instruments: tuple[dict[str, Any], ...] = ()
     dead_reward: str | None = None
     overhead: dict[str, Any] = field(default_factory=dict)
+    stopped: Stopped | None = None
 
     @property
     def looking_cpu_seconds(self) -> float | None:
@@ -56,6 +59,11 @@ class StageRecord:
     def cpu_seconds(self) -> float | None:
         """CPU seconds of the stage, looks included; None where they were not metered."""
         return float(self.overhead["stage_cpu_seconds"]) if self.overhead else None
+
+    @property
+    def end_step(self) -> int:
+        """The step whose weights the stage has ended with, or has reached."""
+        return self.steps_done if self.stopped is None else self.stopped.end_step
 
 
 @dataclass(frozen=True)
@@ -75,13 +83,15 @@ class RunRecord:
         return read_scores(self.folder / SAMPLES, point)
 
     def points(self, stage: str, task: str, weights: str) -> list[Point]:
-        """Where `task` was measured in `stage`, in order of step (on the straight line: of position)."""
+        """Where `task` was measured in `stage`, in order of step (on the straight line: of position). What a rewound
+        stage measured after the step that it went back to is no part of what it did."""
         found = {
             item.point
             for record in self.stages
             if record.stage == stage
             for item in record.measurements
             if item.point.task == task and item.point.weights == weights
+            if record.stopped is None or item.point.step <= record.stopped.end_step
         }
         return sorted(found, key=lambda point: (point.position or 0.0) if weights == LINE else point.step)
 
@@ -150,6 +160,7 @@ def _stage(stage: str, events: list[dict[str, Any]]) -> StageRecord:
         training=tuple(_bare(event) for event in by_kind.get("training", [])),
         forks=forks_of(by_kind.get("forks", [])),
         instruments=_instruments(by_kind.get("instrument", [])),
+        stopped=Stopped.from_json(by_kind[STOPPED][-1]) if STOPPED in by_kind else None,
         dead_reward=next((e["text"] for e in by_kind.get("flag", []) if e.get("rule") == REWARD_FAILED), None),
         overhead=_bare(by_kind["overhead"][-1]) if "overhead" in by_kind else {},
     )

@@ -42,7 +42,7 @@ def curves_charts(summary: RunSummary) -> list[Chart]:
 def _chart(summary: RunSummary, placed: Sequence[Placed], task: str) -> Chart:
     loss_range = padded(extent(since_rl(placed), task, LOSS), above=0.22)
     reward_range = padded(extent(placed, task, REWARD), above=0.14)
-    marks = [mark for item in placed for mark in _landmarks(item, task)]
+    marks = [mark for item in placed for mark in (*_landmarks(item, task), *_stop(item))]
     averaged = [note for item in placed for note in _averaged_label(item, task, placed[-1].end)][:1]
     annotations = [
         *_titles(),
@@ -168,6 +168,19 @@ def parity(item: Placed, landmarks: Landmarks, height: float) -> list[Spec]:
     return [
         {"type": "line", "xref": "x", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1, "line": stroke},
         label(x, height, text, yref="paper", xanchor="right", yanchor="middle", xshift=-5),
+    ]
+
+
+def _stop(item: Placed) -> list[Spec]:
+    """Where the stage's stop rule ended it: the weights that it kept."""
+    if item.stage.stopped is None:
+        return []
+    x = item.start + item.stage.stopped.end_step
+    stroke = {"color": "@ink", "width": 1.2}
+    text = f"stopped: {item.stage.stopped.rule.replace('_', ' ')}"
+    return [
+        {"type": "line", "xref": "x", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1, "line": stroke},
+        label(x, 0.44, text, yref="paper", xanchor="right", yanchor="middle", xshift=-5),
     ]
 
 
