@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,5 @@ def kl(policy: np.ndarray, start: np.ndarray) -> np.ndarray:
 
 
 def _with_kl(start: np.ndarray, now: np.ndarray, scores: Any) -> Any:
-    from dataclasses import replace
-
     before, after = policies([start, now])
     return replace(scores, kl=kl(after, before))

@@ -171,8 +171,8 @@ class StageRun:
     def _train(
         self, trainer: Trainer, callback: StageCallback, checkpoint: Path | None, already: int, planned: int
     ) -> None:
-        """Do the steps that are left; a stage that was stopped, or whose last checkpoint is whole, has only its end still
-        to measure."""
+        """Do the steps that are left; a stage that was stopped, or whose last checkpoint is whole, only has its end
+        still to measure."""
         policy = callback.policy
         if checkpoint is not None and (already >= planned or callback.is_stopped):
             policy.model.load_state_dict(self.weights.load(checkpoint).model.state_dict())
