@@ -57,7 +57,6 @@ def test_a_callback_alone_stops_too_and_keeps_an_adapter_as_an_adapter(tmp_path:
 @pytest.mark.parametrize(
     ("stop", "options", "error", "message"),
     [
-        ("parity", {}, RecipeError, "stop must be a mapping"),
         ({"rule": "party"}, {}, RecipeError, "Did you mean 'parity'"),
         ({"rule": "parity"}, {}, RecipeError, "parity must stand in a stage of RL"),
         ({**FAR, "weights": "averaged"}, {}, RecipeError, "It keeps none"),
@@ -82,5 +81,7 @@ def test_several_processes_are_refused() -> None:
 
     settings = Settings.asked(worlds.make_task(), 1, None, None, "standard", None, 8, None, FAR)
     settings.refuse_unfit_stop("sft", 1)
+    with pytest.raises(RecipeError, match="stop must be a mapping"):
+        Settings.asked(worlds.make_task(), 1, None, None, "standard", None, 8, None, "parity")
     with pytest.raises(RecipeError, match="decided in one process.*Got a training in 2"):
         settings.refuse_unfit_stop("sft", 2)
