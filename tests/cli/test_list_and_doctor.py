@@ -7,6 +7,7 @@ import json
 import pytest
 
 from interlace.cli.list import KINDS
+from interlace.controllers import RULES
 from interlace.flags import FLAGS
 from interlace.policies import gguf
 from interlace.probes import PRESETS, PROBES
@@ -24,6 +25,7 @@ REGISTERED = {
     "probes": list(PROBES),
     "presets": list(PRESETS),
     "flags": list(FLAGS),
+    "rules": list(RULES),
     "stages": list(STAGES),
     "recipes": list(shipped_recipes()),
     "laws": list(LAWS),

@@ -53,9 +53,9 @@ def _distrust(stage: StageSummary) -> list[str]:
 
 
 def _continue(stage: StageSummary) -> list[str]:
-    missing = stage.steps_planned - stage.steps_done
-    if missing <= 0 or stage.stopped is not None:
+    if stage.has_ended:
         return []
+    missing = stage.steps_planned - stage.steps_done
     return [f"{stage.name} lacks {missing} of {stage.steps_planned} steps: run the same command again to go on."]
 
 

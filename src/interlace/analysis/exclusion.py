@@ -16,7 +16,7 @@ def exclusion(record: RunRecord, stages: Sequence[StageSummary]) -> str | None:
     """
     rule = record.resolved.get("exclude_seeds")
     stage = next((item for item in stages if rule and item.name == rule["stage"]), None)
-    if not rule or stage is None or stage.steps_done < stage.steps_planned:
+    if not rule or stage is None or not stage.has_ended:
         return None
     reward = stage.reward.after
     if not isinstance(reward, Estimate) or reward.value >= rule["reward_below"]:

@@ -50,7 +50,7 @@ class _Reader:
 
     def summary(self) -> ForkSummary:
         """Everything that the experiment says."""
-        forks, done = self.forks, self.stage.steps_done
+        forks, done = self.forks, self.stage.end_step
         found = {name: self._parts(name, forks.marks[-1]) for name in UNITS if self._has(name)}
         concluded = (conclusion(name, parts, forks.count, forks.marks[-1], done) for name, parts in found.items())
         return ForkSummary(

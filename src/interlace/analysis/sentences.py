@@ -35,7 +35,7 @@ def stage_remark(stage: StageSummary) -> str:
 def _lead(stage: StageSummary) -> str:
     kind = STAGE_WORDS.get(stage.kind, stage.kind)
     subject = f"{kind} (a control: {stage.control})" if stage.control else kind
-    if stage.steps_done < stage.steps_planned and stage.stopped is None:
+    if not stage.has_ended:
         return f"So far ({stage.steps_done} of {stage.steps_planned} steps) {subject} "
     return f"{subject} "
 

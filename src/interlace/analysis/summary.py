@@ -241,6 +241,11 @@ class StageSummary:
     stopped: Stopped | None = None
 
     @property
+    def has_ended(self) -> bool:
+        """Whether nothing of it is left to train: all steps are done, or its stop rule ended it."""
+        return self.stopped is not None or self.steps_done >= self.steps_planned
+
+    @property
     def sft_loss(self) -> ObjectiveChange:
         """SFT loss of the task trained on, the run's own weights, nats/response."""
         return self.objective("sft_loss")
