@@ -34,10 +34,10 @@ TRIPLES = {"kind": "addition", "digits": 1, "operands": 3, "error_kind": "off_by
 STYLES = {"kind": "addition", "digits": 2, "expert_error": 0.0, "styles": 2, "style_share": 0.8, "heldout": 256}
 
 
-def sft(task: str, steps: int, rate: float = 3e-3, name: str = "sft", batch: int = 128) -> dict[str, Any]:
-    """An SFT stage that ends at a learning rate of 0."""
-    options = {"task": task, "name": name, "max_steps": steps, "per_device_train_batch_size": batch,
-               "learning_rate": rate, "lr_scheduler_type": "warmup_stable_decay",
+def sft(task: str, steps: int, batch: int = 128, mix: dict[str, float] | None = None) -> dict[str, Any]:
+    """The SFT stage, which ends at a learning rate of 0; `mix`: shares of other tasks in its rows."""
+    options = {"task": task, "name": "sft", "max_steps": steps, "per_device_train_batch_size": batch,
+               "mix": mix or {}, "learning_rate": 3e-3, "lr_scheduler_type": "warmup_stable_decay",
                "lr_scheduler_kwargs": {"num_decay_steps": steps // 5}, "warmup_steps": 10,
                "measure_every": max(10, steps // 8), "save_steps": steps}  # fmt: skip
     return {"sft": options}
@@ -50,14 +50,11 @@ TASKS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "cross_task": (
         {"sums": SUMS, "triples": TRIPLES},
         [
-            sft("triples", 300, name="sft-triples"),
-            sft("sums", 400, name="sft-sums"),
-            sft("triples", 60, 1e-3, "sft-triples-2"),
-            sft("sums", 40, 5e-4, "sft"),
+            sft("sums", 600, batch=192, mix={"triples": 0.4}),
         ],
     ),
 }
-"""Per name: the tasks measured (RL is on the first), and how the start is trained; its last stage is called sft."""
+"""Per name: the tasks measured (RL is on the first), and the SFT stage."""
 
 
 def recipe(name: str) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def plan_recipe(recipe: Recipe, out: Path | None = None, fresh: bool = False) ->
     parameters, notes = _parameters(recipe, tasks)
     speed = matrix_flops_per_second()
     requests = [
-        (stage_request(stage, config, tasks[config.task], folders[0], recipe.seeds[0], False), config)
+        (stage_request(stage, config, tasks, folders[0], recipe.seeds[0], False), config)
         for stage, config in stage_folders(recipe)
     ]
     plans = tuple(_stage_plan(recipe, request, config, parameters, speed) for request, config in requests)

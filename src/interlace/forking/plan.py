@@ -76,7 +76,8 @@ class ForkPlan:
     @property
     def is_disjoint(self) -> bool:
         """Whether forks of different numbers share no prompt."""
-        return 0 < self.num_prompts <= len(self.request.task.train) // self.count
+        fits = 0 < self.num_prompts <= len(self.request.task.train) // self.count
+        return fits and not self.request.mixed
 
     def refuse_leaks(self, kind: Stage) -> None:
         """Raise RecipeError, before anything is trained, for an arm that the stage's settings forbid."""

@@ -111,8 +111,8 @@ class StageForks:
 
     def _plan(self, record: StageRecord) -> ForkPlan:
         kind, checkpoint = load_stage(self.config.kind), self._checkpoint()
-        task, bf16 = self.tasks[self.config.task], self.weights.in_bf16(self.config)
-        request = stage_request(self.stage, self.config, task, self.store.folder, self.seed, bf16)
+        bf16 = self.weights.in_bf16(self.config)
+        request = stage_request(self.stage, self.config, self.tasks, self.store.folder, self.seed, bf16)
         arguments = kind.configure(request)
         marks = self._marks(record)
         completions = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * marks[-1]

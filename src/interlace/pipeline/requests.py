@@ -25,10 +25,13 @@ def stage_folders(recipe: Recipe) -> list[tuple[str, StageConfig]]:
     return [(f"{number:02d}-{config.name}", config) for number, config in enumerate(recipe.stages, start=1)]
 
 
-def stage_request(stage: str, config: StageConfig, task: Task, run_folder: Path, seed: int, bf16: bool) -> StageRequest:
+def stage_request(
+    stage: str, config: StageConfig, tasks: Mapping[str, Task], run_folder: Path, seed: int, bf16: bool
+) -> StageRequest:
     """The request that a stage's config stands for."""
     folder = run_folder / STAGES / stage
-    return StageRequest(stage, task, config.options, folder, seed, bf16, config.placebo)
+    mixed = tuple((tasks[name], share) for name, share in config.mix.items())
+    return StageRequest(stage, tasks[config.task], config.options, folder, seed, bf16, config.placebo, mixed)
 
 
 def refuse_what_cannot_run(recipe: Recipe, tasks: dict[str, Task], run_folder: Path, seed: int) -> None:
@@ -42,14 +45,15 @@ def refuse_what_cannot_run(recipe: Recipe, tasks: dict[str, Task], run_folder: P
         source_of(recipe.measure.expert_policy)
     limits = dict.fromkeys(tasks, 2**31)
     for stage, config in stage_folders(recipe):
-        request = stage_request(stage, config, tasks[config.task], run_folder, seed, False)
+        request = stage_request(stage, config, tasks, run_folder, seed, False)
         arguments = load_stage(config.kind).configure(request)
         _refuse_missing_optimizer(recipe, config)
         _refuse_leaking_forks(request, config)
         if config.stop is not None:
             refuse_task(config.stop, tasks[config.task])
         if config.kind == "sft":
-            limits[config.task] = min(limits[config.task], arguments.max_length or 2**31)
+            for name in (config.task, *config.mix):
+                limits[name] = min(limits[name], arguments.max_length or 2**31)
     found = _tokenizer_and_config(recipe, tasks)
     if found is not None:
         tokenizer, model_config = found

@@ -74,8 +74,8 @@ class StageRun:
         Ending(self.store, self.observer, self.stage, self.config, callback, trainer, self.weights).write()
 
     def _request(self) -> StageRequest:
-        task, bf16 = self.tasks[self.config.task], self.weights.in_bf16(self.config)
-        return stage_request(self.stage, self.config, task, self.store.folder, self.seed, bf16)
+        bf16 = self.weights.in_bf16(self.config)
+        return stage_request(self.stage, self.config, self.tasks, self.store.folder, self.seed, bf16)
 
     def _begin(self, kind: Stage, trainer: Trainer, request: StageRequest, policy: Policy) -> None:
         """What is done once at a stage's start: the optimizer taken over, the two losses reconciled."""

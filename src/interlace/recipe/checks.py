@@ -106,8 +106,15 @@ def _naming_problems(stage: StageConfig, before: tuple[StageConfig, ...], recipe
         yield "name", f"name must not be raw, averaged or model, which start_from uses. Got {stage.name!r}. Change it."
     if stage.name in [other.name for other in before]:
         yield "name", f"name must differ from stage to stage. Got {stage.name!r} again. Change one of them."
-    if stage.task not in recipe.tasks:
-        yield "task", unknown_name("task", stage.task, recipe.tasks)
+    for task in (stage.task, *stage.mix):
+        if task not in recipe.tasks:
+            yield "mix" if task in stage.mix else "task", unknown_name("task", task, recipe.tasks)
+    if stage.task in stage.mix or sum(stage.mix.values()) >= 1.0:
+        found = ", ".join(f"{name}: {share:g}" for name, share in stage.mix.items())
+        yield (
+            "mix",
+            f"mix must hold other tasks than {stage.task!r}, with shares below 1 in all. Got {found}. Change it.",
+        )
 
 
 def _start_problems(stage: StageConfig, before: tuple[StageConfig, ...]) -> Iterator[tuple[str, str]]:
@@ -156,4 +163,6 @@ def _kind_problems(stage: StageConfig) -> Iterator[tuple[str, str]]:
     problem = forks_problem(stage, stage.forks) if stage.forks is not None else None
     if problem is not None:
         yield "forks", problem
+    if stage.mix and stage.kind != "sft":
+        yield "mix", f"mix must stand in a stage of kind sft. Got it in kind {stage.kind}. Remove it."
     yield from option_problems(stage)

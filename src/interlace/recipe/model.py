@@ -87,6 +87,8 @@ class StageConfig(Options):
     """Keep an average of the weights from the stage's start; null: none."""
     measure_every: int | None = Field(default=None, ge=1)
     """Optimizer steps between measurements in this stage; null: `measure.every` of the recipe."""
+    mix: dict[Name, Annotated[float, Field(gt=0.0, lt=1.0)]] = Field(default_factory=dict)
+    """SFT only: other tasks trained on at once, each with its share of the rows; the rest is the stage's own task."""
     placebo: Literal["strict", "as_configured", "mirrored", "bernoulli"] | None = None
     """RL only: a control whose update should not teach the reward (C9). Null: the real rewards."""
     forks: ForksConfig | None = None
@@ -124,8 +126,9 @@ class StageConfig(Options):
         return {self.kind: self.to_options()}
 
     def to_options(self) -> dict[str, Any]:
-        """Every option of the stage, ours and TRL's, as it stands under the stage's kind; only RL has RL's own."""
-        skipped = {"kind", "options"} | (set() if self.kind == "rl" else {"placebo", "algorithm"})
+        """Every option of the stage, ours and TRL's, as it stands under the stage's kind; each kind has its own."""
+        others = {"rl": {"mix"}, "sft": {"placebo", "algorithm"}}
+        skipped = {"kind", "options"} | others.get(self.kind, set())
         ours = {key: getattr(self, key) for key in type(self).model_fields if key not in skipped}
         nested = {key: value.model_dump() for key, value in ours.items() if isinstance(value, Options)}
         return ours | nested | self.options

@@ -23,7 +23,7 @@ class StageRequest:
     """What a recipe asks of a stage, before anything is loaded.
 
     `options` are TRL's; `folder` is where checkpoints will go; `placebo` is a mode of C9; `bf16` says whether the
-    trainer's forwards run in bfloat16.
+    trainer's forwards run in bfloat16; `mixed` are the tasks that SFT mixes in, each with its share of the rows.
     """
 
     stage: str
@@ -33,6 +33,7 @@ class StageRequest:
     seed: int
     bf16: bool = False
     placebo: str | None = None
+    mixed: tuple[tuple[Task, float], ...] = ()
 
     def rows_rng(self) -> np.random.Generator:
         """The generator that draws the stage's training rows: the same when the stage is resumed."""

@@ -12,9 +12,9 @@ from transformers import Trainer, TrainingArguments
 from trl import SFTConfig, SFTTrainer
 
 from interlace.callback import CountingCallback
-from interlace.errors import DataError
 from interlace.policies import Policy, encode_responses, refuse_long_responses, response_logprobs
 from interlace.stages.base import StageRequest, built, common_options, quieted
+from interlace.stages.mixing import imitated_tasks, mixed_rows, refuse_what_does_not_mix
 from interlace.tasks.base import Example, Prompt, Task
 from interlace.tasks.example import completion_for, for_trainer
 
@@ -29,10 +29,7 @@ class SftStage:
 
     def configure(self, request: StageRequest) -> TrainingArguments:
         """TRL's SFTConfig; steps are `max_steps`, else as many as the epochs over the task's rows take."""
-        if not any(example.responses for example in request.task.train):
-            raise DataError(
-                f"task {request.task.name!r} must have expert responses for sft. It has none. Set `completion`."
-            )
+        refuse_what_does_not_mix(request)
         options = {**DEFAULTS, **request.options}
         planned = _planned_steps(request.task, options)
         fields = {**common_options(request, planned), "include_num_input_tokens_seen": "non_padding", **options}
@@ -47,15 +44,15 @@ class SftStage:
         self, request: StageRequest, arguments: TrainingArguments, policy: Policy, callback: CountingCallback
     ) -> Trainer:
         """TRL's SFTTrainer over rows drawn from the expert."""
-        pairs = [(example.prompt, response.text) for example in request.task.train for response in example.responses]
+        examples = (example for task in imitated_tasks(request) for example in task.train)
+        pairs = [(example.prompt, response.text) for example in examples for response in example.responses]
         limit = min(arguments.max_length or policy.context_tokens, policy.context_tokens)
         refuse_long_responses(policy.tokenizer, pairs, limit)
         batch = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
-        count = arguments.max_steps * batch if request.task.fresh_draws else None
         trainer = SFTTrainer(
             policy.model,
             args=arguments,
-            train_dataset=Dataset.from_list(request.task.sft_rows(request.rows_rng(), count)),
+            train_dataset=Dataset.from_list(_training_rows(request, arguments.max_steps * batch)),
             eval_dataset=Dataset.from_list([_row(*pair) for pair in _reconciled_pairs(request.task)]),
             processing_class=policy.tokenizer,
             callbacks=[callback],
@@ -78,6 +75,13 @@ class SftStage:
             "rows": len(pairs),
             **_conventions(request, policy),
         }
+
+
+def _training_rows(request: StageRequest, count: int) -> list[dict[str, Any]]:
+    """`count` rows where tasks are mixed or the expert is drawn anew, else each row of data once."""
+    if request.mixed:
+        return mixed_rows(request, count)
+    return request.task.sft_rows(request.rows_rng(), count if request.task.fresh_draws else None)
 
 
 def _planned_steps(task: Task, options: Mapping[str, Any]) -> int:
