@@ -74,6 +74,14 @@ def test_every_problem_is_there_once():
         assert {t for n, t in found if n == numbers} == {t for t in targets if 1 <= t <= 20}
 
 
+def test_targets_may_be_kept_to_those_that_two_numbers_reach():
+    easy = {(problem.numbers, problem.target) for problem in problems(4, 99, needed=2)}
+    for problem in problems(4, 99):
+        two = any(len(text) == 3 for text in problem.right)
+        assert two == ((problem.numbers, problem.target) in easy)
+    assert {len(text) for e in task(needed=2).heldout for text, _ in e.rewarded} == {3, 5}
+
+
 @pytest.mark.parametrize("error", [0.0, 0.3, 1.0])
 def test_the_expert_is_right_as_often_as_the_option_says_and_its_entropy_follows(error):
     reach = task(expert_error=error)

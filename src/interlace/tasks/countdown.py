@@ -31,6 +31,8 @@ class CountdownOptions(Options):
     """The three numbers of a prompt lie between 1 and this; the same may come twice."""
     largest_target: int = Field(default=99, ge=1)
     """Targets lie between 1 and this, and are none of the numbers."""
+    needed: int = Field(default=NUM_NUMBERS, ge=2, le=NUM_NUMBERS)
+    """How many of the numbers a target may need: 2 keeps the targets that two of them reach, which are easier."""
     expert_error: float = Field(default=0.5, ge=0.0, le=1.0)
     """Probability that the expert writes a near miss: a right expression with its last operator replaced by the next
     of + - * that makes it wrong."""
@@ -98,11 +100,12 @@ def expert_law(right: Sequence[str], error: float) -> Mapping[str, float]:
     return {text: probability for text, probability in law.items() if probability > 0.0}
 
 
-def problems(largest: int, largest_target: int) -> list[Problem]:
-    """Every problem of three numbers in ascending order, by numbers and target."""
+def problems(largest: int, largest_target: int, needed: int = NUM_NUMBERS) -> list[Problem]:
+    """Every problem of three numbers in ascending order that `needed` of them solve, by numbers and target."""
     found = []
     for numbers in itertools.combinations_with_replacement(range(1, largest + 1), NUM_NUMBERS):
-        values = {value for text in expressions(numbers) if (value := evaluate(text)) is not None}
+        texts = (text for chosen in itertools.combinations(numbers, needed) for text in expressions(chosen))
+        values = {value for text in texts if (value := evaluate(text)) is not None}
         reached = sorted(value for value in values - set(numbers) if 1 <= value <= largest_target)
         found += [Problem(numbers, value) for value in reached]
     return found
@@ -114,7 +117,7 @@ def build_countdown(name: str, options: CountdownOptions, seed: int) -> Task:
     Raises RecipeError if the held-out prompts leave none to train on.
     """
     rng = np.random.default_rng(seed if options.seed is None else options.seed)
-    pool = problems(options.largest, options.largest_target)
+    pool = problems(options.largest, options.largest_target, options.needed)
     if options.heldout >= len(pool):
         found = f"{options.heldout} of {len(pool)} problems"
         raise RecipeError(f"task {name!r}: heldout must leave prompts to train on. Got {found}. Raise largest.")
