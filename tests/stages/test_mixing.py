@@ -55,7 +55,7 @@ def test_what_cannot_be_mixed_is_refused():
     [
         ("stages.sft.mix={tripples: 0.4}", "task must be one of sums, triples. Got 'tripples'"),
         ("stages.sft.mix={sums: 0.4}", "mix must hold other tasks than 'sums', with shares below 1 in all."),
-        ("stages.sft.mix={triples: 1.0}", "must be less than 1. Got 1.0."),
+        ("stages.sft.mix={triples: 1.0}", "mix.triples must be below 1. Got 1.0."),
         ("stages.rl.mix={triples: 0.4}", "mix must stand in a stage of kind sft. Got it in kind rl. Remove it."),
     ],
 )
