@@ -50,7 +50,7 @@ TASKS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "cross_task": (
         {"sums": SUMS, "triples": TRIPLES},
         [
-            sft("sums", 600, batch=192, mix={"triples": 0.4}),
+            sft("sums", 500, batch=192, mix={"triples": 0.4}),
         ],
     ),
 }
