@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import struct
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import gguf
+import numpy as np
 import pytest
 
 from interlace.checkpoints import find_checkpoints
+from interlace.checkpoints.found import once
+from interlace.checkpoints.line import check_ends
 from interlace.errors import ModelError, RecipeError
 from interlace.store import seal_checkpoint
 
@@ -17,8 +25,10 @@ def names(*paths: Path | str) -> list[str]:
 
 
 def series(models: Path, folder: Path, *steps: int) -> Path:
+    """Copies of model a whose last weight is another at each step."""
     for step in steps:
-        shutil.copytree(models / "a", folder / f"checkpoint-{step}")
+        weights = Path(shutil.copytree(models / "a", folder / f"checkpoint-{step}")) / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-4] + struct.pack("<f", step + len(str(folder))))
     return folder
 
 
@@ -29,10 +39,26 @@ def test_a_series_is_ordered_by_step(models: Path, tmp_path: Path) -> None:
 
 
 def test_folders_keep_the_users_order_and_names_differ(models: Path, tmp_path: Path) -> None:
-    one, two = series(models, tmp_path / "one", 5), series(models, tmp_path / "two", 5)
+    one, two = series(models, tmp_path / "one", 5), series(models, tmp_path / "other", 5)
     assert names(models / "b", models / "a") == ["b", "a"]
-    assert names(one, two) == ["one/checkpoint-5", "two/checkpoint-5"]
-    assert names(models / "a", models / "a") == ["models0/a", "models0/a (2)"]
+    assert names(one, two) == ["one/checkpoint-5", "other/checkpoint-5"]
+
+
+def test_the_same_weights_are_listed_once_under_the_first_name(models: Path, adapters: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(models / "a")
+    copy = shutil.copytree(models / "a", tmp_path / "copy")
+    found = find_checkpoints(
+        [models / "a", f"{models / 'a'}{os.sep}", tmp_path / "link", f"again={copy}", models / "b"]
+    )
+    assert [item.name for item in found] == ["a", "b"]
+    assert found[0].also == (str(models / "a"), str(tmp_path / "link"), str(copy))
+    assert found[0].to_json()["also"] == list(found[0].also) and "also" not in found[1].to_json()
+    with pytest.raises(RecipeError, match=r"two checkpoints. Got 1, the weights of .*/copy too"):
+        check_ends(find_checkpoints([models / "a", copy]), 1)
+    one = shutil.copytree(adapters / "first", tmp_path / "one")
+    on_another_base = find_checkpoints([one])[0]
+    assert len(find_checkpoints([adapters / "first", one])) == 1
+    assert len(once([on_another_base, replace(on_another_base, base=models / "b")])) == 2
 
 
 def test_a_name_for_a_checkpoint(models: Path, tmp_path: Path) -> None:
@@ -60,9 +86,45 @@ def test_no_checkpoint() -> None:
         find_checkpoints([])
 
 
+def gguf_of(weights: np.ndarray, place: Path) -> bytes:
+    """A whole .gguf with settings of several types and one tensor."""
+    writer = gguf.GGUFWriter(place / "written", "llama")
+    writer.add_name("small")
+    writer.add_array("words", ["one", "two"])
+    writer.add_array("numbers", [1.5, 2.5])
+    writer.add_tensor("weight", weights)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    written = (place / "written").read_bytes()
+    (place / "written").unlink()
+    return written
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda whole: b"", "must be a whole .gguf file. Got a header that ends too early in 0 bytes"),
+        (lambda whole: b"GGML" + whole[4:], "Got no magic 'GGUF'"),
+        (lambda whole: whole[:4] + b"\x09" + whole[5:], "Got version 9"),
+        (lambda whole: whole[:60], "Got a header that ends too early in 60 bytes"),
+        (lambda whole: whole[:8] + b"\xff" * 8 + whole[16:], "Got a count of"),
+        (lambda whole: whole[:-64], r"must be whole: at least \d+ bytes by its header"),
+    ],
+)
+def test_a_broken_gguf_is_refused_by_name_before_anything_is_loaded(
+    models: Path, tmp_path: Path, damage: Callable[[bytes], bytes], message: str
+) -> None:
+    file = tmp_path / "model-q4.gguf"
+    file.write_bytes(damage(gguf_of(np.ones(64, dtype=np.float32), tmp_path)))
+    with pytest.raises(ModelError, match=rf"{file} must .*" + message.removeprefix("must ")):
+        find_checkpoints([models / "a", file])
+
+
 def test_a_gguf_file_is_one_checkpoint(tmp_path: Path, models: Path) -> None:
     file = tmp_path / "model-q4.gguf"
-    file.write_bytes(b"GGUF")
+    file.write_bytes(gguf_of(np.ones(64, dtype=np.float32), tmp_path))
     (found,) = find_checkpoints([file])
     assert (found.name, found.kind) == ("model-q4", "gguf")
     (tmp_path / "tokenizer_config.json").write_text('{"auto_map": {"AutoTokenizer": "evil.T"}}')

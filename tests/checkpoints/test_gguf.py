@@ -33,10 +33,11 @@ def test_a_gguf_is_measured_like_its_conversion_and_like_transformers(file: Path
         {"prompt": f"{text}\nAcceptable:", "completion": answer} for text in SENTENCES for answer in (" yes", " no")
     ]
     task = Task.from_rows(rows, heldout=3)
-    measured = interlace.measure([file, f"dense={dense_folder(file)}", "smollm2-135m-instruct"], task)
-    assert [item.kind for item in measured.checkpoints] == ["gguf", "model", "gguf"]
-    assert measured.checkpoints[2].path == file and measured.checkpoints[2].name == "smollm2-135m-instruct"
-    first, second, _ = (measured.snapshots[item.name, "rows"] for item in measured.checkpoints)
+    measured = interlace.measure(["smollm2-135m-instruct", f"dense={dense_folder(file)}", file], task)
+    assert [item.kind for item in measured.checkpoints] == ["gguf", "model"]
+    assert measured.checkpoints[0].path == file and measured.checkpoints[0].name == "smollm2-135m-instruct"
+    assert measured.checkpoints[0].also == (str(file),)
+    first, second = (measured.snapshots[item.name, "rows"] for item in measured.checkpoints)
     assert np.array_equal(first.response_loss, second.response_loss)
     model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
     expected = direct_logprobs(model, AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name), task)

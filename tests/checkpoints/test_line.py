@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import interlace
-from interlace.checkpoints import Measured
+from interlace.checkpoints import Checkpoint, Measured
+from interlace.checkpoints import blend as blend_module
 from interlace.checkpoints.blend import write_blend
 from interlace.checkpoints.found import find_checkpoints
 from interlace.checkpoints.line import _position_of_budget
 from interlace.checkpoints.loading import load_checkpoint
 from interlace.errors import ModelError, RecipeError, RunFolderError
 from interlace.estimate import Estimate
-from interlace.policies import load_policy, make_embedded
+from interlace.policies import Policy, load_policy, make_embedded
 from interlace.policies.interpolation import interpolated
 from interlace.store import verify_checkpoint
 from interlace.tasks import Task
@@ -108,6 +112,60 @@ def test_an_adapter_and_a_model_give_dense_weights(adapters: Path, models: Path,
     )
 
 
+def rank_stabilised(models: Path, place: Path, seed: int) -> Path:
+    config = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj"], task_type="CAUSAL_LM", use_rslora=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = get_peft_model(load_policy(str(models / "a")).model, config)
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(parameter, std=0.3)
+    model.save_pretrained(place)
+    return place
+
+
+@pytest.mark.parametrize("kinds", ["rank-stabilised", "mixed"])
+def test_a_blend_of_rank_stabilised_adapters_is_on_the_line(
+    kinds: str, adapters: Path, models: Path, tmp_path: Path
+) -> None:
+    other = rank_stabilised(models, tmp_path / "two", 2) if kinds == "rank-stabilised" else adapters / "first"
+    ends = find_checkpoints([rank_stabilised(models, tmp_path / "one", 1), other])
+    start, end = map(load_checkpoint, ends)
+    write_blend(ends, start, end, 0.3, tmp_path / "blend", "float32")
+    (blend,) = find_checkpoints([tmp_path / "blend"])
+    assert blend.kind == "adapter"
+    expected = interpolated(start.model, end.model, 0.3)
+    torch.testing.assert_close(logits(load_checkpoint(blend).model), logits(expected), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["adapters", "models"])
+def test_a_blend_that_reads_back_otherwise_is_not_kept(
+    kind: str, adapters: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"adapters": [adapters / "first", adapters / "second"], "models": [models / "a", models / "c"]}[kind]
+    ends = find_checkpoints(names)
+    start, end = map(load_checkpoint, ends)
+    read = blend_module.load_checkpoint
+
+    def wrongly(checkpoint: Checkpoint, dtype: str) -> Policy:
+        policy = read(checkpoint, dtype)
+        with torch.no_grad():
+            policy.model.get_input_embeddings().weight.add_(torch.randn(32) / 100)
+        return policy
+
+    monkeypatch.setattr(blend_module, "load_checkpoint", wrongly)
+    with pytest.raises(ModelError, match=r"--write must save weights that give the blend's own log-probabilities"):
+        write_blend(ends, start, end, 0.5, tmp_path / "blend", "float32")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_line_keeps_the_wider_precision(models: Path) -> None:
+    start, end = (load_policy(str(models / name), "float64").model for name in "ac")
+    half = next(interpolated(start, end, 1 / 3).parameters())
+    expected = next(start.parameters()) * (2 / 3) + next(end.parameters()) / 3
+    torch.testing.assert_close(half, expected, atol=1e-14, rtol=1e-13)
+
+
 def test_a_budget_is_looked_for_where_the_line_passes_it() -> None:
     line = world(profile("0", 0.5, 0.1), profile("0.5", 0.6, 0.4), profile("1", 1.0, 0.9))
     assert _position_of_budget(line, 0.2) == pytest.approx(0.625)
@@ -122,8 +180,15 @@ def test_what_cannot_be_blended(models: Path, task: Task, tmp_path: Path) -> Non
     with pytest.raises(RecipeError, match="--between must stand with two checkpoints. Got 3"):
         interlace.measure([models / name for name in "abc"], task, between=1)
     other = make_embedded(tmp_path / "other", task.alphabet, 0, SIZES | {"hidden_size": 48})
-    with pytest.raises(ModelError, match=r"--between must have two checkpoints of one shape. Got lm_head|Got model"):
+    with pytest.raises(ModelError, match=r"of one model. Got hidden_size 32 in a and 48 in other. Name two of one"):
         interlace.measure([models / "a", other], task, between=1)
+    words = shutil.copytree(models / "b", tmp_path / "words")
+    settings = json.loads((words / "tokenizer.json").read_text())
+    vocabulary = settings["model"]["vocab"]
+    vocabulary["1"], vocabulary["2"] = vocabulary["2"], vocabulary["1"]
+    (words / "tokenizer.json").write_text(json.dumps(settings))
+    with pytest.raises(ModelError, match=r"of one vocabulary. Got token '1': \d+ in a and \d+ in words. Name two"):
+        interlace.measure([models / "a", words], task, between=1)
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "file").write_text("mine")
     with pytest.raises(RunFolderError, match="--write must name a new or empty folder"):

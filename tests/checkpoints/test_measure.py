@@ -18,11 +18,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 import interlace
 from interlace.checkpoints import Measured
+from interlace.checkpoints.differences import num_comparisons
 from interlace.encoding import dumps
 from interlace.errors import DataError, RecipeError
 from interlace.estimate import Estimate, Unresolved, figure_from_json
 from interlace.policies import make_embedded
-from interlace.statistics import mcnemar, paired_difference
+from interlace.statistics import detectable_change, mcnemar, paired_difference
 from interlace.statistics.multiplicity import holm
 from interlace.tasks import Task
 from tests.checkpoints.conftest import SIZES
@@ -96,11 +97,34 @@ def test_differences_are_paired_from_the_first_and_between_neighbours(measured: 
             expected = paired_difference(before, after, unit="x")
             assert value(item.figure) == pytest.approx(value(expected.change))
             assert item.p_value == pytest.approx(expected.p_value)
-    p_values = np.array([item.p_value for item in measured.differences])
-    assert [item.p_value_adjusted for item in measured.differences] == pytest.approx(holm(p_values).tolist())
+    distinct = [item for item in measured.differences if item.objective != "sft_loss_per_token"]
+    p_values = np.array([item.p_value for item in distinct])
+    assert num_comparisons(measured.differences) == len(distinct) == 3 * 4
+    assert [item.p_value_adjusted for item in distinct] == pytest.approx(holm(p_values).tolist())
+    for start, end in (("a", "b"), ("a", "c"), ("b", "c")):  # nats a token change where nats a response do
+        loss, per_token = (found[start, end, name] for name in ("sft_loss", "sft_loss_per_token"))
+        assert (per_token.p_value, per_token.p_value_adjusted) == (loss.p_value, loss.p_value_adjusted)
     pair = measured.difference("c", "b", "sft_loss")
     assert value(pair.change) == pytest.approx(-value(found["b", "c", "sft_loss"].figure))
     assert isinstance(measured.difference("a", "b", KL).change, Unresolved)
+
+
+def test_beside_a_change_that_is_not_resolved_stands_what_would_have_been(measured: Measured) -> None:
+    for item in measured.differences:
+        assert isinstance(item.figure, Estimate)
+        assert (item.detectable is None) == (item.figure.sign != 0)
+        if item.objective == "sft_loss" and item.detectable is not None:
+            before, after = (measured.snapshots[name, "sums"].loss for name in (item.start, item.end))
+            assert value(item.detectable) == value(detectable_change((after - before).std(ddof=1), 40, unit=""))
+    rows = [row for row in csv.DictReader(io.StringIO(measured.to_csv())) if row["kind"] == "difference"]
+    assert [bool(row["detectable"]) for row in rows] == [item.detectable is not None for item in measured.differences]
+    assert any(item.detectable for item in measured.differences)
+
+
+def test_few_prompts_are_refused_with_how_many_are_needed(models: Path, task: Task) -> None:
+    few = interlace.measure([models / "a", models / "c"], task, prompts=8)
+    reason = "an interval needs at least 12 prompts, got 8"
+    assert few.figure("a", "sft_loss") == few.difference("a", "c", "sft_loss").change == Unresolved(reason)
 
 
 def longer(completions: list[str], **columns: Any) -> list[float]:
@@ -134,7 +158,8 @@ def test_samples_are_the_same_whatever_stands_beside_them(models: Path, measured
 
 def test_json_is_as_documented(measured: Measured) -> None:
     found = json.loads(dumps(measured))
-    assert list(found) == ["schema_version", "checkpoints", "tasks", "cells", "differences", "pareto", "recommendation"]
+    assert list(found) == ["schema_version", "checkpoints", "tasks", "cells", "differences", "num_comparisons",
+                           "pareto", "recommendation"]  # fmt: skip
     assert list(found["cells"][0]) == ["checkpoint", "task", "objective", "estimate"]
     assert list(found["differences"][0])[:6] == ["from", "to", "task", "objective", "estimate", "p_value"]
     assert set(found["recommendation"]) == {"checkpoint", "rule", "reason"}
@@ -150,7 +175,7 @@ def test_csv_has_a_row_a_figure(measured: Measured) -> None:
 
 
 def test_several_tasks(models: Path, task: Task) -> None:
-    asked = [task, "more=addition:digits=1,error_kind=off_by_one,heldout=10,expert_error=0"]
+    asked = [task, "more=addition:digits=1,error_kind=off_by_one,heldout=12,expert_error=0"]
     measured = interlace.measure([models / "a", models / "b"], asked)
     assert measured.tasks == ("sums", "more")
     assert len(measured.cells) == 2 * 2 * 6

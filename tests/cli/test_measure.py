@@ -115,11 +115,12 @@ def test_what_stops_while_it_is_written_leaves_nothing(call: Call, monkeypatch: 
 
 
 def test_a_checkpoint_named_twice_and_a_series_in_order(call: Call) -> None:
-    for step in (2, 10, 1):
-        shutil.copytree(f"{RUN}/stages/01-sft/checkpoint-4", f"series/checkpoint-{step}")
-    called = call("measure", "series", "series/checkpoint-10", "--task", f"{RUN}/sums", "--prompts", "8", "--json")
+    for step, source in ((2, "01-sft/averaged"), (10, "02-rl/checkpoint-4"), (1, "01-sft/checkpoint-4")):
+        shutil.copytree(f"{RUN}/stages/{source}", f"series/checkpoint-{step}")
+    asked = ("measure", "series", "series/checkpoint-10", "--task", f"{RUN}/sums", "--prompts", "12")
+    called = call(*asked, "--json")
     assert called.code == 0
     found = json.loads(called.out)
-    names = ["checkpoint-1", "checkpoint-2", "series/checkpoint-10", "series/checkpoint-10 (2)"]
-    assert [item["name"] for item in found["checkpoints"]] == names
-    assert {item["estimate"]["value"] for item in found["differences"]} == {0.0}
+    assert [item["name"] for item in found["checkpoints"]] == ["checkpoint-1", "checkpoint-2", "checkpoint-10"]
+    assert found["checkpoints"][2]["also"] == ["series/checkpoint-10"]
+    assert "Listed once: checkpoint-10 holds the weights of series/checkpoint-10 too" in call(*asked).out

@@ -10,8 +10,9 @@ import pytest
 from interlace.analysis.trajectory import Snapshot
 from interlace.checkpoints import Cell, Checkpoint, Line, Measured
 from interlace.checkpoints.choice import recommend
+from interlace.checkpoints.differences import differences_of
 from interlace.checkpoints.measure import cells_of
-from interlace.checkpoints.result import differences_of, profiles
+from interlace.checkpoints.result import profiles
 from interlace.estimate import Estimate, Unresolved, value_text
 from interlace.report.checkpoints import render_checkpoints
 from interlace.report.checkpoints.chart import plane_charts

@@ -24,7 +24,7 @@ def test_paired_difference_has_the_t_tests_p_value(rng, shift):
 
 
 def test_paired_difference_without_variation_or_without_prompts():
-    values = np.array([1.0, 2.0])
+    values = np.arange(12.0)
     assert paired_difference(values, values, unit="").p_value == 1.0
     assert paired_difference(values, values + 1.0, unit="").p_value == 0.0
     assert paired_difference(values[:1], values[:1], unit="").p_value is None

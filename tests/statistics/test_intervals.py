@@ -26,6 +26,47 @@ def test_mean_interval_covers_skewed_losses(rng, num_prompts):
     assert is_nominal(coverage([intervals.mean_interval(row, unit="nats") for row in losses], 0.8))
 
 
+@pytest.mark.parametrize("num_prompts", [12, 16, 64, 256])
+def test_losses_as_skewed_as_a_classifiers_cover(rng, num_prompts):
+    """softplus of normal logits is what a label costs a classifier; log-normal losses of sigma 1 are more skewed."""
+    logits = rng.normal(-1.5, 2.0, size=2_000_000)
+    for draw, truth, least in (
+        (lambda shape: np.logaddexp(0.0, rng.normal(-1.5, 2.0, size=shape)), np.logaddexp(0.0, logits).mean(), 0.92),
+        (lambda shape: rng.lognormal(0.0, 1.0, size=shape), np.exp(0.5), 0.89),
+    ):
+        rows = draw((REPEATS, num_prompts))
+        figures = [intervals.mean_interval(row, unit="nats", least=0.0) for row in rows]
+        assert least <= coverage(figures, float(truth)) <= 0.97
+        assert min(figure.lower for figure in figures) >= 0.0
+
+
+@pytest.mark.parametrize("num_prompts", [12, 64])
+def test_changes_of_such_losses_cover(rng, num_prompts):
+    before = rng.normal(-1.5, 2.0, size=(REPEATS, num_prompts))
+    after = before + rng.normal(0.3, 0.5, size=before.shape)
+    many = rng.normal(-1.5, 2.0, size=2_000_000)
+    truth = (np.logaddexp(0.0, many + rng.normal(0.3, 0.5, size=many.shape)) - np.logaddexp(0.0, many)).mean()
+    pairs = zip(np.logaddexp(0.0, before), np.logaddexp(0.0, after), strict=True)
+    assert 0.88 <= coverage([intervals.paired_change(b, a, unit="nats") for b, a in pairs], float(truth)) <= 0.97
+
+
+@pytest.mark.parametrize("skewness", [-0.4, 0.0, 0.4])
+def test_skewness_is_taken_off_by_halls_transformation(rng, skewness):
+    """The transformed quantile, put into the cubic, gives the quantile back."""
+    values = rng.normal(size=50) if skewness == 0.0 else np.sign(skewness) * rng.gamma(2.0, size=50)
+    a = float(stats.skew(values)) / np.sqrt(50)
+    for quantile in (-2.0, 2.0):
+        t = intervals.unskewed(quantile, values)
+        assert t + a * t**2 / 3 + a**2 * t**3 / 27 + a / 6 == pytest.approx(quantile)
+
+
+def test_a_mean_of_losses_without_skewness_is_student_t():
+    values = 5.0 + np.concatenate([np.arange(10.0), -np.arange(10.0)]) / 5
+    plain, least = (intervals.mean_interval(values, unit="", least=end) for end in (None, 0.0))
+    assert (plain.lower, plain.upper) == pytest.approx((least.lower, least.upper))
+    assert least.method == "Student t over prompts, skewness taken off"
+
+
 def test_mean_interval_covers_with_weights(rng):
     """The estimand is the weighted mean of the population, weights and values drawn together."""
     losses = rng.gamma(4.0, 0.2, size=(REPEATS, 200))
@@ -158,6 +199,9 @@ FINE = np.array([1.0, 2.0, 3.0, 4.0])
         (intervals.mean_interval(np.ones(0), unit=""), "an interval needs at least 2 prompts, got 0"),
         (intervals.mean_interval(BAD, unit=""), "2 of 4 prompts have values that are not finite"),
         (intervals.mean_interval(np.array([1.0, np.nan]), unit=""), "1 of 2 prompts has a value that is not finite"),
+        (intervals.mean_interval(FINE, unit="", least=0.0), "an interval needs at least 12 prompts, got 4"),
+        (intervals.ratio_interval(FINE, FINE, unit="", least=0.0), "an interval needs at least 12 prompts, got 4"),
+        (intervals.paired_change(FINE, FINE, unit=""), "an interval needs at least 12 prompts, got 4"),
         (intervals.paired_change(BAD, BAD, unit=""), "2 of 4 prompts have values that are not finite"),
         (intervals.ratio_interval(FINE, BAD, unit=""), "2 of 4 prompts have values that are not finite"),
         (intervals.ratio_interval(FINE, 0 * FINE, unit=""), "the denominator adds up to 0"),

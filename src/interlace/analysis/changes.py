@@ -34,7 +34,8 @@ class Objective:
     """A mean over prompts of `value`; with `share`, the sum of `value` over the sum of `share` (prompts as clusters).
 
     `refuses` gives the reason why a held-out set does not have this objective, if so. `level` makes the interval of the
-    objective at one snapshot where its values are bounded, `difference` that of its change where it is sampled.
+    objective at one snapshot where its values are bounded, `difference` that of its change where it is sampled; without
+    it values are at least 0 (losses, divergences).
     """
 
     quantity: str
@@ -56,8 +57,8 @@ class Objective:
         if self.level is not None:
             return self.level(snapshot)
         if self.share is None:
-            return mean_interval(self.value(snapshot), unit=self.unit)
-        return ratio_interval(self.value(snapshot), self.share(snapshot.held), unit=self.unit)
+            return mean_interval(self.value(snapshot), unit=self.unit, least=0.0)
+        return ratio_interval(self.value(snapshot), self.share(snapshot.held), unit=self.unit, least=0.0)
 
     def change(self, before: Snapshot, after: Snapshot, level: float = LEVEL) -> Figure:
         """The objective at `after` minus at `before`, the same prompts; a sampled one at `LEVEL` alone."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from interlace.analysis.trajectory import Snapshot
-from interlace.estimate import Estimate
+from interlace.estimate import Estimate, Unresolved
 from interlace.statistics import (
     PairedDifference,
+    detectable_rate_change,
     mcnemar,
     paired_difference,
     rate_change,
     sampled_change,
     sampled_difference,
 )
+
+NO_FLIPS = Unresolved("no prompt flipped, which tells no scatter: measure more prompts")
 
 
 def reward_difference(before: Snapshot, after: Snapshot, unit: str) -> PairedDifference:
@@ -36,7 +39,10 @@ def reward_difference(before: Snapshot, after: Snapshot, unit: str) -> PairedDif
 
 def _exact(before: Snapshot, after: Snapshot, unit: str) -> PairedDifference:
     was, now = before.reward == 1.0, after.reward == 1.0
-    return PairedDifference(rate_change(was, now, unit=unit), mcnemar(was, now).p_value)
+    flips = mcnemar(was, now)
+    share = (flips.lost + flips.gained) / max(1, was.size)
+    detectable = detectable_rate_change(share, was.size, unit=unit) if share else NO_FLIPS
+    return PairedDifference(rate_change(was, now, unit=unit), flips.p_value, detectable)
 
 
 def _is_binary(snapshot: Snapshot) -> bool:

@@ -7,17 +7,23 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+from jaxtyping import Float, Int
 from peft import LoraConfig, PeftModel
 
 from interlace.checkpoints.found import Checkpoint
-from interlace.checkpoints.loading import adapted
-from interlace.errors import RunFolderError
+from interlace.checkpoints.loading import adapted, load_checkpoint
+from interlace.errors import ModelError, RunFolderError
 from interlace.policies import Policy
 from interlace.policies.interpolation import interpolated
 from interlace.policies.loading import offline
 from interlace.store import seal_checkpoint
 
 FIRST, SECOND, BLEND = "default", "second", "blend"
+PROBED = 32
+"""Tokens on which what was saved is held against what was meant."""
+ROUNDINGS = 100.0
+"""How far both may be apart, in roundings of the largest log-probability: an adapter's product rounds otherwise."""
 
 
 def refuse_used(folder: Path) -> None:
@@ -32,18 +38,46 @@ def write_blend(
     """The weights at `position` in a new folder, sealed with `interlace_manifest.json`, whole or not at all; its path.
 
     Two LoRA adapters on one base give an adapter whose rank is the sum of theirs and whose effective weights lie on
-    the straight line exactly (interpolating their factors would not). Anything else gives dense weights.
+    the straight line exactly (interpolating their factors would not). Anything else gives dense weights. What was saved
+    is read back and must give the log-probabilities of the interpolated policy.
+
+    Raises RunFolderError for a used folder; ModelError, leaving nothing, if what was saved is another policy.
     """
     refuse_used(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
         unfinished = Path(beside) / folder.name
-        if not _write_adapter(ends, position, unfinished, dtype):
-            interpolated(start.model, end.model, position).save_pretrained(unfinished)
+        wanted = start.with_model(interpolated(start.model, end.model, position))
+        is_adapter = _write_adapter(ends, position, unfinished, dtype)
+        if not is_adapter:
+            wanted.model.save_pretrained(unfinished)
         start.tokenizer.save_pretrained(unfinished)
+        kind, base = ("adapter", ends[0].base) if is_adapter else ("model", None)
+        _refuse_another(load_checkpoint(Checkpoint(folder.name, unfinished, kind, base), dtype), wanted)
         seal_checkpoint(unfinished)
         os.replace(unfinished, folder)  # onto nothing, or an empty folder
     return folder
+
+
+@torch.no_grad()
+def _refuse_another(saved: Policy, wanted: Policy) -> None:
+    """Raise ModelError unless both give the same log-probabilities, up to rounding, after words of the vocabulary."""
+    vocabulary = int(wanted.model.config.get_text_config().vocab_size)
+    tokens = torch.arange(PROBED).remainder(vocabulary).view(1, -1).to(wanted.model.device)
+    found, expected = (_logprobs(policy, tokens) for policy in (saved, wanted))
+    precision = torch.finfo(next(wanted.model.parameters()).dtype).eps
+    allowed = ROUNDINGS * precision * max(1.0, float(expected.abs().max()))
+    difference = float((found - expected).abs().max())
+    if not difference <= allowed:
+        raise ModelError(
+            f"--write must save weights that give the blend's own log-probabilities. Got some {difference:.2g} nats "
+            "away, and kept nothing. Merge both checkpoints into whole weights, and name those."
+        )
+
+
+def _logprobs(policy: Policy, tokens: Int[torch.Tensor, "row token"]) -> Float[torch.Tensor, "row token vocabulary"]:
+    with policy.observed() as model:
+        return model(input_ids=tokens).logits.double().log_softmax(-1)
 
 
 def _write_adapter(ends: Sequence[Checkpoint], position: float, folder: Path, dtype: str) -> bool:

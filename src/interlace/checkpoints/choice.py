@@ -17,6 +17,11 @@ from interlace.estimate import Estimate, Figure, figure_text
 from interlace.wording import number
 
 BUDGET, EXCHANGE_RATE, NO_WORSE = "budget", "exchange_rate", "no_worse"
+ABOVE, OPEN = "above", "open"
+"""How an SFT loss may stand to the least, besides no worse."""
+TOLERANCE = 0.05
+"""A checkpoint is no worse than the one with the least SFT loss if the upper end of its rise is at most this share of
+that loss, on every task, and the rise itself is not resolved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +95,9 @@ def recommend(
 
     `budget` (nats/response, >= 0): the largest reward at which no task's SFT loss is more than that above the first
     checkpoint's. `exchange_rate` (reward units a nat of SFT loss is worth, >= 0): the largest reward - exchange_rate x
-    SFT loss (A6). Neither: the largest reward whose SFT loss is not resolved above the least, on any task. Over several
-    tasks reward and SFT loss are averaged.
+    SFT loss (A6). Neither: the largest reward among what is no worse in SFT loss than the least (`TOLERANCE`), on every
+    task; more reward at an SFT loss that is not resolved is said, and not taken. Over several tasks reward and SFT loss
+    are averaged.
 
     Without a reward the least SFT loss is recommended, without SFT loss the largest reward.
 
@@ -136,15 +142,43 @@ def _best_exchange(profiles: Mapping[str, Profile], rate: float) -> Recommendati
 
 def _no_worse(profiles: Mapping[str, Profile]) -> Recommendation:
     least = min(profiles.values(), key=lambda profile: _or_worst(profile.loss))
-    kept = [profile for profile in profiles.values() if not _resolved_above(least, profile)]
+    standing = {name: _standing(least, profile) for name, profile in profiles.items()}
+    kept = [profile for name, profile in profiles.items() if standing[name] == NO_WORSE]
     best = max(kept, key=lambda profile: (profile.reward, -profile.loss))
     if best is least:
-        above = ", ".join(profile.called for profile in profiles.values() if profile.reward > best.reward)
-        more = f"; more reward ({above}) only at an SFT loss resolved above it" if above else ", and no less reward"
-        reason = f"the least SFT loss, {_level(best, 'sft_loss')}{more}"
+        reason = f"the least SFT loss, {_level(best, 'sft_loss')}"
     else:
-        reason = f"the largest reward whose SFT loss is not resolved above the least: {_against(least, best)}"
-    return Recommendation(best.name, NO_WORSE, reason)
+        within = f"within {TOLERANCE:.0%} of the least by the upper end of its interval"
+        reason = f"the largest reward whose SFT loss is no worse ({within}): {_against(least, best)}"
+    more = {name: profile for name, profile in profiles.items() if profile.reward > best.reward}
+    return Recommendation(best.name, NO_WORSE, reason + _passed_over(more, standing))
+
+
+def _passed_over(more: Mapping[str, Profile], standing: Mapping[str, str]) -> str:
+    """Which checkpoints have more reward, and why they are not recommended."""
+    if not more:
+        return ", and no less reward"
+    words = {
+        ABOVE: "more reward ({}) only at an SFT loss resolved above it",
+        OPEN: f"more reward ({{}}) at an SFT loss that is not known to be no worse (it may be over {TOLERANCE:.0%} "
+        "above the least: measure more prompts, or give a budget)",
+    }
+    said = {kind: [profile.called for name, profile in more.items() if standing[name] == kind] for kind in words}
+    return "".join(f"; {words[kind].format(', '.join(names))}" for kind, names in said.items() if names)
+
+
+def _standing(least: Profile, other: Profile) -> str:
+    """Whether the SFT loss is no worse than the least's on every task, resolved above it on one, or open."""
+    if other is least:
+        return NO_WORSE
+    changes = {task: _change(least, other, task, "sft_loss") for task in least.losses}
+    if any(change.sign > 0 for change in changes.values()) or not math.isfinite(other.loss):
+        return ABOVE
+    known = (
+        isinstance(change, Estimate) and change.upper <= TOLERANCE * least.losses[task]
+        for task, change in changes.items()
+    )
+    return NO_WORSE if all(known) else OPEN
 
 
 def _against(before: Profile, after: Profile) -> str:
@@ -166,14 +200,6 @@ def _change(before: Profile, after: Profile, task: str, objective: str) -> Figur
 def _rise(first: Profile, other: Profile, task: str) -> float:
     rise = other.losses[task] - first.losses[task]
     return rise if math.isfinite(rise) else math.inf
-
-
-def _resolved_above(least: Profile, other: Profile) -> bool:
-    """Whether a task's SFT loss is above the least's beyond its interval, or is not finite."""
-    if other is least:
-        return False
-    changes = [_change(least, other, task, "sft_loss") for task in least.losses]
-    return any(not isinstance(change, Estimate) or change.sign > 0 for change in changes)
 
 
 def _worth(profile: Profile, rate: float) -> float:

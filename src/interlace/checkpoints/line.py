@@ -8,22 +8,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from interlace.analysis.trajectory import Snapshot
 from interlace.checkpoints.blend import write_blend
 from interlace.checkpoints.choice import Profile, pareto, recommend
+from interlace.checkpoints.differences import differences_of
 from interlace.checkpoints.found import Checkpoint
 from interlace.checkpoints.loading import load_checkpoint
 from interlace.checkpoints.measure import Bench, Note, Snapshots, cells_of
-from interlace.checkpoints.result import Line, differences_of, profiles
+from interlace.checkpoints.result import Line, profiles
 from interlace.errors import ModelError, RecipeError
 from interlace.policies import Policy
 from interlace.policies.interpolation import interpolated
+from interlace.safety import read_settings
 
 SMALLEST_STEP = 1e-3
 """Positions closer than this are one."""
+ARCHITECTURE = ("model_type", "architectures", "vocab_size", "hidden_size", "num_hidden_layers")
+"""Settings that both ends must share, in the order in which a difference is said."""
 
 
 def measure_line(
@@ -46,11 +51,11 @@ def measure_line(
 
     Raises:
         RecipeError: not two checkpoints, `between` < 1.
-        ModelError: two checkpoints of different shapes.
+        ModelError: two checkpoints of different architectures, shapes or vocabularies.
     """
     check_ends(ends, between)
     start, end = (load_checkpoint(checkpoint, dtype) for checkpoint in ends)
-    _refuse_other_shapes(ends, start, end)
+    _refuse_other_models(ends, start, end)
     bench.first = start
     snapshots = _ends(ends, seen or {})
     for at in np.linspace(0.0, 1.0, between + 2).tolist():
@@ -131,11 +136,43 @@ def _written(line: Line, ends: Sequence[Checkpoint], start: Policy, end: Policy,
 
 
 def check_ends(ends: Sequence[Checkpoint], between: int) -> None:
-    """Raise RecipeError unless there are two checkpoints and at least one blend between them."""
+    """Look at the settings alone: two checkpoints of one model, and at least one blend between them.
+
+    Raises RecipeError or ModelError.
+    """
     if len(ends) != 2:
-        raise RecipeError(f"--between must stand with two checkpoints. Got {len(ends)}. Name the two ends.")
+        same = f", the weights of {', '.join(ends[0].also)} too" if len(ends) == 1 and ends[0].also else ""
+        raise RecipeError(f"--between must stand with two checkpoints. Got {len(ends)}{same}. Name the two ends.")
     if between < 1:
         raise RecipeError(f"--between must be at least 1 blend. Got {between}. Give another number.")
+    first, second = (_architecture(end) for end in ends)
+    for key in ARCHITECTURE:
+        if key in first and key in second and first[key] != second[key]:
+            found = " and ".join(f"{kind[key]} in {end.name}" for kind, end in zip((first, second), ends, strict=True))
+            raise ModelError(f"--between must have two checkpoints of one model. Got {key} {found}. Name two of one.")
+
+
+def _architecture(end: Checkpoint) -> dict[str, Any]:
+    """The settings of an end's model (an adapter's base); none are known of a .gguf before it is converted."""
+    settings = (end.base or end.path) / "config.json"
+    return read_settings(settings) if settings.exists() else {}
+
+
+def _refuse_other_models(ends: Sequence[Checkpoint], start: Policy, end: Policy) -> None:
+    """Raise ModelError unless both are one architecture with the same parameters, tokens and tokenizer."""
+    classes = [type(policy.model).__name__ for policy in (start, end)]
+    if classes[0] != classes[1]:
+        found = " and ".join(f"{name} in {end.name}" for name, end in zip(classes, ends, strict=True))
+        raise ModelError(f"--between must have two checkpoints of one model. Got {found}. Name two of one.")
+    _refuse_other_shapes(ends, start, end)
+    if not start.shares_vocabulary(end):
+        words = [policy.tokenizer.get_vocab() for policy in (start, end)]
+        token = min(token for token in {*words[0], *words[1]} if words[0].get(token) != words[1].get(token))
+        found = " and ".join(f"{word.get(token, 'none')} in {end.name}" for word, end in zip(words, ends, strict=True))
+        raise ModelError(
+            f"--between must have two checkpoints of one vocabulary. Got token {token!r}: {found}. "
+            "Name two of one model, with its tokenizer."
+        )
 
 
 def _refuse_other_shapes(ends: Sequence[Checkpoint], start: Policy, end: Policy) -> None:

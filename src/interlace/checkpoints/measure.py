@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from interlace.analysis.trajectory import Snapshot
+from interlace.checkpoints.differences import differences_of
 from interlace.checkpoints.found import Checkpoint
 from interlace.checkpoints.loading import load_checkpoint
 from interlace.checkpoints.objectives import COMPARED, KL_FROM_FIRST, level_of
 from interlace.checkpoints.preset import Preset
-from interlace.checkpoints.result import Cell, Measured, differences_of
+from interlace.checkpoints.result import Cell, Measured
 from interlace.estimate import Figure, Unresolved, exact
 from interlace.policies import Policy
 from interlace.probes import Look, MeasuredTask, ProbeContext

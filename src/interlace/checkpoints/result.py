@@ -1,10 +1,9 @@
-"""What measuring checkpoints gives: cells, paired differences, the Pareto set, a recommendation, a line between two."""
+"""What measuring checkpoints gives: cells, differences, the Pareto set, a recommendation, a line between two."""
 
 from __future__ import annotations
 
 import csv
 import io
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,18 +12,16 @@ from typing import Any
 from interlace.analysis import SCHEMA_VERSION
 from interlace.analysis.trajectory import Snapshot
 from interlace.checkpoints.choice import Profile, Recommendation, pareto, recommend
+from interlace.checkpoints.differences import Difference, num_comparisons
 from interlace.checkpoints.found import Checkpoint
-from interlace.checkpoints.objectives import COMPARED, KL_FROM_FIRST, Comparison, compare
-from interlace.encoding import encode_float, jsonable
+from interlace.checkpoints.objectives import compare
+from interlace.encoding import encode_float
 from interlace.errors import unknown_name
-from interlace.estimate import Estimate, Figure
-from interlace.statistics.multiplicity import adjusted
+from interlace.estimate import Figure
+from interlace.statistics import PairedDifference
 
 COLUMNS = ("kind", "from", "checkpoint", "task", "objective", "value", "lower", "upper", "level", "n", "method", "unit",
-           "scope", "p_value", "p_value_adjusted", "unresolved")  # fmt: skip
-
-MAIN = ("sft_loss", "reward")
-"""Objectives whose differences are listed even where there is none to be had, with the reason."""
+           "scope", "p_value", "p_value_adjusted", "detectable", "unresolved")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,30 +37,6 @@ class Cell:
         """The object on the wire."""
         return {"checkpoint": self.checkpoint, "task": self.task, "objective": self.objective,
                 "estimate": self.figure.to_json()}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """An objective at `end` minus at `start`, paired prompt by prompt.
-
-    `p_value`: of no change, two-sided (exact McNemar where rewards are one 0 or 1 a prompt); `p_value_adjusted`: after
-    Holm over all differences of the result, so that any false alarm among them has the probability it names. None for
-    an unresolved change.
-    """
-
-    start: str
-    end: str
-    task: str
-    objective: str
-    figure: Figure
-    p_value: float | None
-    p_value_adjusted: float | None
-
-    def to_json(self) -> dict[str, Any]:
-        """The object on the wire."""
-        return {"from": self.start, "to": self.end, "task": self.task, "objective": self.objective,
-                "estimate": self.figure.to_json(), "p_value": jsonable(self.p_value),
-                "p_value_adjusted": jsonable(self.p_value_adjusted)}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -100,6 +73,7 @@ class Line:
             ],
             "cells": [cell.to_json() for cell in self.cells],
             "differences": [item.to_json() for item in self.differences],
+            "num_comparisons": num_comparisons(self.differences),
             "pareto": list(self.pareto),
             "recommendation": self.choice.to_json() | {"position": encode_float(self.chosen)},
             "written": self.written,
@@ -140,7 +114,7 @@ class Measured:
                 return cell.figure
         raise KeyError(unknown_name("cell", f"{checkpoint}, {objective}, {task}", self._cell_names()))
 
-    def difference(self, start: str, end: str, objective: str, task: str | None = None) -> Comparison:
+    def difference(self, start: str, end: str, objective: str, task: str | None = None) -> PairedDifference:
         """An objective at `end` minus at `start`, for any two checkpoints, with its own p-value (not adjusted).
 
         Raises KeyError for an unknown checkpoint, objective or task.
@@ -171,6 +145,7 @@ class Measured:
             "tasks": list(self.tasks),
             "cells": [cell.to_json() for cell in self.cells],
             "differences": [item.to_json() for item in self.differences],
+            "num_comparisons": num_comparisons(self.differences),
             "pareto": list(self.pareto),
             "recommendation": self.recommend().to_json(),
         }
@@ -203,26 +178,6 @@ def profiles(snapshots: Mapping[tuple[str, str], Snapshot], kind: str = "") -> d
     return {name: Profile(name, tasks, kind) for name, tasks in found.items()}
 
 
-def differences_of(snapshots: Mapping[tuple[str, str], Snapshot], neighbours: bool = True) -> tuple[Difference, ...]:
-    """From the first to each, and between neighbours; Holm over all of them. KL is left out: it is a difference."""
-    names, tasks = (list(dict.fromkeys(key[i] for key in snapshots)) for i in (0, 1))
-    pairs = [(names[0], name) for name in names[1:]]
-    pairs += list(itertools.pairwise(names[1:])) if neighbours else []
-    made = [
-        (start, end, task, objective, compare(objective, snapshots[start, task], snapshots[end, task]))
-        for start, end in pairs
-        for task in tasks
-        for objective in COMPARED
-        if objective != KL_FROM_FIRST
-    ]
-    kept = [entry for entry in made if entry[3] in MAIN or isinstance(entry[4].change, Estimate)]
-    controlled = adjusted([comparison.p_value for *_, comparison in kept])
-    return tuple(
-        Difference(start, end, task, objective, comparison.change, comparison.p_value, p_value)
-        for (start, end, task, objective, comparison), p_value in zip(kept, controlled, strict=True)
-    )
-
-
 def _quantity(cell: Cell) -> dict[str, Any]:
     return {"checkpoint": cell.checkpoint, "task": cell.task, "quantity": cell.objective,
             "estimate": cell.figure.to_json()}  # fmt: skip
@@ -232,4 +187,5 @@ def _row(kind: str, found: Mapping[str, Any]) -> dict[str, Any]:
     estimate = found["estimate"]
     where = {"from": found.get("from", ""), "checkpoint": found.get("checkpoint", found.get("to", ""))}
     own = {key: found[key] for key in ("task", "objective", "p_value", "p_value_adjusted") if key in found}
-    return {"kind": kind} | where | own | estimate
+    detectable = (found.get("detectable") or {}).get("value", "")
+    return {"kind": kind} | where | own | {"detectable": detectable} | estimate

@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from interlace.checkpoints import Cell, Difference, Line, Measured
+from interlace.checkpoints.differences import num_comparisons
 from interlace.cli.measured_figures import print_figures
-from interlace.estimate import Figure, Unresolved, interval_text, value_text
+from interlace.estimate import Figure, Unresolved, interval_text, significant_texts, value_text
 from interlace.wording import p_value_text
 
 COLUMNS = {
@@ -22,6 +23,7 @@ COLUMNS = {
 """Objectives of the table of levels."""
 SHOWN = ("sft_loss", "reward")
 """Objectives of the table of differences."""
+FOUND_FROM = "found from\n(power .8)"
 WORDS = {"sft_loss": "SFT loss", "reward": "reward"}
 
 
@@ -38,6 +40,9 @@ def print_measured(console: Console, measured: Measured) -> None:
     print_figures(console, measured)
     if measured.line is not None:
         _print_line(console, measured.line, measured.tasks)
+    for item in measured.checkpoints:
+        if item.also:
+            _say(console, f"Listed once: {item.name} holds the weights of {', '.join(item.also)} too")
     for reason in reasons(measured):
         _say(console, f"Not resolved: {reason}")
 
@@ -65,21 +70,26 @@ def levels_table(title: str, names: Sequence[str], task: str, cells: Sequence[Ce
 
 
 def differences_table(differences: Sequence[Difference], several: bool) -> Table:
-    """A row a pair and objective; p-values after Holm over all differences of the result."""
-    table = _table("Differences, paired on the same prompts (p after Holm)")
-    for column in ("from", "to", *(["task"] * several), "objective", "change", "p"):
-        table.add_column(column, justify="right" if column in ("change", "p") else "left")
+    """A row a pair and objective; p-values after Holm over all distinct comparisons of the result.
+
+    The last column stands where a sign is not resolved: how large a change would have been found.
+    """
+    count = num_comparisons(differences)
+    table = _table(f"Differences, paired on the same prompts (intervals: each alone; p: after Holm over {count})")
+    for column in ("from", "to", *(["task"] * several), "objective", "change", "p", FOUND_FROM):
+        table.add_column(column, justify="left" if column in ("from", "to", "task", "objective") else "right")
     for item in differences:
         if item.objective in SHOWN:
             where = (item.start, item.end, *([item.task] * several), WORDS[item.objective])
-            table.add_row(*where, _change(item.figure), _p_value(item.p_value_adjusted))
+            table.add_row(*where, _change(item.figure), _p_value(item.p_value_adjusted), _detectable(item.detectable))
     return table
 
 
 def reasons(measured: Measured) -> list[str]:
     """Why figures of the tables are missing, each reason once."""
     cells = [cell for cell in measured.cells if cell.objective in COLUMNS]
-    figures = [*(cell.figure for cell in cells), *(d.figure for d in measured.differences if d.objective in SHOWN)]
+    shown = [difference for difference in measured.differences if difference.objective in SHOWN]
+    figures = [*(cell.figure for cell in cells), *(d.figure for d in shown), *(d.detectable for d in shown)]
     return list(dict.fromkeys(figure.reason for figure in figures if isinstance(figure, Unresolved)))
 
 
@@ -103,6 +113,12 @@ def _change(figure: Figure) -> str:
     if isinstance(figure, Unresolved):
         return "not resolved"
     return f"{value_text(figure, signed=True)} {interval_text(figure, signed=True)}".rstrip()
+
+
+def _detectable(figure: Figure | None) -> str:
+    if figure is None:
+        return ""
+    return "\u2013" if isinstance(figure, Unresolved) else significant_texts(figure)[0]
 
 
 def _p_value(value: float | None) -> str:

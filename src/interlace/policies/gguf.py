@@ -12,6 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from interlace.errors import MachineError, MissingFileError, ModelError
+from interlace.gguf_header import refuse_broken_gguf
 from interlace.safety import refuse_code
 
 SMOLLM2 = "smollm2-135m-instruct"
@@ -43,6 +44,7 @@ def dense_folder(gguf: Path) -> Path:
     """
     if not gguf.exists():
         raise MissingFileError(f"model must be a .gguf file that exists. Got {gguf}. Check the path.")
+    refuse_broken_gguf(gguf)
     refuse_code(gguf.parent)  # Transformers reads a tokenizer's settings beside the file
     target = cache_folder() / f"{gguf.stem}-{_fingerprint(gguf)}"
     if not (target / "config.json").exists():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from jaxtyping import Float
 
@@ -9,6 +11,7 @@ from interlace.estimate import Figure, Unresolved
 from interlace.probes.base import Price, Reading
 from interlace.probes.context import ProbeContext
 from interlace.statistics import mean_interval
+from interlace.statistics.unbiased import clipped
 
 MINIMUM_PROMPTS = 64
 LARGEST_SKEW = 0.2
@@ -71,8 +74,8 @@ def squared_probability(context: ProbeContext) -> Float[np.ndarray, "response"] 
 
 
 def heavy_tailed_mean(sums: Float[np.ndarray, "prompt"], *, level: float) -> Figure:
-    """E_x of `sums` - 1, with Student's interval over prompts; refused where that interval cannot be trusted."""
-    figure = mean_interval(sums - 1.0, unit="chi-square", level=level)
+    """E_x of `sums` - 1, at least 0, with Student's interval over prompts; refused where that cannot be trusted."""
+    figure = clipped(mean_interval(sums - 1.0, unit="chi-square", level=level, least=0.0), 0.0, math.inf)
     if isinstance(figure, Unresolved):
         return figure
     if sums.size < MINIMUM_PROMPTS:

@@ -34,7 +34,7 @@ class Divergence:
         completions = [item for group in context.completions for item in group]
         kl = visited_kl(context.policy, context.start, completions)
         per_prompt = kl.reshape(len(context.completions), -1).mean(axis=1)
-        figure = mean_interval(per_prompt, level=context.level, unit="nats/response")
+        figure = mean_interval(per_prompt, level=context.level, unit="nats/response", least=0.0)
         return Reading({"kl_policy_start_nats_per_response": figure}, {"kl": per_prompt})
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from interlace.policies import EncodedResponse, Policy, token_distributions
 from interlace.probes.base import Price, Reading
 from interlace.probes.context import ProbeContext
-from interlace.statistics import mean_interval, ratio_interval
+from interlace.statistics import bounded_mean_interval, mean_interval, ratio_interval
 from interlace.statistics.divergence import response_entropy
 
 
@@ -41,11 +41,11 @@ class Entropy:
         cut = np.array([item.response[-1] != context.policy.eos_id for item in items], dtype=np.float64)
         return Reading(
             {
-                "entropy": mean_interval(entropy, unit="nats/response", level=level),
-                "entropy_per_token": ratio_interval(entropy, tokens, unit="nats/token", level=level),
-                "completion_tokens": mean_interval(tokens, unit="tokens", level=level),
-                "completion_truncated_fraction": mean_interval(
-                    _by_prompt(cut, len(groups)), unit="fraction", level=level
+                "entropy": mean_interval(entropy, unit="nats/response", level=level, least=0.0),
+                "entropy_per_token": ratio_interval(entropy, tokens, unit="nats/token", level=level, least=0.0),
+                "completion_tokens": mean_interval(tokens, unit="tokens", level=level, least=0.0),
+                "completion_truncated_fraction": bounded_mean_interval(
+                    _by_prompt(cut, len(groups)), 0.0, 1.0, unit="fraction", is_exact=False, level=level
                 ),
             }
         )

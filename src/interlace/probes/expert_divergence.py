@@ -33,5 +33,5 @@ class ExpertDivergence:
         groups = context.completions
         kl = visited_kl(context.policy, context.expert, [item for group in groups for item in group])
         per_prompt = kl.reshape(len(groups), -1).mean(axis=1)
-        figure = mean_interval(per_prompt, level=context.level, unit="nats/response")
+        figure = mean_interval(per_prompt, level=context.level, unit="nats/response", least=0.0)
         return Reading({"kl_policy_expert_nats_per_response": figure})

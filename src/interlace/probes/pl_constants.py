@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from jaxtyping import Float
 
@@ -15,7 +17,7 @@ from interlace.probes.part_statistics import (
     unresolved_norm,
 )
 from interlace.statistics.intervals import mean_interval
-from interlace.statistics.unbiased import left_out_products, mean_product
+from interlace.statistics.unbiased import clipped, left_out_products, mean_product
 
 
 class PlConstants:
@@ -50,9 +52,8 @@ class PlConstants:
             if isinstance(gap, Unresolved):
                 figures |= {f"{side}_gap_to_best": gap, f"pl_constant_{side}": gap}
                 continue
-            figures[f"{side}_gap_to_best"] = mean_interval(
-                gap, unit=unit, method=f"over parts, {kind}", level=context.level
-            )
+            distance = mean_interval(gap, unit=unit, method=f"over parts, {kind}", level=context.level)
+            figures[f"{side}_gap_to_best"] = clipped(distance, 0.0, math.inf)
             gram = context.gradients.products(objective, objective)
             figures[f"pl_constant_{side}"] = _constant(gram, gap, unit, kind, context.level)
         return Reading(figures)
@@ -97,7 +98,7 @@ def _constant(
     if not (distance > 0.0).all():
         return Unresolved(f"the distance to the best is not positive on every set of parts ({kind})")
     point = mean_product(gram) / (2.0 * float(gap.mean()))
-    return ratio_over_parts(
+    constant = ratio_over_parts(
         point,
         left_out_products(gram),
         2.0 * distance,
@@ -105,3 +106,4 @@ def _constant(
         method=f"jackknife, {kind}",
         level=level,
     )
+    return clipped(constant, 0.0, math.inf)

@@ -18,7 +18,7 @@ class Reward:
     Enumerated: the probability of every rewarded response by teacher forcing, in its canonical tokens up to
     end-of-sequence; other spellings in tokens of the same text are left out (a lower bound by their mass). Sampled: a
     group of completions a prompt. Intervals: prompts as clusters; the reward's stays in its range (`reward_interval`),
-    the variance's is Student t.
+    the variance's is Student t with their skewness taken off.
     """
 
     name = "reward"
@@ -36,9 +36,10 @@ class Reward:
         is_exact = context.target.rewarded is not None
         values, probabilities = _enumerated(context) if is_exact else _sampled(context)
         scores = PromptScores(None, values, probabilities, is_exact)
+        variance = scores.reward_variance()
         figures = {
             "reward": reward_interval(scores.mean_reward(), values, is_exact=is_exact, level=context.level),
-            "reward_variance": mean_interval(scores.reward_variance(), level=context.level, unit="reward units^2"),
+            "reward_variance": mean_interval(variance, level=context.level, unit="reward units^2", least=0.0),
         }
         fields = {"reward_values": values, "reward_probabilities": probabilities, "reward_is_exact": is_exact}
         return Reading(figures, fields)

@@ -16,7 +16,7 @@ from interlace.probes.part_statistics import (
     ratio_over_parts,
     unresolved_norm,
 )
-from interlace.statistics.intervals import mean_interval, paired_change
+from interlace.statistics.intervals import mean_interval
 from interlace.statistics.unbiased import clipped, left_out_products, mean_product
 
 OVER_PARTS = "Student t over parts"
@@ -54,12 +54,12 @@ class Update:
         loss, after, before = (context.target.task.name, LOSS), context.gradients, _before(context)
         slope = before.slopes(loss, UPDATE)
         bend = (after.slopes(loss, UPDATE) - slope) / length**2
-        change = paired_change(before.parts(loss), after.parts(loss), unit="nats/response", level=level)
+        change = after.parts(loss) - before.parts(loss)
         return Reading(
             {
                 "update_alignment": _alignment(slope, before.products(loss, loss), length, level),
                 "update_slope": mean_interval(slope, unit="nats/response", method=OVER_PARTS, level=level),
-                "update_sft_loss_change": change,
+                "update_sft_loss_change": mean_interval(change, unit="nats/response", method=OVER_PARTS, level=level),
                 "directional_smoothness": mean_interval(bend, unit="nats/weight^2", method=OVER_PARTS, level=level),
             }
         )

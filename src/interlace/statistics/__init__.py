@@ -23,7 +23,7 @@ from interlace.statistics.clustered import (
     seed_prompt_left_out,
     seed_prompt_weights,
 )
-from interlace.statistics.comparison import Flips, PairedDifference, mcnemar, paired_difference
+from interlace.statistics.comparison import Flips, PairedDifference, mcnemar, paired_difference, tested
 from interlace.statistics.divergence import prefix_kl, response_kl
 from interlace.statistics.intervals import (
     influence_interval,
@@ -96,6 +96,7 @@ __all__ = [
     # between two points
     "paired_difference",
     "PairedDifference",
+    "tested",
     "mcnemar",
     "Flips",
     # between many

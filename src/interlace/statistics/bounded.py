@@ -22,6 +22,13 @@ to .98 over 128 and 512 prompts of 2 to 16 samples, however unequal the prompts;
 PROMPTS_FOR_PRIOR = 64
 """With fewer prompts `PRIOR` shrinks in proportion: Student's quantile already widens the interval, and both together
 cover 98 % at 16 equal prompts of 8 samples (97 % so)."""
+ENUMERATED_PRIOR = 0.3
+"""`PRIOR` of enumerated prompts, times how lumpy they are (`_lumpiness`): equal ones tell how equal prompts are, a few
+that carry the mean do not. Chosen in simulation over Beta-distributed values of mean .05 to .95, from equal to nearly 0
+or 1, 16 to 1000 prompts: coverage is 94.5 to 96.4 % on average and at least 92 % at each mean; without it down to 67 %,
+and 40 % at a mean of .02 (97 % so)."""
+CARRIERS = 4
+"""Prompts that must carry the mean's distance from an end before their own scatter tells how unequal prompts are."""
 MINIMUM_CHANGED = 8
 """Prompts that must have changed for a change of sampled rewards to be printed. In simulation over 16 to 512 prompts of
 8 samples, equal and unequal, intervals that rest on 8 changed prompts cover in 93.7 to 97 % on average over rates and
@@ -44,9 +51,9 @@ def bounded_mean_interval(
     is at one end or the other (then it is Wilson's), more where values are smooth (in the middle of the range it
     becomes the Student t interval). Student's quantile stands in for the normal one.
 
-    `is_exact`: each prompt's value is enumerated. Equal values are then known to be equal, and the interval has no
-    width (`mean_interval`); sampled ones only happened to be (`PRIOR`). Enumerated values of which a handful of prompts
-    carries nearly all are covered less often than `level`.
+    `is_exact`: each prompt's value is enumerated. Equal values inside the range are then known to be equal, and the
+    interval has no width (`mean_interval`); sampled ones only happened to be (`PRIOR`). Where a handful of prompts
+    carries nearly all, or all are at one end, the next ones may be at the other (`ENUMERATED_PRIOR`).
 
     Raises ValueError if `low` < `high` does not hold.
 
@@ -56,16 +63,29 @@ def bounded_mean_interval(
     if not low < high:
         raise ValueError(f"low must be less than high. Got [{low}, {high}]. Use mean_interval for a constant.")
     plain = mean_interval(values, unit=unit, level=level)
-    if isinstance(plain, Unresolved) or (is_exact and plain.lower == plain.upper):
+    if isinstance(plain, Unresolved) or (is_exact and low < plain.lower == plain.upper < high):
         return plain
     count = values.size
-    prior = 0.0 if is_exact else PRIOR * min(1.0, count / PROMPTS_FOR_PRIOR)
     mean = min(1.0, max(0.0, (plain.value - low) / (high - low)))
-    scatter = float(values.var()) * count / (high - low) ** 2
-    trials = (count - 1) * (count * mean * (1.0 - mean) + prior) / (scatter + prior)
+    variance = float(values.var()) / (high - low) ** 2
+    prior = ENUMERATED_PRIOR * _lumpiness(mean, variance, count) if is_exact else PRIOR
+    prior *= min(1.0, count / PROMPTS_FOR_PRIOR)
+    trials = (count - 1) * (count * mean * (1.0 - mean) + prior) / (count * variance + prior)
     lower, upper = wilson_ends(mean, trials, float(special.stdtrit(count - 1, 0.5 + level / 2)))
     ends = low + (high - low) * lower, low + (high - low) * upper
     return Estimate(plain.value, min(plain.value, ends[0]), max(plain.value, ends[1]), level, count, METHOD, unit)
+
+
+def _lumpiness(mean: float, variance: float, count: int) -> float:
+    """0: all prompts alike, or many carry the mean's distance from the nearer end; near 1: a few do; 1: all are there.
+
+    The share c of prompts that carry is mean^2 / mean square; lumpiness is (1 - c)^2, less where c n > `CARRIERS`.
+    """
+    side = min(mean, 1.0 - mean)
+    if side <= 0.0:
+        return 1.0
+    carrying = side**2 / (variance + side**2)
+    return (1.0 - carrying) ** 2 * min(1.0, CARRIERS / (carrying * count)) ** 2
 
 
 def sampled_change(

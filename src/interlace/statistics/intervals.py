@@ -18,6 +18,11 @@ from interlace.estimate import THIS_RECIPE, THIS_RUN, Estimate, Figure, Unresolv
 
 LEVEL = 0.95
 """The level of every interval unless said otherwise."""
+MINIMUM_PROMPTS = 12
+"""Prompts from which a loss, and a paired change of it, have an interval. In simulation of losses as skewed as those of
+a classifier's labels (softplus of normal logits, log-normals of sigma 1) it then covers in at least 90 % of cases, of a
+level in 94 and 91 %; 8 prompts give 88 % of the most skewed. Student t alone would give 87 and 85 % at 12 prompts, 79 %
+at 3, and 90 % from 24 only."""
 
 
 def influence_interval(
@@ -29,22 +34,43 @@ def influence_interval(
     level: float = LEVEL,
     scope: str = THIS_RUN,
     units: str = "prompts",
+    least: float | None = None,
 ) -> Figure:
     """Delta method: `value` with a Student t interval, from each prompt's influence on it.
 
     `influence`: the derivative of the figure by each prompt's weight, times the number of prompts, so that the figure's
     error is about the mean of `influence` (for a mean: value of the prompt minus the mean). Its own mean is taken off.
     Where influence does not vary there is no visible error; the interval then has no width and `method` says why.
+
+    `least`: the figure is never below (a loss: 0). Its prompts are then skewed, and the interval takes their skewness
+    off (`unskewed`), stays in the range, and needs `MINIMUM_PROMPTS`.
     """
-    refusal = refusal_of(influence, units)
+    refusal = refusal_of(influence, units, 2 if least is None else MINIMUM_PROMPTS)
     if refusal is not None:
         return refusal
     if not math.isfinite(value):
         return Unresolved(f"the figure itself is {value}")
-    count = influence.size
-    half = float(special.stdtrit(count - 1, 0.5 + level / 2)) * float(influence.std(ddof=1)) / math.sqrt(count)
-    note = f"; no variation between {units}" if half == 0.0 else ""
-    return Estimate(value, value - half, value + half, level, count, method + note, unit, scope)
+    count, error = influence.size, float(influence.std(ddof=1)) / math.sqrt(influence.size)
+    quantile = float(special.stdtrit(count - 1, 0.5 + level / 2))
+    if error == 0.0:
+        return Estimate(value, value, value, level, count, f"{method}; no variation between {units}", unit, scope)
+    if least is None:
+        return Estimate(value, value - quantile * error, value + quantile * error, level, count, method, unit, scope)
+    lower, upper = (value - error * unskewed(end, influence) for end in (quantile, -quantile))
+    lower, upper = min(value, max(least, lower)), max(value, upper)
+    return Estimate(value, lower, upper, level, count, f"{method}, skewness taken off", unit, scope)
+
+
+def unskewed(quantile: float, values: Float[np.ndarray, "unit"]) -> float:
+    """The studentised mean t of skewed `values` at which Hall's transformation (1992) of it comes to `quantile`.
+
+    It is t + a t^2 / 3 + a^2 t^3 / 27 + a / 6, close to symmetric, with a the skewness over sqrt(n).
+    """
+    deviation = values - values.mean()
+    skewness = float((deviation**3).mean()) / float(deviation.std()) ** 3 / math.sqrt(values.size)
+    if abs(skewness) < 1e-9:
+        return quantile
+    return 3.0 / skewness * (math.cbrt(1.0 + skewness * (quantile - skewness / 6.0)) - 1.0)
 
 
 def mean_interval(
@@ -54,18 +80,20 @@ def mean_interval(
     weights: Float[np.ndarray, "prompt"] | None = None,
     method: str = "Student t over prompts",
     level: float = LEVEL,
+    least: float | None = None,
 ) -> Figure:
     """The mean over prompts, with a Student t interval.
 
-    `weights`: what each prompt counts for (default: all the same), positive sum. Coverage is close to `level` from
-    about 30 prompts on unless a few prompts carry nearly all of the variation.
+    `weights`: what each prompt counts for (default: all the same), positive sum. `least`: no value is below (losses,
+    divergences: 0), as of `influence_interval`. Without it coverage is close to `level` from about 30 prompts on unless
+    a few prompts carry nearly all of the variation.
     """
-    refusal = refusal_of(values, "prompts")
+    refusal = refusal_of(values, "prompts", 2 if least is None else MINIMUM_PROMPTS)
     if refusal is not None:
         return refusal
     relative = np.ones_like(values) if weights is None else weights / weights.mean()
     value = float((relative * values).mean())
-    return influence_interval(value, relative * (values - value), unit=unit, method=method, level=level)
+    return influence_interval(value, relative * (values - value), unit=unit, method=method, level=level, least=least)
 
 
 def paired_change(
@@ -76,12 +104,15 @@ def paired_change(
     weights: Float[np.ndarray, "prompt"] | None = None,
     level: float = LEVEL,
 ) -> Figure:
-    """Mean of `after` - `before` over the same prompts: positive means a rise.
+    """Mean of `after` - `before` over the same prompts: positive means a rise. Unresolved below `MINIMUM_PROMPTS`.
 
     Student t for bounded values too (rewards): a difference lies inside its range, not near an end as a level may.
     """
     with np.errstate(invalid="ignore"):  # inf - inf: counted as not finite
         change = after - before
+    refusal = refusal_of(change, "prompts", MINIMUM_PROMPTS)
+    if refusal is not None:
+        return refusal
     return mean_interval(change, unit=unit, weights=weights, method="paired Student t over prompts", level=level)
 
 
@@ -91,13 +122,18 @@ def ratio_interval(
     *,
     unit: str,
     level: float = LEVEL,
+    least: float | None = None,
 ) -> Figure:
-    """Sum of `numerator` over sum of `denominator` (nats over tokens), linearised, prompts as clusters."""
+    """Sum of `numerator` over sum of `denominator` (nats over tokens), linearised, prompts as clusters.
+
+    `least`: as of `influence_interval`.
+    """
     refusal = refusal_of(numerator, "prompts") or refusal_of(denominator, "prompts") or _no_total(denominator)
     if refusal is not None:
         return refusal
     value, influence = _ratio(numerator, denominator)
-    return influence_interval(value, influence, unit=unit, method="linearised ratio over prompts", level=level)
+    method = "linearised ratio over prompts"
+    return influence_interval(value, influence, unit=unit, method=method, level=level, least=least)
 
 
 def paired_ratio_change(
@@ -111,7 +147,8 @@ def paired_ratio_change(
     """Change of a ratio whose denominator stays (the same expert tokens): sum of `after` - `before` over its sum."""
     with np.errstate(invalid="ignore"):
         change = after - before
-    refusal = refusal_of(change, "prompts") or refusal_of(denominator, "prompts") or _no_total(denominator)
+    refusal = refusal_of(change, "prompts", MINIMUM_PROMPTS)
+    refusal = refusal or refusal_of(denominator, "prompts") or _no_total(denominator)
     if refusal is not None:
         return refusal
     value, influence = _ratio(change, denominator)

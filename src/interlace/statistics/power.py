@@ -46,9 +46,9 @@ def detectable_between_seeds(
 
 
 def detectable_rate_change(
-    flip_share: float, num_prompts: int, *, power: float = POWER, level: float = LEVEL
+    flip_share: float, num_prompts: int, *, unit: str = "fraction", power: float = POWER, level: float = LEVEL
 ) -> Figure:
-    """The least change of a rate that McNemar's exact test finds, fraction.
+    """The least change of a rate that McNemar's exact test finds, fraction (or `unit`).
 
     `flip_share`: share of prompts that flip either way, in (0, 1]; the change is at most that. Exact: the sum over all
     numbers of flips of the chance that the test rejects. Unresolved if even flips that all go one way are not found.
@@ -66,7 +66,7 @@ def detectable_rate_change(
             f"{num_prompts} prompts of which {flip_share:.3g} flip show no change with power {power:.3g}, "
             "even if all flip one way: measure more prompts"
         )
-    return _exact(_root(found, power, flip_share), num_prompts, "fraction", THIS_RUN, "exact McNemar power", level)
+    return _exact(_root(found, power, flip_share), num_prompts, unit, THIS_RUN, "exact McNemar power", level)
 
 
 def mcnemar_power(lost: float, gained: float, num_prompts: int, level: float = LEVEL) -> float:

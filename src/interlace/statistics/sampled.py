@@ -12,10 +12,13 @@ from scipy import special
 
 from interlace.estimate import Estimate, Unresolved
 from interlace.statistics.bounded import MINIMUM_CHANGED
-from interlace.statistics.comparison import PairedDifference, paired_difference
-from interlace.statistics.intervals import LEVEL
+from interlace.statistics.comparison import NO_SCATTER, PairedDifference, paired_difference
+from interlace.statistics.intervals import LEVEL, MINIMUM_PROMPTS, refusal_of
 
 FEW = "Clopper-Pearson bounds of the shares that rose and fell; no test of few changes"
+TOO_FEW = Unresolved(
+    f"of {MINIMUM_PROMPTS} prompts at least {MINIMUM_CHANGED} must change to tell their scatter: measure more prompts"
+)
 SAME = "Clopper-Pearson bound of the share that changed so"
 
 
@@ -29,23 +32,27 @@ def sampled_difference(
 ) -> PairedDifference:
     """Mean of `after` - `before`, prompt means of sampled rewards of a range of `width`, and the p-value of no change.
 
-    The p-value is below 1 - `level` exactly where the interval excludes 0. Fewer than 8 prompts changed: E change =
-    E rise - E fall lies within -`width` P(fall) and `width` P(rise), each share with its Clopper-Pearson bound; the
-    interval then contains 0 always, and the p-value is 1. All changed by the same: the share that does has its bound,
-    the rest may do anything. Coverage: of the bounds at least `level`, of Student t as of `sampled_change`.
+    The p-value is below 1 - `level` exactly where the interval excludes 0. Fewer than 8 prompts changed, or 12
+    measured: E change = E rise - E fall lies within -`width` P(fall) and `width` P(rise), each share with its
+    Clopper-Pearson bound; the interval then contains 0 always, and the p-value is 1. All changed by the same: the share
+    that does has its bound, the rest may do anything. Coverage: of the bounds at least `level`, of Student t as of
+    `sampled_change`.
 
     >>> print(sampled_difference(np.zeros(32), np.repeat([0.5, 0.0], [2, 30]), unit="reward units").change)
     0.03 [−0.11, 0.21] reward units
     """
-    plain = paired_difference(before, after, unit=unit, level=level)
-    if isinstance(plain.change, Unresolved):
-        return plain
-    change = after - before
+    with np.errstate(invalid="ignore"):  # inf - inf: counted as not finite
+        change = after - before
+    refusal = refusal_of(change, "prompts")
+    if refusal is not None:
+        return PairedDifference(refusal, None)
     if int((change != 0.0).sum()) < MINIMUM_CHANGED:
-        return PairedDifference(_few(change, unit, width, level), 1.0)
+        return PairedDifference(_few(change, unit, width, level), 1.0, TOO_FEW)
     if np.ptp(change) == 0.0:
-        return PairedDifference(_same(change, unit, width, level), _p_value_of_same(change, width))
-    return plain
+        return PairedDifference(_same(change, unit, width, level), _p_value_of_same(change, width), NO_SCATTER)
+    if change.size < MINIMUM_PROMPTS:
+        return PairedDifference(_few(change, unit, width, level), 1.0, TOO_FEW)
+    return paired_difference(before, after, unit=unit, level=level)
 
 
 def _few(change: Float[np.ndarray, "prompt"], unit: str, width: float, level: float) -> Estimate:

@@ -184,7 +184,7 @@ def clipped(figure: Figure, least: float, greatest: float) -> Figure:
         return figure
     if figure.lower > greatest or figure.upper < least:
         beyond = f"[{figure.lower:.3g}, {figure.upper:.3g}] lies outside [{least:g}, {greatest:g}]"
-        return Unresolved(f"the interval {beyond}: measure more parts, none of which share a prompt")
+        return Unresolved(f"the interval {beyond}: measure more prompts, shared by no two parts")
     value, lower, upper = (min(max(end, least), greatest) for end in (figure.value, figure.lower, figure.upper))
     note = "" if value == figure.value else ", clipped to its range"
     return Estimate(value, lower, upper, figure.level, figure.n, figure.method + note, figure.unit, figure.scope)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from interlace.checkpoints import Cell as Level
 from interlace.checkpoints import Difference, Measured
+from interlace.checkpoints.differences import num_comparisons
 from interlace.checkpoints.figures import cost_table, of_layers, whole
 from interlace.estimate import Figure, Unresolved, significant_texts
 from interlace.report.formatting import NONE, Cell, Notes, objective_name, provenance
@@ -39,18 +40,19 @@ def levels_table(name: str, first: str, order: Sequence[str], cells: Sequence[Le
 
 
 def differences_table(name: str, differences: Sequence[Difference]) -> Table:
-    """A row a pair, task and objective."""
-    notes = Notes()
+    """A row a pair, task and objective; where a sign is not resolved, how large a change would have been found."""
+    notes, count = Notes(), num_comparisons(differences)
     rows = [
         (
             *words(item.start, item.end, item.task, objective_name(item.objective)),
             notes.figure(item.figure, signed=True),
             _p_value(item.p_value),
             _p_value(item.p_value_adjusted),
+            _detectable(item.detectable, notes),
         )
         for item in differences
     ]
-    columns = ("From", "To", "Task", "Objective", "Change", "p", "p after Holm")
+    columns = ("From", "To", "Task", "Objective", "Change", "p", f"p after Holm over {count}", "Found from")
     return Table(name, columns, tuple(rows), 4, tuple(notes.reasons))
 
 
@@ -115,6 +117,10 @@ def _significant(figure: Figure | None, notes: Notes) -> Cell:
     if isinstance(figure, Unresolved):
         return notes.absent(figure.reason)
     return Cell(*significant_texts(figure), title=provenance(figure))
+
+
+def _detectable(figure: Figure | None, notes: Notes) -> Cell:
+    return Cell("") if figure is None else _significant(figure, notes)
 
 
 def _unit(figure: Figure) -> str:
