@@ -41,6 +41,7 @@ from interlace.statistics import (
     mean_interval,
     mean_pass_at_k,
     noise_scale,
+    paired_change,
     projection,
     prompt_weights,
     rate_interval,
@@ -166,6 +167,12 @@ def levels(rng: np.random.Generator, repetitions: int) -> Iterator[Row]:
                 figures = (bounded_mean_interval(row, 0.0, 1.0, unit="", is_exact=False) for row in rows)
                 settings.append(setting(f"{rate:g}", figures, rate))
             yield Row("bounded_mean_interval", f"groups of 8, {name}", f"{prompts} prompts", "nominal", tuple(settings))
+            exact = []
+            for rate in RATES[::2]:
+                rows = pass_rates(rng, rate, likeness, (repetitions, prompts))
+                figures = (bounded_mean_interval(row, 0.0, 1.0, unit="", is_exact=True) for row in rows)
+                exact.append(setting(f"{rate:g}", figures, rate))
+            yield Row("bounded_mean_interval", f"enumerated, {name}", f"{prompts} prompts", "nominal", tuple(exact))
 
 
 def changes(rng: np.random.Generator, repetitions: int) -> Iterator[Row]:
@@ -280,6 +287,23 @@ def together(rng: np.random.Generator, repetitions: int) -> Iterator[Row]:
                 hits += all(isinstance(figure, Estimate) and figure.covers(0.0) for figure in figures)
             settings.append(Setting(f"likeness {alike:g}", hits, repetitions, repetitions))
         yield Row("simultaneous_intervals", "6 comparisons together", f"{prompts} prompts", "nominal", tuple(settings))
+
+
+def skewed(rng: np.random.Generator, repetitions: int) -> Iterator[Row]:
+    """What labels cost a classifier: softplus of normal logits; and a change of it by shifted, scattered logits."""
+    for prompts in (12, 16, 32, 128, 512):
+        level, change = [], []
+        for mean, scatter in ((0.0, 1.5), (-1.5, 2.0), (-3.0, 3.0)):
+            logits, many = (rng.normal(mean, scatter, size=shape) for shape in ((repetitions, prompts), 2_000_000))
+            later, much = (drawn + rng.normal(0.3, 0.5, size=drawn.shape) for drawn in (logits, many))
+            loss, after, truth, then = (np.logaddexp(0.0, drawn) for drawn in (logits, later, many, much))
+            figures = (mean_interval(row, unit="", least=0.0) for row in loss)
+            level.append(setting(f"logits {mean:g}", figures, float(truth.mean())))
+            changed = (paired_change(*pair, unit="") for pair in zip(loss, after, strict=True))
+            change.append(setting(f"logits {mean:g}", changed, float((then - truth).mean())))
+        size = f"{prompts} prompts"
+        yield Row("mean_interval", "label losses, at least 0", size, "honest", tuple(level))
+        yield Row("paired_change", "label losses", size, "honest", tuple(change))
 
 
 # --------------------------------------------------------------------------------------------------------------- seeds
@@ -407,7 +431,7 @@ def vectors(
     return mean + rng.standard_normal((repetitions, number, directions)) / math.sqrt(directions)
 
 
-PARTS = (rates, levels, changes, flips, passes, looks, losses, together, seeds, tasks, gradients, forks)
+PARTS = (rates, levels, changes, flips, passes, looks, losses, skewed, together, seeds, tasks, gradients, forks)
 
 
 def main() -> int:

@@ -115,7 +115,8 @@ def test_beside_a_change_that_is_not_resolved_stands_what_would_have_been(measur
         assert (item.detectable is None) == (item.figure.sign != 0)
         if item.objective == "sft_loss" and item.detectable is not None:
             before, after = (measured.snapshots[name, "sums"].loss for name in (item.start, item.end))
-            assert value(item.detectable) == value(detectable_change((after - before).std(ddof=1), 40, unit=""))
+            expected = detectable_change(float((after - before).std(ddof=1)), 40, unit="")
+            assert value(item.detectable) == pytest.approx(value(expected))
     rows = [row for row in csv.DictReader(io.StringIO(measured.to_csv())) if row["kind"] == "difference"]
     assert [bool(row["detectable"]) for row in rows] == [item.detectable is not None for item in measured.differences]
     assert any(item.detectable for item in measured.differences)
