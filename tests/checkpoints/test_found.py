@@ -58,7 +58,8 @@ def test_the_same_weights_are_listed_once_under_the_first_name(models: Path, ada
     one = shutil.copytree(adapters / "first", tmp_path / "one")
     on_another_base = find_checkpoints([one])[0]
     assert len(find_checkpoints([adapters / "first", one])) == 1
-    assert len(once([on_another_base, replace(on_another_base, base=models / "b")])) == 2
+    assert len(once([[on_another_base], [replace(on_another_base, base=models / "b")]])) == 2
+    assert len(once([[found[0], found[0]]])) == 2  # stages of one run
 
 
 def test_a_name_for_a_checkpoint(models: Path, tmp_path: Path) -> None:

