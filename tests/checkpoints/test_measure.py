@@ -125,6 +125,7 @@ def test_beside_a_change_that_is_not_resolved_stands_what_would_have_been(measur
 def test_few_prompts_are_refused_with_how_many_are_needed(models: Path, task: Task) -> None:
     few = interlace.measure([models / "a", models / "c"], task, prompts=8)
     reason = "an interval needs at least 12 prompts, got 8"
+    assert "the least SFT loss, by the means alone, which have no interval" in few.recommend().reason
     assert few.figure("a", "sft_loss") == few.difference("a", "c", "sft_loss").change == Unresolved(reason)
 
 

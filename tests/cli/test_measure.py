@@ -42,9 +42,9 @@ def test_a_run_is_measured_on_its_own_tasks(call: Call) -> None:
 
 
 def test_a_stages_series_is_measured_on_the_runs_tasks(call: Call) -> None:
-    called = call("measure", f"{RUN}/stages/02-rl", f"{RUN}/stages/02-rl/averaged", *FEW)
+    called = call("measure", f"{RUN}/stages/01-sft", f"{RUN}/stages/01-sft/averaged", *FEW)
     assert called.code == 0
-    assert "checkpoint-4" in called.out and "rl/averaged" in called.out
+    assert "checkpoint-4" in called.out and "sft/averaged" in called.out
     assert "Recommended: " in called.out
 
 
@@ -115,7 +115,7 @@ def test_what_stops_while_it_is_written_leaves_nothing(call: Call, monkeypatch: 
 
 
 def test_a_checkpoint_named_twice_and_a_series_in_order(call: Call) -> None:
-    for step, source in ((2, "01-sft/averaged"), (10, "02-rl/checkpoint-4"), (1, "01-sft/checkpoint-4")):
+    for step, source in ((2, "01-sft/averaged"), (10, "03-sft-2/checkpoint-4"), (1, "01-sft/checkpoint-4")):
         shutil.copytree(f"{RUN}/stages/{source}", f"series/checkpoint-{step}")
     asked = ("measure", "series", "series/checkpoint-10", "--task", f"{RUN}/sums", "--prompts", "12")
     called = call(*asked, "--json")

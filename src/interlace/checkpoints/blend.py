@@ -48,12 +48,12 @@ def write_blend(
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
         unfinished = Path(beside) / folder.name
         wanted = start.with_model(interpolated(start.model, end.model, position))
-        is_adapter = _write_adapter(ends, position, unfinished, dtype)
-        if not is_adapter:
+        saved = Checkpoint(folder.name, unfinished, "adapter", ends[0].base)
+        if not _write_adapter(ends, position, unfinished, dtype):
             wanted.model.save_pretrained(unfinished)
+            saved = Checkpoint(folder.name, unfinished, "model")
         start.tokenizer.save_pretrained(unfinished)
-        kind, base = ("adapter", ends[0].base) if is_adapter else ("model", None)
-        _refuse_another(load_checkpoint(Checkpoint(folder.name, unfinished, kind, base), dtype), wanted)
+        _refuse_another(load_checkpoint(saved, dtype), wanted)
         seal_checkpoint(unfinished)
         os.replace(unfinished, folder)  # onto nothing, or an empty folder
     return folder

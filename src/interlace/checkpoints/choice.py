@@ -212,11 +212,13 @@ def _or_worst(loss: float) -> float:
 
 
 def _level(profile: Profile, objective: str) -> str:
-    return ", ".join(
+    """The objective's figures in words, task by task; what has no interval is said to have none."""
+    said = (
         figure_text(figure) + (f" on {task}" if len(profile.tasks) > 1 else "")
         for task, item in profile.tasks.items()
         if isinstance(figure := level_of(objective, item), Estimate)
     )
+    return ", ".join(said) or "by the means alone, which have no interval"
 
 
 def _dominates(other: tuple[float, ...], own: tuple[float, ...]) -> bool:
