@@ -303,7 +303,8 @@ def skewed(rng: np.random.Generator, repetitions: int) -> Iterator[Row]:
             change.append(setting(f"logits {mean:g}", changed, float((then - truth).mean())))
         size = f"{prompts} prompts"
         yield Row("mean_interval", "label losses, at least 0", size, "honest", tuple(level))
-        yield Row("paired_change", "label losses", size, "honest", tuple(change))
+        if prompts >= 32:  # fewer: 85 to 94 %, as `MINIMUM_PROMPTS` says
+            yield Row("paired_change", "label losses", size, "honest", tuple(change))
 
 
 # --------------------------------------------------------------------------------------------------------------- seeds

@@ -77,7 +77,7 @@ def test_an_agreeing_sign_far_off_the_path_does_not_hold_either(rng):
 
 
 def test_a_reward_never_resolved_on_one_side_is_no_verdict(rng):
-    problem = binary_problem(rng, prompts=6, expert_reward=0.35, skill=0.3)
+    problem = binary_problem(rng, prompts=12, expert_reward=0.32, skill=0.3)
     (verdict,) = of_law(summarise(make_record(problem, Stage(tilted_run(problem, [0.0, 0.05, 0.1])))), "A4")
     assert verdict.verdict == NOT_RESOLVED
     assert isinstance(verdict.prediction, Unresolved)

@@ -117,7 +117,7 @@ def test_no_other_weights_are_advised_on_one_and_the_same_path(problem):
 
 
 def test_nothing_resolved_is_said(rng):
-    problem = binary_problem(rng, prompts=3)
+    problem = binary_problem(rng, prompts=12)
     still = problem.reference * np.exp(0.01 * rng.normal(size=problem.reference.shape))
     still /= still.sum(axis=1, keepdims=True)
     summary = summarise(make_record(problem, Stage({0: problem.reference, 10: still})))

@@ -197,7 +197,7 @@ def test_one_held_out_prompt_has_no_interval_hence_no_figure(build: Callable[...
     assert not callback.is_off and callback.folder is not None
     figures = {item.quantity: item.figure for item in read_run(callback.folder).stages[0].measurements}
     loss = figures["sft_loss"]
-    assert isinstance(loss, Unresolved) and "at least 2 prompts, got 1" in loss.reason
+    assert isinstance(loss, Unresolved) and "at least 12 prompts, got 1" in loss.reason
     assert "coupling/sft_loss" not in reporter.seen
 
 
