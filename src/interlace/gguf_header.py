@@ -5,6 +5,7 @@ Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Nothing of th
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 from typing import BinaryIO
@@ -69,8 +70,10 @@ def _skip(file: BinaryIO, kind: int) -> None:
         _string(file)
     elif kind == ARRAY:
         inner, count = _number(file, "<I"), _count(file)
+        if inner == ARRAY:
+            raise ValueError("an array of arrays")
         if inner in SIZES:
-            _read(file, count * SIZES[inner])
+            _pass(file, count * SIZES[inner])
             return
         for _ in range(count):
             _skip(file, inner)
@@ -96,7 +99,17 @@ def _number(file: BinaryIO, kind: str) -> int:
 
 
 def _read(file: BinaryIO, count: int) -> bytes:
-    found = file.read(count)
-    if len(found) < count:
+    """So many bytes. Raises EOFError, before any memory is taken, where the file has fewer."""
+    _refuse_beyond(file, count)
+    return file.read(count)
+
+
+def _pass(file: BinaryIO, count: int) -> None:
+    """Go over so many bytes without reading them."""
+    _refuse_beyond(file, count)
+    file.seek(count, os.SEEK_CUR)
+
+
+def _refuse_beyond(file: BinaryIO, count: int) -> None:
+    if file.tell() + count > os.fstat(file.fileno()).st_size:
         raise EOFError("a header that ends too early")
-    return found

@@ -17,6 +17,7 @@ from interlace.checkpoints import find_checkpoints
 from interlace.checkpoints.found import once
 from interlace.checkpoints.line import check_ends
 from interlace.errors import ModelError, RecipeError
+from interlace.gguf_header import refuse_broken_gguf
 from interlace.store import seal_checkpoint
 
 
@@ -131,3 +132,25 @@ def test_a_gguf_file_is_one_checkpoint(tmp_path: Path, models: Path) -> None:
     (tmp_path / "tokenizer_config.json").write_text('{"auto_map": {"AutoTokenizer": "evil.T"}}')
     with pytest.raises(ModelError, match="Got key 'auto_map'"):
         find_checkpoints([file])
+
+
+def test_checkpoints_that_write_prompts_otherwise_are_two(models: Path, tmp_path: Path) -> None:
+    for name in ("plain", "templated"):
+        shutil.copytree(models / "a", tmp_path / name)
+    assert len(find_checkpoints([tmp_path / "plain", tmp_path / "templated"])) == 1
+    (tmp_path / "templated" / "chat_template.jinja").write_text("{{ messages }}")
+    assert len(find_checkpoints([tmp_path / "plain", tmp_path / "templated"])) == 2
+
+
+def test_headers_that_promise_too_much_are_refused_by_name(tmp_path: Path) -> None:
+    """An array of 2^32 numbers, arrays within arrays, and a string longer than the file."""
+    head = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", 1) + b"k"
+    for number, value in enumerate((
+        struct.pack("<IIQ", 9, 10, 2**32),
+        struct.pack("<I", 9) + struct.pack("<IQ", 9, 1) * 3000,
+        struct.pack("<IQ", 8, 2**31),
+    )):  # fmt: skip
+        path = tmp_path / f"{number}.gguf"
+        path.write_bytes(head + value)
+        with pytest.raises(ModelError, match=f"{number}.gguf must be a whole .gguf file"):
+            refuse_broken_gguf(path)

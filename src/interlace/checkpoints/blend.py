@@ -38,8 +38,9 @@ def write_blend(
     """The weights at `position` in a new folder, sealed with `interlace_manifest.json`, whole or not at all; its path.
 
     Two LoRA adapters on one base give an adapter whose rank is the sum of theirs and whose effective weights lie on
-    the straight line exactly (interpolating their factors would not). Anything else gives dense weights. What was saved
-    is read back and must give the log-probabilities of the interpolated policy.
+    the straight line exactly (interpolating their factors would not); it is saved in float32. Anything else gives dense
+    weights in `dtype`. What was saved is read back: dense weights must be the same bits, an adapter must give the
+    log-probabilities of the interpolated policy in float32.
 
     Raises RunFolderError for a used folder; ModelError, leaving nothing, if what was saved is another policy.
     """
@@ -47,27 +48,42 @@ def write_blend(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
         unfinished = Path(beside) / folder.name
-        wanted = start.with_model(interpolated(start.model, end.model, position))
-        saved = Checkpoint(folder.name, unfinished, "adapter", ends[0].base)
-        if not _write_adapter(ends, position, unfinished, dtype):
+        is_adapter = _write_adapter(ends, position, unfinished)
+        if is_adapter:
+            start.tokenizer.save_pretrained(unfinished)
+            _refuse_another_adapter(Checkpoint(folder.name, unfinished, "adapter", ends[0].base), ends, position)
+        else:
+            wanted = start.with_model(interpolated(start.model, end.model, position))
             wanted.model.save_pretrained(unfinished)
-            saved = Checkpoint(folder.name, unfinished, "model")
-        start.tokenizer.save_pretrained(unfinished)
-        _refuse_another(load_checkpoint(saved, dtype), wanted)
+            start.tokenizer.save_pretrained(unfinished)
+            _refuse_other_weights(Checkpoint(folder.name, unfinished, "model"), wanted, dtype)
         seal_checkpoint(unfinished)
         os.replace(unfinished, folder)  # onto nothing, or an empty folder
     return folder
 
 
+def _refuse_other_weights(saved: Checkpoint, wanted: Policy, dtype: str) -> None:
+    """Raise ModelError unless the weights that were saved are `wanted`'s, bit for bit."""
+    found = load_checkpoint(saved, dtype).model.state_dict()
+    astray = [name for name, weight in wanted.model.state_dict().items() if not torch.equal(weight, found[name])]
+    if astray:
+        raise ModelError(
+            f"--write must save the blend's own weights. {len(astray)} were read back as others, {astray[0]} first; "
+            "nothing was kept. Look at the disk, or choose another folder."
+        )
+
+
 @torch.no_grad()
-def _refuse_another(saved: Policy, wanted: Policy) -> None:
-    """Raise ModelError unless both give the same log-probabilities, up to rounding, after words of the vocabulary."""
+def _refuse_another_adapter(saved: Checkpoint, ends: Sequence[Checkpoint], position: float) -> None:
+    """Raise ModelError unless the adapter gives the interpolated policy's log-probabilities after words of the
+    vocabulary, up to float32's rounding."""
+    found, start, end = (load_checkpoint(checkpoint) for checkpoint in (saved, *ends))
+    wanted = start.with_model(interpolated(start.model, end.model, position))
     vocabulary = int(wanted.model.config.get_text_config().vocab_size)
     tokens = torch.arange(PROBED).remainder(vocabulary).view(1, -1).to(wanted.model.device)
-    found, expected = (_logprobs(policy, tokens) for policy in (saved, wanted))
-    precision = torch.finfo(next(wanted.model.parameters()).dtype).eps
-    allowed = ROUNDINGS * precision * max(1.0, float(expected.abs().max()))
-    difference = float((found - expected).abs().max())
+    given, expected = (_logprobs(policy, tokens) for policy in (found, wanted))
+    allowed = ROUNDINGS * torch.finfo(torch.float32).eps * max(1.0, float(expected.abs().max()))
+    difference = float((given - expected).abs().max())
     if not difference <= allowed:
         raise ModelError(
             f"--write must save weights that give the blend's own log-probabilities. Got some {difference:.2g} nats "
@@ -80,13 +96,13 @@ def _logprobs(policy: Policy, tokens: Int[torch.Tensor, "row token"]) -> Float[t
         return model(input_ids=tokens).logits.double().log_softmax(-1)
 
 
-def _write_adapter(ends: Sequence[Checkpoint], position: float, folder: Path, dtype: str) -> bool:
+def _write_adapter(ends: Sequence[Checkpoint], position: float, folder: Path) -> bool:
     """Save the blend of two plain LoRA adapters on one base; False if they are no such thing."""
     first, second = ends
     if {first.kind, second.kind} != {"adapter"} or first.base != second.base:
         return False
     with offline():
-        model, _ = adapted(first, dtype)
+        model, _ = adapted(first)
         model.load_adapter(str(second.path), SECOND)
     if not (_is_plain(model.peft_config[FIRST]) and _is_plain(model.peft_config[SECOND])):
         return False

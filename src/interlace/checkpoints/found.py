@@ -211,6 +211,11 @@ def once(words: Sequence[Sequence[Checkpoint]]) -> list[Checkpoint]:
     return kept
 
 
+OF_TOKENIZER = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
+                "chat_template.jinja", "generation_config.json")  # fmt: skip
+"""Files that say how prompts are written, and where a response ends."""
+
+
 def _has_same_weights(one: Checkpoint, other: Checkpoint) -> bool:
     """Whether both load the same bytes: the same files of weights and settings, on the same base."""
     if one.kind != other.kind or (one.base and one.base.resolve()) != (other.base and other.base.resolve()):
@@ -229,7 +234,7 @@ def _files_that_load(checkpoint: Checkpoint) -> list[Path]:
     path = checkpoint.path
     if checkpoint.kind == "gguf":
         return [path]
-    settings = [path / name for name in (ADAPTER_CONFIG, CONFIG, "tokenizer.json") if (path / name).exists()]
+    settings = [path / name for name in (ADAPTER_CONFIG, CONFIG, *OF_TOKENIZER) if (path / name).exists()]
     return [*settings, *weight_files(path)]
 
 

@@ -126,13 +126,14 @@ def ratio_interval(
 ) -> Figure:
     """Sum of `numerator` over sum of `denominator` (nats over tokens), linearised, prompts as clusters.
 
-    `least`: as of `influence_interval`.
+    Prompts whose denominator is 0 (without a wrong response, say) know nothing of it and are not counted. `least`: as
+    of `influence_interval`.
     """
     refusal = refusal_of(numerator, "prompts") or refusal_of(denominator, "prompts") or _no_total(denominator)
     if refusal is not None:
         return refusal
     value, influence = _ratio(numerator, denominator)
-    method = "linearised ratio over prompts"
+    method = "linearised ratio over the prompts that have a part in it"
     return influence_interval(value, influence, unit=unit, method=method, level=level, least=least)
 
 
@@ -144,15 +145,19 @@ def paired_ratio_change(
     unit: str,
     level: float = LEVEL,
 ) -> Figure:
-    """Change of a ratio whose denominator stays (the same expert tokens): sum of `after` - `before` over its sum."""
+    """Change of a ratio whose denominator stays (the same expert tokens): sum of `after` - `before` over its sum.
+
+    Prompts whose denominator is 0 are not counted; Unresolved with fewer than `MINIMUM_PROMPTS` others.
+    """
     with np.errstate(invalid="ignore"):
         change = after - before
-    refusal = refusal_of(change, "prompts", MINIMUM_PROMPTS)
-    refusal = refusal or refusal_of(denominator, "prompts") or _no_total(denominator)
+    refusal = refusal_of(change, "prompts") or refusal_of(denominator, "prompts") or _no_total(denominator)
+    refusal = refusal or refusal_of(change[denominator > 0.0], "prompts that have a part in it", MINIMUM_PROMPTS)
     if refusal is not None:
         return refusal
     value, influence = _ratio(change, denominator)
-    return influence_interval(value, influence, unit=unit, method="paired linearised ratio over prompts", level=level)
+    method = "paired linearised ratio over the prompts that have a part in it"
+    return influence_interval(value, influence, unit=unit, method=method, level=level)
 
 
 def seed_interval(values: Sequence[float], *, unit: str, level: float = LEVEL) -> Figure:
@@ -169,9 +174,11 @@ def seed_interval(values: Sequence[float], *, unit: str, level: float = LEVEL) -
 
 def _ratio(
     numerator: Float[np.ndarray, "prompt"], denominator: Float[np.ndarray, "prompt"]
-) -> tuple[float, Float[np.ndarray, "prompt"]]:
-    value = float(numerator.sum() / denominator.sum())
-    return value, (numerator - value * denominator) / denominator.mean()
+) -> tuple[float, Float[np.ndarray, "part"]]:
+    """The ratio, and the influence on it of each prompt that has a part in it."""
+    part = denominator > 0.0
+    value = float(numerator[part].sum() / denominator[part].sum())
+    return value, (numerator[part] - value * denominator[part]) / denominator[part].mean()
 
 
 def refusal_of(values: Float[np.ndarray, "unit"], units: str, minimum: int = 2) -> Unresolved | None:
