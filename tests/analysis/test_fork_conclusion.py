@@ -52,3 +52,14 @@ def test_as_many_forks_as_it_says_resolve_it_in_about_80_percent(value: float, h
     drawn = rng.normal(value, scatter, (20_000, needed))
     found = drawn.mean(1) > stats.t.ppf(0.975, needed - 1) * drawn.std(1, ddof=1) / math.sqrt(needed)
     assert 0.76 < found.mean() < 0.9
+
+
+def test_no_number_of_forks_resolves_what_is_exactly_0() -> None:
+    assert forks_needed(part(0.0, 0.0), 4) is None
+    still, small = part(0.0, 0.0, ""), part(0.1, 0.15, "")
+    assert conclusion("reward", {"drift": still, "diffusion": still}, 4, 20, 20) == (
+        "Change of reward over 20 steps: nothing moved, in any of 4 forks."
+    )
+    assert "would probably resolve drift" in conclusion("reward", {"drift": small, "diffusion": still}, 4, 20, 20)
+    unknown = conclusion("reward", {"drift": still, "diffusion": Unresolved("few")}, 4, 20, 20)
+    assert "nothing moved" not in unknown and "no part of it is resolved" in unknown

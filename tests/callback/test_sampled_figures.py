@@ -72,7 +72,6 @@ def test_intervals_of_what_is_alike_within_groups_cover(groups: int) -> None:
             hits[name] += figure.covers(truth)
     share = found["train_truncated_fraction"]
     assert isinstance(share, Estimate) and share.upper <= 1.0
-    print(groups, {name: count / runs for name, count in hits.items()})
     assert all(count / runs >= 0.91 for count in hits.values())
 
 
@@ -145,7 +144,7 @@ def test_a_window_without_variance_is_refused_alone(flat: float) -> None:
     assert isinstance(refused, Unresolved) and "nothing to move along" in refused.reason
     assert isinstance(before, Estimate) and before.covers(log_odds(0.5) - log_odds(0.4))
     assert isinstance(after, Estimate) and after.covers(log_odds(0.6) - log_odds(0.4))
-    assert after.method.endswith("; 1 windows without variance left out")
+    assert after.method.endswith("; 1 window without variance left out")
 
 
 def test_windows_added_one_by_one_are_the_whole_path_at_once() -> None:

@@ -39,7 +39,9 @@ def run_advice(stages: Sequence[StageSummary], advice: Sequence[str]) -> tuple[s
     """The stages' advice, and what only their order shows."""
     undone = [sentence for before, after in pairwise(stages) for sentence in _undone(before, after)]
     resolved = any(change.change.sign for stage in stages for change in stage.objectives)
-    return (*advice, *undone) if resolved or advice else (_NOTHING,) * bool(stages)
+    if stages and not resolved and not advice:
+        return (_NOTHING,)
+    return (*advice, *undone)
 
 
 def _distrust(stage: StageSummary) -> list[str]:

@@ -29,6 +29,8 @@ def conclusion(name: str, parts: Mapping[str, Figure], count: int, steps: int, s
     known = {part: figure for part in _spoken_of(parts) if isinstance(figure := parts[part], Estimate)}
     told = {part: figure for part, figure in known.items() if figure.sign}
     change = _change(name, parts, steps, stage_steps)
+    if all(map(_is_still, (parts[part] for part in _spoken_of(parts)))):
+        return f"{change}: nothing moved, in any of {counted(count, 'fork')}."
     if not told:
         return f"{change}: no part of it is resolved. {_what_would_tell(known, count)}"
     made = ", ".join(f"{PARTS[part][0]} made {signed(figure)} ({PARTS[part][1]})" for part, figure in told.items())
@@ -39,10 +41,13 @@ def conclusion(name: str, parts: Mapping[str, Figure], count: int, steps: int, s
 
 
 def forks_needed(figure: Estimate, count: int) -> int | None:
-    """How many forks would resolve a part as large as `figure` in 80 % of cases; None: more than `MOST_FORKS`.
+    """How many forks would resolve a part as large as `figure` in 80 % of cases; None: more than `MOST_FORKS`, or no
+    number of them, because it is 0.
 
     By its half width with `count` forks, as if that came from forks alone and shrank as Student's t does.
     """
+    if figure.value == 0.0:
+        return None
     scatter = (figure.upper - figure.lower) / 2.0 * count**0.5 / _quantile(count, 0.5 + LEVEL / 2)
     enough = (
         more
@@ -50,6 +55,11 @@ def forks_needed(figure: Estimate, count: int) -> int | None:
         if (_quantile(more, 0.5 + LEVEL / 2) + _quantile(more, POWER)) * scatter <= abs(figure.value) * more**0.5
     )
     return next(enough, None)
+
+
+def _is_still(figure: Figure) -> bool:
+    """Whether a part is 0 in every fork."""
+    return isinstance(figure, Estimate) and figure.lower == figure.value == figure.upper == 0.0
 
 
 def _quantile(count: int, share: float) -> float:

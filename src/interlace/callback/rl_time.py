@@ -11,6 +11,7 @@ from jaxtyping import Float
 from interlace.estimate import Estimate, Figure, Unresolved
 from interlace.statistics import bootstrap_interval
 from interlace.theory.paths import rl_time_from_rewards
+from interlace.wording import counted
 
 RESAMPLES = 1000
 """Of the groups, for the interval of RL time: what 95 % asks for from 16 groups a look on; fewer are refused."""
@@ -72,7 +73,8 @@ class RlTimePath:
         unit = "per reward unit"
         found = bootstrap_interval(times[1:], float(times[0]), num_prompts=self.num_groups, unit=unit)
         if isinstance(found, Estimate) and self.num_left_out:
-            return replace(found, method=f"{found.method}; {self.num_left_out} windows without variance left out")
+            left_out = counted(self.num_left_out, "window without variance", "windows without variance")
+            return replace(found, method=f"{found.method}; {left_out} left out")
         return found
 
     def _resampled(

@@ -9,7 +9,7 @@ from interlace.rewards.base import Completion, Rewarded, RewardOptions, column_v
 from interlace.rewards.expressions import expressions, reaches
 
 MOST_LISTED = 4
-"""Numbers up to which all expressions are listed (4: 2 000 texts a prompt)."""
+"""Numbers up to which all expressions are listed (at most 75 texts a prompt for 3, 904 for 4)."""
 
 
 class Countdown(RewardOptions):
