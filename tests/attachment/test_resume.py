@@ -164,10 +164,12 @@ def test_the_flags_error_is_spent_once_over_all_processes(tmp_path: Path) -> Non
     trainer, resumed = watched()
     trainer.train(resume_from_checkpoint=True)
     assert spent(resumed) == {1: 0.25, 2: 0.25, 3: 0.25, 4: 0.25}
-    trainer, longer = watched(max_steps=8)  # planned anew: nothing is left for it
+    trainer, longer = watched(max_steps=8)  # planned anew: nothing is left for it, which is said
     trainer.train(resume_from_checkpoint=True)
     assert longer.folder == resumed.folder
     assert spent(longer) == spent(resumed)
+    (stage,) = read_run(longer.folder).stages
+    assert [text for text in stage.flags if "from step 5 on no flag is watched" in text]
 
 
 def spent(callback: Any) -> dict[int, float]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from interlace.flags import FLAGS, FlagWatch
+from interlace.flags.watch import LookPlan
 from interlace.measurement import GradientProducts, HeldOut, PromptScores
 from interlace.probes.parts import MOST_PARTS, split_prompts
 
@@ -70,7 +71,7 @@ def alarms(
 ) -> dict[str, int]:
     """The first step at which each of `rules` spoke along a path of logits, its start first."""
     start = world.scores(path[0], sampled)
-    watch = FlagWatch(kind, {name: FLAGS[name] for name in rules}, len(path) - 1, 1, lambda task: start)
+    watch = FlagWatch(kind, {name: FLAGS[name] for name in rules}, LookPlan(len(path) - 1, 1), 1, lambda task: start)
     found = [
         alarm
         for step, logits in enumerate(path[1:], start=1)

@@ -8,6 +8,7 @@ import pytest
 from interlace.estimate import Estimate
 from interlace.flags import FLAGS, FlagWatch
 from interlace.flags.gradient_angle import excess_over
+from interlace.flags.watch import LookPlan
 from interlace.measurement import GradientProducts, HeldOut, PromptScores
 
 LOSS, REWARD = np.array([0.5, 0.3, 0.0, 0.0]), np.array([1.0, 0.0, 0.4, 0.0])
@@ -65,7 +66,7 @@ def test_turned_is_said_only_of_what_was_resolved_the_other_way(angle: float, sa
         return GradientProducts(np.eye(6) * 0.01 + 1.0, np.eye(6) * 0.01 + 1.0, cross + noise)
 
     first = scores(at(angle))
-    watch = FlagWatch("training", {"gradient_angle": FLAGS["gradient_angle"]}, 1, 1, lambda task: first)
+    watch = FlagWatch("training", {"gradient_angle": FLAGS["gradient_angle"]}, LookPlan(1, 1), 1, lambda task: first)
     (alarm,) = watch.see(1, held, scores(at(0.9)))
     assert said in alarm.text and "a step for one of them now undoes the other" in alarm.text
 
@@ -75,5 +76,5 @@ def test_what_stood_so_from_the_start_is_no_news() -> None:
     held = HeldOut("t", 8, np.arange(8), np.ones(8), np.array([0.0, 1.0] * 4), np.ones(8, dtype=int), True)
     gradients = GradientProducts(np.eye(6) + 1.0, np.eye(6) + 1.0, 0.9 + 0.01 * rng.standard_normal((6, 6)))
     first = PromptScores(np.full(8, -1.0), np.tile([0.0, 1.0], (8, 1)), np.full((8, 2), 0.5), True, None, gradients)
-    watch = FlagWatch("rl", {"gradient_angle": FLAGS["gradient_angle"]}, 1, 1, lambda task: first)
+    watch = FlagWatch("rl", {"gradient_angle": FLAGS["gradient_angle"]}, LookPlan(1, 1), 1, lambda task: first)
     assert not watch.see(1, held, first)

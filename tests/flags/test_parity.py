@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from interlace.flags import FLAGS, FlagWatch
+from interlace.flags.watch import LookPlan
 from interlace.measurement import HeldOut, PromptScores
 
 LOOKS = 10
@@ -22,7 +23,7 @@ def texts(rng: np.random.Generator, prompts: int, samples: int, expert: float, s
         return PromptScores(np.full(prompts, -1.0), rewards, np.full_like(rewards, 1 / samples), False)
 
     first = scores(start)
-    watch = FlagWatch("rl", FLAGS, LOOKS, 1, lambda task: first)
+    watch = FlagWatch("rl", FLAGS, LookPlan(LOOKS, 1), 1, lambda task: first)
     return [alarm.text for step in range(1, LOOKS + 1) for alarm in watch.see(step, held, scores(now))]
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from interlace.callback.looking import WATCHED
 from interlace.flags import FLAGS, FlagWatch
-from interlace.flags.watch import planned_looks
+from interlace.flags.watch import LookPlan
 from interlace.measurement import Point, PromptScores
 from interlace.store import RunStore
 from interlace.store.events import read_events
@@ -31,4 +31,4 @@ def stage_watch(
     flags = (event for event in events if event["kind"] == "flag" and event.get("task"))
     said = {(event["task"], event["rule"]) for event in flags if event["step"] <= already}
     looks = {event["step"]: float(event[WATCHED]) for event in events if WATCHED in event}
-    return FlagWatch(kind, FLAGS, planned_looks(max_steps, every), len(tasks), start_of, said, looks)
+    return FlagWatch(kind, FLAGS, LookPlan(max_steps, every), len(tasks), start_of, said, looks)

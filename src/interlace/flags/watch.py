@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from interlace.flags.base import Evidence
 from interlace.measurement import HeldOut, PromptScores
+from interlace.wording import Number
 
 if TYPE_CHECKING:
     from interlace.flags.base import FlagRule
@@ -16,6 +17,8 @@ FALSE_ALARMS = 0.05
 """The largest probability that a stage raises any flag for nothing, over all its looks, rules and tasks."""
 ROUNDING = 1e-9
 """Of shares that add up to 1."""
+SPENT = "watch"
+"""What raises the flag that nothing is watched any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +30,39 @@ class Alarm:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class LookPlan:
+    """Looks after the start of a stage of `max_steps`: every `every` steps, and the end."""
+
+    max_steps: int
+    every: int
+
+    def num_left(self, step: int, made: Collection[int]) -> int:
+        """Looks from `step` on, itself included, planned or not; those `made` before are not made anew.
+
+        >>> plan = LookPlan(max_steps=10, every=3)
+        >>> plan.num_left(3, []), plan.num_left(6, [6, 9]), plan.num_left(7, [3, 6]), plan.num_left(10, [])
+        (4, 2, 3, 1)
+        """
+        planned = max(0, planned_looks(self.max_steps, self.every) - (step - 1) // self.every)
+        again = sum(other > step and self._has(other) for other in made)
+        return planned - again + (not self._has(step))
+
+    def _has(self, step: int) -> bool:
+        return step == self.max_steps or (step < self.max_steps and step % self.every == 0)
+
+
 @dataclass
 class FlagWatch:
     """Watches a stage; every rule speaks once a task.
 
-    The error `FALSE_ALARMS` is divided evenly over rules, tasks and the `num_looks` planned (Bonferroni): valid for any
-    dependence between looks, and they are strongly dependent (the same held-out prompts each time), so that false
-    alarms are rarer than promised. `looks` holds each step looked at, processes before this one included, with the
-    share of the error that it took; once the shares add up to 1 the stage is not watched any more. A step that a resume
-    takes again counts once.
+    The error `FALSE_ALARMS` is divided over looks, and a look's share evenly over rules and tasks (Bonferroni): valid
+    for any dependence between looks, and they are strongly dependent (the same held-out prompts each time), so that
+    false alarms are rarer than promised. A look takes an even part of what is left for the looks that are left: 1/n of
+    n as long as the `plan` is kept, and after an end before its time or a longer plan there is still some for the rest.
+    `looks` holds each step looked at, processes before this one included, with the share of the error that it took. A
+    step that a resume takes again is tested with the share that it has. Once the shares add up to 1 no other step is
+    watched, which is said.
 
     `start_of` finds a task's scores at the stage's start; None where it was not measured. A rule that fails is
     switched off and says so.
@@ -43,24 +70,25 @@ class FlagWatch:
 
     kind: str
     rules: Mapping[str, FlagRule]
-    num_looks: int
+    plan: LookPlan
     num_tasks: int
     start_of: Callable[[str], PromptScores | None]
     _done: set[tuple[str, str]] = field(default_factory=set)
     looks: dict[int, float] = field(default_factory=dict)
 
-    @property
-    def level(self) -> float:
+    def level(self, step: int) -> float:
         """The two-sided level of each interval: its one-sided error is this look's and this rule's share."""
-        shares = max(1, self.num_looks) * max(1, self.num_tasks) * max(1, len(self.rules))
-        return share_level(FALSE_ALARMS, shares)
+        tests = max(1, self.num_tasks) * max(1, len(self.rules))
+        return share_level(FALSE_ALARMS, tests / self.looks[step])
 
     def see(self, step: int, held: HeldOut, scores: PromptScores) -> list[Alarm]:
         """The alarms of one task at one look; none at the start itself."""
-        start = self.start_of(held.task) if step > 0 and self._affords(step) else None
+        start = self.start_of(held.task) if step > 0 else None
         if start is None:
             return []
-        evidence = Evidence(self.kind, step, self.level, held, start, scores)
+        if not self._affords(step):
+            return self._spent(step, held.task)
+        evidence = Evidence(self.kind, step, self.level(step), held, start, scores)
         asked = [(name, rule) for name, rule in self.rules.items() if (held.task, name) not in self._done]
         found = [(name, self._ask(name, rule, evidence)) for name, rule in asked]
         alarms = [Alarm(name, step, text) for name, text in found if text is not None]
@@ -69,10 +97,21 @@ class FlagWatch:
 
     def _affords(self, step: int) -> bool:
         """Take this look's share of the error, if that much is left."""
-        share = 1.0 / max(1, self.num_looks)
-        if step not in self.looks and sum(self.looks.values()) + share <= 1.0 + ROUNDING:
-            self.looks[step] = share
+        left = 1.0 - sum(self.looks.values())
+        if step not in self.looks and left > ROUNDING:
+            self.looks[step] = left / self.plan.num_left(step, self.looks)
         return step in self.looks
+
+    def _spent(self, step: int, task: str) -> list[Alarm]:
+        """That nothing is watched any more, said once a stage."""
+        if any(rule == SPENT for _, rule in self._done):
+            return []
+        self._done.add((task, SPENT))
+        text = (
+            f"from step {step} on no flag is watched: the looks before took all of the {FALSE_ALARMS:.0%} of false "
+            "alarms that a stage may raise, since it goes on for longer than was planned. Read the report instead"
+        )
+        return [Alarm(SPENT, step, text)]
 
     def _ask(self, name: str, rule: FlagRule, evidence: Evidence) -> str | None:
         try:
@@ -81,7 +120,7 @@ class FlagWatch:
             return f"the flag rule {name} failed and was switched off: {type(error).__name__}: {error}"
 
 
-def share_level(error: float, shares: int) -> float:
+def share_level(error: float, shares: Number) -> float:
     """The two-sided level of an interval one end of which errs with one of `shares` shares of `error`."""
     return 1.0 - 2.0 * error / max(3, shares)
 
