@@ -28,5 +28,6 @@ def test_rank_0_writes_and_both_train_as_before(root: Path, tmp_path: Path) -> N
     assert [(tmp_path / f"rank-{rank}").read_text() for rank in (0, 1)] == ["2 True", "2 False"]
     (stage,) = read_run(tmp_path / "out" / "interlace").stages
     found = {item.quantity: item.figure for item in stage.measurements}
+    assert "tokens_sampled" not in stage.ledger  # rank 0 knows its own alone
     gathered = found["train_reward"]
     assert isinstance(gathered, Estimate) and gathered.n == 2 * 16 // 4  # groups of both processes

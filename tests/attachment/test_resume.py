@@ -172,6 +172,20 @@ def test_the_flags_error_is_spent_once_over_all_processes(tmp_path: Path) -> Non
     assert [text for text in stage.flags if "from step 5 on no flag is watched" in text]
 
 
+def test_tokens_sampled_before_a_resume_are_not_known(tmp_path: Path) -> None:
+    task = worlds.make_task()
+    trainer = worlds.grpo(tmp_path, task, save_strategy="steps", save_steps=2)
+    trainer.add_callback(Kill(3))
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    trainer = worlds.grpo(tmp_path, task, save_strategy="steps", save_steps=2)
+    callback = interlace.attach(trainer, task, every=4, overhead=None)
+    trainer.train(resume_from_checkpoint=True)
+    assert callback.rollouts is not None and callback.rollouts.tokens_sampled > 0 and callback.folder is not None
+    (stage,) = read_run(callback.folder).stages
+    assert stage.finished and "tokens_sampled" not in stage.ledger
+
+
 def spent(callback: Any) -> dict[int, float]:
     assert callback.session is not None and callback.session.looking.watch is not None
     return dict(callback.session.looking.watch.looks)

@@ -16,6 +16,7 @@ import interlace
 from interlace.api import write_report
 from interlace.attachment.logs import changes
 from interlace.attachment.trainers import stage_kind
+from interlace.errors import MissingFileError
 from interlace.estimate import Estimate, Unresolved
 from interlace.measurement import RAW, HeldOut, PromptScores
 from interlace.statistics import sampled_difference
@@ -104,7 +105,7 @@ def test_what_rl_samples_anyway_is_read(build: Callable[..., Trainer], tmp_path:
     assert isinstance(means, Estimate) and means.value == pytest.approx(sum(flat) / len(flat), abs=1e-6)
     assert means.n == len(flat) // 4
     assert isinstance(tokens, Estimate) and tokens.value == pytest.approx(sum(lengths) / len(lengths))
-    assert callback.rollouts.tokens_sampled == sum(lengths)
+    assert read_run(callback.folder).stages[0].ledger["tokens_sampled"] == sum(lengths)
     gap = found["train_parity_gap"]
     assert isinstance(gap, Unresolved) and "not the task's reward alone" in gap.reason
     assert {"train_reward_variance", "train_flat_groups_fraction", "train_truncated_fraction"} <= set(found)
@@ -201,6 +202,17 @@ def test_a_process_that_does_not_write_keeps_nothing(tmp_path: Path, monkeypatch
     monkeypatch.setattr(type(trainer.args), "process_index", 1)
     callback = interlace.attach(trainer, task, every=1, overhead=None)
     assert callback.rollouts is None and callback._start is None
+
+
+def test_a_process_that_does_not_look_loads_no_expert_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused there too if it is nowhere: no process waits for another that was."""
+    task = worlds.make_task()
+    trainer = worlds.sft(tmp_path, task)
+    monkeypatch.setattr(type(trainer.args), "process_index", 1)
+    monkeypatch.setattr("interlace.attachment.settings.load_policy", lambda _: pytest.fail("it was loaded"))
+    with pytest.raises(MissingFileError, match="expert_policy must be a folder"):
+        interlace.attach(trainer, task, expert_policy=tmp_path / "nowhere")
+    interlace.attach(trainer, task, expert_policy=tmp_path / "model")
 
 
 def test_the_change_of_a_sampled_reward_is_logged_as_the_report_has_it() -> None:

@@ -97,8 +97,9 @@ class CouplingCallback(TrainerEvents):
         policy = policy_of(model, processing_class)
         self.settings.refuse_unfit_stop(stage_kind(args), args.world_size)
         self.settings.refuse_unfit(policy)
-        self.settings = self.settings.with_expert_for(policy)
+        self.settings.refuse_missing_expert()
         if args.process_index == 0:  # nobody else looks
+            self.settings = self.settings.with_expert_for(policy)
             self._start = KeptPolicy.of(policy)
         return policy
 

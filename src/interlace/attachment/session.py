@@ -162,7 +162,7 @@ class Session:
         self._say_what_was_thinned()
         if state.global_step >= state.max_steps or looking.is_stopped:
             self.store.event(
-                "stage_finished", stage=looking.stage, steps_done=state.global_step, ledger=self._ledger(state)
+                "stage_finished", stage=looking.stage, steps_done=state.global_step, ledger=self._ledger(args, state)
             )
 
     @property
@@ -220,11 +220,12 @@ class Session:
                 f"to keep within overhead={budget.overhead:g} (used {meter.share or 0.0:.3g} between start and end)",
             )
 
-    def _ledger(self, state: TrainerState) -> dict[str, Any]:
-        """What the stage spent, as far as a callback can know it; what it cannot is left out."""
+    def _ledger(self, args: TrainingArguments, state: TrainerState) -> dict[str, Any]:
+        """What the stage spent, as far as a callback can know it; what it cannot is left out: tokens that other
+        processes sampled, or this one before a resume."""
         looking = self.looking
         spent = {"optimizer_steps": state.global_step, **looking.clock.totals(looking.instruments.seconds)}
-        if looking.rollouts is not None:
+        if looking.rollouts is not None and not looking.rollouts.is_resumed and args.world_size == 1:
             spent["tokens_sampled"] = looking.rollouts.tokens_sampled
         if state.num_input_tokens_seen:
             spent["tokens_forward"] = spent["tokens_backward"] = int(state.num_input_tokens_seen)

@@ -74,6 +74,11 @@ class Settings:
                 "Leave stop out, and end the training by what the logs show."
             )
 
+    def refuse_missing_expert(self) -> None:
+        """Raise MissingFileError for an expert-SFT policy that is not there; nothing is loaded."""
+        if isinstance(self.expert, str | Path):
+            source_of(str(self.expert), "expert_policy")
+
     def with_expert_for(self, policy: Policy) -> Settings:
         """The same with the expert-SFT policy loaded. Raises ModelError for another vocabulary than `policy`'s."""
         if self.expert is None:
