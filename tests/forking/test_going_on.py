@@ -7,12 +7,14 @@ import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import interlace
 from interlace.analysis.summary import ForkSummary
+from interlace.api import fork_request
 from interlace.errors import Interrupted
 from interlace.forking import experiment
 from interlace.forking.experiment import UNFINISHED
@@ -72,6 +74,24 @@ def test_weights_of_an_arm_are_dropped_once_it_is_measured(run: Path, monkeypatc
         interlace.fork(run, count=4, steps=4, tasks=TASKS)
     kept = {path.parent.name for path in scratch_of(run).rglob("*.safetensors")}
     assert kept == {"placebo-0", "placebo-1"}
+
+
+def test_what_is_kept_is_no_more_asked_of_the_disk_or_to_be_looked_at(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six forks of two arms are done and the first arm is measured; the disk has room for the other two."""
+    asked = {"count": 4, "steps": 4}
+    whole = fork_request(run, None, 0, asked, TASKS).plan()
+    with monkeypatch.context() as broken:
+        broken.setattr(experiment, "train_fork", failing_after(6, experiment.train_fork))
+        with pytest.raises(ZeroDivisionError):
+            interlace.fork(run, **asked, tasks=TASKS)
+    left = fork_request(run, None, 0, asked, TASKS).plan()
+    assert left.num_done == 6 and 0.4 < left.disk_bytes / whole.disk_bytes <= 0.5
+    assert whole.look_seconds is not None and left.look_seconds is not None
+    assert left.look_seconds / whole.look_seconds == pytest.approx(9 * len(whole.marks) / (1 + 18 * len(whole.marks)))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=whole.disk_bytes // 2))
+    assert interlace.fork(run, **asked, tasks=TASKS).count == 4
 
 
 def test_ctrl_c_leaves_the_run_whole_and_says_how_to_go_on(run: Path) -> None:

@@ -25,8 +25,9 @@ class ForkCost:
     """The plan of an experiment in figures; `num_done` of its forks are kept from before.
 
     `train_seconds` is by the pace that the stage itself recorded, `look_seconds` by its looks, which may have been
-    dearer than those at forks; None where it recorded none. `disk_bytes` is what lies there while it goes, nearly none
-    of it afterwards; `memory_bytes` holds weights and optimizer, without a step's activations.
+    dearer than those at forks; None where it recorded none. `disk_bytes` is what it will take while it goes, beside the
+    weights kept from before, and nearly none of it afterwards; `memory_bytes` holds weights and optimizer, without a
+    step's activations.
     """
 
     stage: str
@@ -43,12 +44,15 @@ class ForkCost:
     memory_bytes: int
 
     @classmethod
-    def of(cls, plan: ForkPlan, record: StageRecord, model: CausalModel, num_done: int) -> ForkCost:
-        """By what the stage spent, on `model`'s weights."""
+    def of(
+        cls, plan: ForkPlan, record: StageRecord, model: CausalModel, num_done: int, looks_left: int, kept_bytes: int
+    ) -> ForkCost:
+        """By what the stage spent, on `model`'s weights; `kept_bytes` of weights lie on the disk from before."""
         left = plan.count * len(plan.arms) - num_done
         trained = [weight for weight in model.parameters() if weight.requires_grad]
         num_trained = sum(weight.numel() for weight in trained)
-        arms_kept = 2 if plan.mirrored else 1
+        most_kept = plan.count * (2 if plan.mirrored else 1)
+        fork_bytes = KEPT_BYTES * num_trained * len(plan.marks)
         held = sum(weight.numel() * weight.element_size() for weight in model.parameters())
         moving = sum(weight.numel() * weight.element_size() for weight in trained)
         return cls(
@@ -61,8 +65,8 @@ class ForkCost:
             num_done=num_done,
             total_steps=left * plan.steps,
             train_seconds=_pace(record, "train_seconds", record.steps_done, left * plan.steps),
-            look_seconds=_pace(record, "measure_seconds", _num_looks(record), _looks_planned(plan)),
-            disk_bytes=KEPT_BYTES * num_trained * arms_kept * plan.count * len(plan.marks),
+            look_seconds=_pace(record, "measure_seconds", _num_looks(record), looks_left),
+            disk_bytes=max(0, min(most_kept * fork_bytes - kept_bytes, left * fork_bytes)),
             memory_bytes=COPIES_HELD * held + COPIES_TRAINED * moving,
         )
 
@@ -112,9 +116,3 @@ def _pace(record: StageRecord, spent: str, units: int, planned: int) -> float | 
 def _num_looks(record: StageRecord) -> int:
     places = {(item.point.step, item.point.weights, item.point.position) for item in record.measurements}
     return len(places)
-
-
-def _looks_planned(plan: ForkPlan) -> int:
-    """Each fork, the mean and the means without each, of every arm and of the pairs, at every mark; and the start."""
-    arms = len(plan.arms) + (1 if plan.mirrored else 0)
-    return 1 + arms * len(plan.marks) * (2 * plan.count + 1)

@@ -63,7 +63,9 @@ class Experiment:
     @property
     def cost(self) -> ForkCost:
         """What is left to do of it, and what that will take."""
-        return ForkCost.of(self.plan, self.record, self.start.model, self._num_done())
+        looks = sum(bool(self._missing(mark, reading)) for mark, reading in self._readings())
+        kept = self.scratch.weight_bytes
+        return ForkCost.of(self.plan, self.record, self.start.model, self._num_done(), looks, kept)
 
     def run(self) -> None:
         """Train, measure, and record. Raises what `train_fork` does, and Interrupted if `stop` asks for it."""
@@ -134,9 +136,7 @@ class Experiment:
 
     def _measure(self, beside: Policy, mark: int, reading: str, weights: Weights) -> None:
         """SFT loss and reward of every task under `weights`, with the same random numbers at every reading."""
-        missing = [
-            target for target in self.targets if not self.scratch.has_scores(self._kept_at(mark, reading, target))
-        ]
+        missing = self._missing(mark, reading)
         if not missing:
             return
         self._refuse_if_stopped()
@@ -146,6 +146,11 @@ class Experiment:
             seed = zlib.crc32(f"{self.plan.request.seed}/{self.plan.request.stage}/forks/{name}".encode())
             context = ProbeContext(beside, self.start, target, self.completions, seed)
             self.scratch.keep_scores(self._kept_at(mark, reading, target), _scores(context))
+
+    def _missing(self, mark: int, reading: str) -> list[MeasuredTask]:
+        """The tasks whose scores at a reading are not kept yet."""
+        scratch = self.scratch
+        return [target for target in self.targets if not scratch.has_scores(self._kept_at(mark, reading, target))]
 
     def _kept_at(self, mark: int, reading: str, target: MeasuredTask) -> Point:
         return Point(self.plan.request.stage, self.plan.from_step + mark, target.task.name, reading)

@@ -103,6 +103,11 @@ class Scratch:
         for folder in self.folder.glob(f"{arm}-*"):
             shutil.rmtree(folder)
 
+    @property
+    def weight_bytes(self) -> int:
+        """What the kept weights take of the disk."""
+        return sum(path.stat().st_size for path in self.folder.glob("*/*.safetensors"))
+
     def keep_scores(self, point: Point, scores: PromptScores) -> None:
         """What each prompt contributed at a reading."""
         write_scores(self.folder / "samples", point, scores)
