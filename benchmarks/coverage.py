@@ -8,6 +8,7 @@ One row an interval, kind of data and n; `mean` is over the row's settings (rate
 - nominal: 93 to 97 % on average, 90 % at each setting
 - exact: 95 % at each setting (anytime-valid ones: over 1,000 looks together)
 - honest: 93 % on average and 90 % at each setting, or more
+- few: 84 % at each setting or more; changes of skewed losses over 12 to 32 prompts, which fall short of `honest`
 - gated: honest if what is not printed counts as not wrong (a figure that is refused where the signal is small; `mean`
   and `least` are of what is printed all the same)
 """
@@ -117,6 +118,8 @@ class Row:
         worst = self.least.monte_carlo()[1]
         if self.claim == "exact":
             return worst >= LEVEL
+        if self.claim == "few":
+            return worst >= 0.84
         return worst >= 0.90 and high >= 0.93 and (self.claim == "honest" or low <= 0.97)
 
     def __str__(self) -> str:
@@ -303,8 +306,7 @@ def skewed(rng: np.random.Generator, repetitions: int) -> Iterator[Row]:
             change.append(setting(f"logits {mean:g}", changed, float((then - truth).mean())))
         size = f"{prompts} prompts"
         yield Row("mean_interval", "label losses, at least 0", size, "honest", tuple(level))
-        if prompts >= 32:  # fewer: 85 to 94 %, as `MINIMUM_PROMPTS` says
-            yield Row("paired_change", "label losses", size, "honest", tuple(change))
+        yield Row("paired_change", "label losses", size, "honest" if prompts >= 128 else "few", tuple(change))
 
 
 # --------------------------------------------------------------------------------------------------------------- seeds

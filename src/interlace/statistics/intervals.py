@@ -20,9 +20,9 @@ LEVEL = 0.95
 """The level of every interval unless said otherwise."""
 MINIMUM_PROMPTS = 12
 """Prompts from which a loss, and a paired change, have an interval. In simulation of losses as skewed as those of a
-classifier's labels (softplus of normal logits of scatter 1.5 to 3) a level then covers in 93 % of cases or more; with
-Student t alone it would be 79 to 92 %, and 65 to 90 % at 3 prompts. A change is Student t: 12 prompts cover in 85 to
-94 %, 16 in 88 to 94 %, 24 in 90 to 95 %, 3 to 8 in 81 to 90 %, the least where a few prompts carry all of it."""
+classifier's labels (softplus of normal logits of scatter 1.5 to 3) a level then covers in 92 to 95 %; with Student t
+alone it would be 79 to 92 %, and 65 to 90 % at 3 prompts. A change is Student t and covers less where a few prompts
+carry all of it: 75 to 94 % from 3 to 8 prompts, 85 to 94 % from 12, 87 to 94 % from 16, 90 to 95 % from 32."""
 
 
 def influence_interval(
