@@ -146,6 +146,6 @@ def test_every_preset_has_its_overhead() -> None:
     assert OVERHEADS.keys() == PRESETS.keys()
     task = build_task("sums", {"kind": "addition", "digits": 1, "heldout": 8}, 0)
     limits = {preset: interlace.CouplingCallback(task, preset=preset).settings.overhead for preset in PRESETS}
-    assert limits == {"light": 0.005, "standard": 0.03, "full": 0.03}
+    assert limits == {"light": 0.005, "standard": 0.03, "planning": 0.03, "full": 0.03}
     for asked in (None, 0.1):
         assert interlace.CouplingCallback(task, overhead=asked, preset="light").settings.overhead == asked

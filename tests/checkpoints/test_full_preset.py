@@ -174,7 +174,7 @@ def test_an_adapter_is_looked_at_in_all_its_effective_weights(adapters: Path, mo
 
 def test_there_is_no_way_between_models_of_two_shapes(models: Path, task: Task, tmp_path: Path) -> None:
     other = make_embedded(tmp_path / "other", task.alphabet, 0, SIZES | {"hidden_size": 48})
-    measured = interlace.measure([models / "a", other], task, preset="full", prompts=8)
+    measured = interlace.measure([models / "a", other], task, preset="full", prompts=16)
     assert not any(cell.objective == "curvature_along_displacement" for cell in measured.figures)
     assert isinstance(measured.figure("other", KL), Estimate)
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 import interlace
-from interlace.errors import RecipeError
+from interlace.errors import DataError, RecipeError
 from interlace.estimate import Estimate, Unresolved
 from interlace.planning import Plan
+from interlace.planning.words import CAVEAT
 from interlace.policies import make_embedded
 from interlace.report.planning import render_plan
 from interlace.tasks import Task, build_task
@@ -52,6 +53,9 @@ def test_a_stop_is_the_forecasts_own(plan: Plan) -> None:
     stop = plan.stop(0.5, "natural")
     asked = plan.forecast("natural").stop
     assert asked is not None and isinstance(stop.reward, Estimate) and stop.reward == asked.reward
+    with pytest.raises(DataError, match="exchange_rate"):
+        plan.stop(-1.0)
+    assert CAVEAT in plan.sentences()
     with pytest.raises(KeyError, match="path_model must be one of"):
         plan.forecast("naturel")
 
@@ -75,7 +79,7 @@ def test_a_task_without_a_reward_says_so(checkpoint: Path) -> None:
     rows = [{"prompt": f"{n}+1=", "completion": str(n + 1)} for n in range(9)]
     plan = interlace.plan(checkpoint, Task.from_rows(rows, heldout=4))
     assert isinstance(plan.forecasts["rows"], Unresolved)
-    assert str(plan).startswith("rows: no forecast, because SFT loss and reward of the start were not both measured")
+    assert str(plan).startswith("rows: no forecast, because task rows has no reward that RL could follow: say which")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import numpy as np
 from interlace.estimate import Figure, Unresolved
 from interlace.forecasting.curve import REWARD, Curve
 from interlace.statistics import influence_interval, mean_interval
+from interlace.theory.checks import check_exchange_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,17 @@ def landmarks_of(curve: Curve) -> Landmarks:
 
 
 def best_stop(curve: Curve, exchange_rate: float) -> Stop:
-    """The best reward to stop at if a nat of SFT loss is worth `exchange_rate` reward units: the global one (A6)."""
+    """The best reward to stop at if a nat of SFT loss is worth `exchange_rate` reward units: the global one (A6).
+
+    Raises DataError if `exchange_rate` is not positive and finite.
+    """
+    check_exchange_rate(exchange_rate, positive=True)
     index = _best(curve, exchange_rate)
     gain = curve.paths.reward - exchange_rate * curve.paths.loss
     gained = gain[index] - gain[0]
     return Stop(
         exchange_rate,
-        _stationary(curve, index, 1.0 / exchange_rate if exchange_rate else math.inf),
+        _stationary(curve, index, 1.0 / exchange_rate),
         influence_interval(float(gained.mean()), gained, unit=REWARD, method="path model, influence over prompts"),
         *_range_of(curve, exchange_rate),
     )

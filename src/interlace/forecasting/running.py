@@ -197,6 +197,8 @@ def _change_at(curve: Curve, gains: Float[np.ndarray, "look"]) -> Float[np.ndarr
     grid = curve.reward - curve.reward[0]
     last = max(1, int(np.searchsorted(grid, TRUSTED * grid[-1])))
     known, change = grid[: last + 1], curve.loss_change[: last + 1]
+    if known.size < 2:  # a path that has not begun
+        return np.zeros_like(gains)
     slopes = [(change[j] - change[i]) / (known[j] - known[i]) for i, j in ((0, 1), (-2, -1))]
     beyond = slopes[0] * np.minimum(gains, 0.0) + slopes[1] * np.maximum(gains - known[-1], 0.0)
     return np.interp(gains, known, change) + beyond

@@ -95,6 +95,12 @@ class _Slots:
 def _missing(held: HeldOut, scores: PromptScores) -> Unresolved | None:
     if not held.prompt.size:
         return Unresolved(f"task {held.task} has no expert responses")
+    if np.isnan(held.reward).all() and scores.reward_values is None:
+        return Unresolved(
+            f"task {held.task} has no reward that RL could follow: say which, such as "
+            "rows.jsonl:reward=exact_match with a "
+            "column `answer`"
+        )
     if scores.expert_logprobs is None or scores.reward_values is None:
         return Unresolved("SFT loss and reward of the start were not both measured")
     if not np.isfinite(held.reward).all():

@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from interlace.planning.result import CrossCost
 
 
+CAVEAT = (
+    "Intervals are over prompts and do not hold the error of the path model. So far systematic has come nearest "
+    "to averaged "
+    "weights; raw weights of a fast optimizer cost more than any path says, up to 2 nats for each unit of reward at "
+    "learning rates of 1e-4 to 3e-4: average the weights, or measure as RL goes on."
+)
+"""What every forecast before a run must be read with."""
+
+
 def sentences(
     checkpoint: str,
     forecasts: Mapping[str, Preflight | Unresolved],
@@ -46,6 +55,7 @@ def _of_task(checkpoint: str, found: Preflight, exchange_rate: float | None) -> 
         yield _costs_at(forecast)
     if exchange_rate is not None:
         yield from (_stop(forecast) for forecast in found.forecasts)
+    yield CAVEAT
     for silent in found.silent:
         yield f"Path model {silent.path_model} does not speak here: {silent.reason}"
 
@@ -80,7 +90,8 @@ def _stop(forecast: Forecast) -> str:
     held = f"from {number(stop.holds_from, 3)} to {number(stop.holds_to, 3)}"
     return (
         f"With a nat worth {number(stop.exchange_rate, 3)} reward units, {forecast.path_model} says: stop at reward "
-        f"{figure_text(stop.reward, unit=False)}, for a gain of {figure_text(stop.gain)} over not beginning; "
+        f"{figure_text(stop.reward, unit=False)}, where reward less "
+        f"{number(stop.exchange_rate, 3)} x SFT loss is {figure_text(stop.gain, unit=False)} above its start; "
         f"the same advice holds for exchange rates {held}."
     )
 

@@ -43,7 +43,7 @@ def landmarks_table(found: Preflight) -> Table:
         rows.append((*words(forecast.path_model), *(notes.figure(figure) for figure in figures)))
     columns = ["If RL moves as", "SFT loss is least at reward", "parity at", "back at its start at"]
     if any(forecast.stop is not None for forecast in found.forecasts):
-        columns += ["stop at reward", "gain over not beginning"]
+        columns += ["stop at reward", "reward less the exchange rate x SFT loss, above the start"]
     return Table("Where it turns", tuple(columns), tuple(rows), 1, tuple(notes.reasons))
 
 
