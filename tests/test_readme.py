@@ -61,7 +61,7 @@ def test_the_stage_with_a_stop_rule_resolves(tmp_path: Path) -> None:
     tasks = "tasks: {sums: {kind: addition}}\nstages:\n  - sft: {task: sums, max_steps: 10}\n"
     path.write_text(tasks + fences("yaml")[0])
     stop = load_recipe(path).stages[1].stop
-    assert stop is not None and stop.rule == "exchange_rate"
+    assert stop is not None and stop["rule"] == "exchange_rate"
 
 
 def test_files_task_trains_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
