@@ -107,7 +107,8 @@ def test_what_rl_samples_is_read_in_a_stage_too(whole: Path) -> None:
     expert = read_run(whole).heldout["sums"]
     assert gap.value == pytest.approx(reward.value - expert.per_prompt(expert.reward).mean())
     tokens = [figures(read_run(whole))[Point("02-rl", step, "sums"), "train_completion_tokens"] for step in (2, 4)]
-    total = sum(figure.value * figure.n for figure in tokens if isinstance(figure, Estimate))
+    group = int(rl.options["num_generations"])
+    total = sum(figure.value * figure.n * group for figure in tokens if isinstance(figure, Estimate))
     assert total == pytest.approx(rl.ledger["tokens_sampled"])
 
 
