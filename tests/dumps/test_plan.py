@@ -195,3 +195,10 @@ def test_torch_is_not_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_stop_that_what_was_read_refutes_is_called_so() -> None:
+    """The example's SFT loss rose by more than rewards forecast, from its first steps on."""
+    plan = plan_rollouts("example", exchange_rate=0.5)
+    assert any(sentence.startswith("Do not go by that stop: at step") for sentence in plan.advice)
+    assert not any("Do not go by" in sentence for sentence in plan_rollouts("example").advice)  # no rate, no stop

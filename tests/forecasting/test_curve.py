@@ -9,7 +9,16 @@ import pytest
 from scipy import optimize
 
 from interlace.estimate import Unresolved
-from interlace.forecasting import Curve, best_stop, landmarks_of, preflight, prompt_paths, sft_after_rl, start_of
+from interlace.forecasting import (
+    Curve,
+    best_stop,
+    facts_of,
+    landmarks_of,
+    preflight,
+    prompt_paths,
+    sft_after_rl,
+    start_of,
+)
 from interlace.theory.distributional import (
     log_partition,
     matching_rl_time,
@@ -158,3 +167,26 @@ def test_bounds_lie_below_every_path(start, natural):
 def test_an_expert_that_is_not_known_has_no_bounds():
     held, scores = make_start(np.random.default_rng(0), 20, known=False)
     assert isinstance(preflight(start_of(held, scores)).bounds, Unresolved)
+
+
+def test_levels_stay_in_their_range():
+    """Twenty prompts of which the policy is nearly always right."""
+    held, scores = make_start(np.random.default_rng(0), 20)
+    right = np.log(np.column_stack([np.full(20, 0.985), np.full(20, 0.01)]).ravel())
+    law = np.column_stack([np.full(20, 0.985), np.full(20, 0.015)])
+    facts = facts_of(start_of(held, replace(scores, expert_logprobs=right, reward_probabilities=law)))
+    for name in ("reward", "expert_reward", "expert_right", "expert_wrong", "other", "never_solved"):
+        assert 0.0 <= getattr(facts, name).lower <= getattr(facts, name).upper <= 1.0, name
+
+
+def test_a_path_that_leads_nowhere_is_silent(start):
+    """A policy that gives the expert's responses hardly ever has nothing to gain among them."""
+    held, scores = make_start(np.random.default_rng(0), 20)
+    rare = np.log(np.tile([1e-4, 1e-3], 20))
+    law = np.tile([1e-4, 1.0 - 1e-4], (20, 1))
+    found = preflight(
+        start_of(held, replace(scores, expert_logprobs=rare, reward_probabilities=law)),
+        models=["systematic", "natural"],
+    )
+    assert [each.path_model for each in found.silent] == ["systematic"] and "RL gains" in found.silent[0].reason
+    assert [each.path_model for each in found.forecasts] == ["natural"]

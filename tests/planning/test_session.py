@@ -10,7 +10,7 @@ import pytest
 
 import interlace
 from interlace.errors import DataError, RecipeError
-from interlace.estimate import Estimate, Unresolved
+from interlace.estimate import Estimate
 from interlace.planning import Plan
 from interlace.planning.words import CAVEAT
 from interlace.policies import make_embedded
@@ -69,17 +69,22 @@ def test_several_tasks_bring_their_prices(checkpoint: Path, tasks: list[Task]) -
 def test_json_is_json_and_the_page_has_every_number(plan: Plan) -> None:
     found = json.loads(json.dumps(plan.to_json()))
     (task,) = found["tasks"]
-    assert [each["path_model"] for each in task["forecasts"]] == list(QUICK)
+    assert [each["path_model"] for each in (*task["silent"], *task["forecasts"])] == list(QUICK)
+    assert "RL gains" in task["silent"][0]["reason"]  # an untrained policy gives the expert's responses to none
     assert len(task["forecasts"][0]["curve"]) == 21 and task["frontier"][0]["reward"] <= task["frontier"][1]["reward"]
     page = render_plan(plan)
     assert "What RL from start would cost" in page and "systematic" in page and "http-equiv" in page
 
 
-def test_a_task_without_a_reward_says_so(checkpoint: Path) -> None:
-    rows = [{"prompt": f"{n}+1=", "completion": str(n + 1)} for n in range(9)]
-    plan = interlace.plan(checkpoint, Task.from_rows(rows, heldout=4))
-    assert isinstance(plan.forecasts["rows"], Unresolved)
-    assert str(plan).startswith("rows: no forecast, because task rows has no reward that RL could follow: say which")
+def test_a_task_without_a_reward_says_what_it_lacks(checkpoint: Path) -> None:
+    rows = [{"prompt": f"{n}+1=", "completion": str(n + 1)} for n in range(30)]
+    with pytest.raises(DataError, match="task rows has no reward that RL could follow: say which, such as"):
+        interlace.plan(checkpoint, Task.from_rows(rows, heldout=14))
+
+
+def test_a_forecast_needs_prompts(checkpoint: Path, tasks: list[Task]) -> None:
+    with pytest.raises(DataError, match="at least 12 held-out prompts, got 5"):
+        interlace.plan(checkpoint, tasks[0], prompts=5)
 
 
 @pytest.mark.parametrize(

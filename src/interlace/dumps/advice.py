@@ -21,7 +21,7 @@ def advice_of(points: Sequence[PlanPoint], expert: Figure, parity: Figure, excha
               stop: Figure | None, path: RewardPath, losses: Sequence[LossPoint]) -> tuple[str, ...]:  # fmt: skip
     """The most important first."""
     first = (*_rise(points), _parity(expert, parity, points), *_forecast(points))
-    return (*first, *_worth(points, exchange_rate, stop), *_dead(points), *_measured(losses))
+    return (*first, *_worth(points, exchange_rate, stop), *_refuted(stop, losses), *_dead(points), *_measured(losses))
 
 
 def _rise(points: Sequence[PlanPoint]) -> Iterator[str]:
@@ -86,9 +86,27 @@ def _worth(points: Sequence[PlanPoint], exchange_rate: float | None, stop: Figur
     if isinstance(stop, Unresolved):
         yield f"{worth}: {stop.reason}."
     elif not np.isfinite(stop.upper):
-        yield f"{worth}, RL paid until about step {_steps(stop)}; that it no longer does is not resolved yet."
+        yield f"{worth}, RL pays on the RL path until about step {_steps(stop)}; that it no longer does is open yet."
     else:
-        yield f"{worth}, RL paid until step {_steps(stop)} and no longer after it (a local stop: A6 may have several)."
+        yield (
+            f"{worth}, RL pays on the RL path until step {_steps(stop)} and no longer after it (a local stop: "
+            "A6 may have "
+            "several)."
+        )
+
+
+def _refuted(stop: Figure | None, losses: Sequence[LossPoint]) -> Iterator[str]:
+    """What was read of SFT loss next to the stop, where it is not what the stop was computed from."""
+    if not isinstance(stop, Estimate) or len(losses) < 2:
+        return
+    near = min(losses[1:], key=lambda point: abs(point.step - stop.value))
+    if isinstance(near.beyond, Estimate) and near.beyond.sign:
+        yield (
+            f"Do not go by that stop: at step {near.step:,} SFT loss as read had changed by "
+            f"{figure_text(near.change, signed=True)}, {figure_text(near.beyond, signed=True, unit=False)} "
+            "beyond what the "
+            "stop was computed from (A6 is OUTSIDE ITS CONDITIONS: the run is off the RL path, or on other prompts)."
+        )
 
 
 def _rate(rate: Estimate) -> str:

@@ -12,11 +12,11 @@ from jaxtyping import Bool, Float
 from interlace.errors import DataError
 from interlace.estimate import Figure, Unresolved
 from interlace.forecasting.afterwards import SftAfterRl, sft_after_rl
-from interlace.forecasting.curve import NATS, REWARD, Curve, CurvePoint
+from interlace.forecasting.curve import NATS, Curve, CurvePoint
 from interlace.forecasting.landmarks import Landmarks, Stop, best_stop, landmarks_of
 from interlace.forecasting.paths import prompt_paths
 from interlace.forecasting.start import Start
-from interlace.statistics import mean_interval
+from interlace.statistics import bounded_mean_interval, mean_interval, reward_interval
 from interlace.theory.frontier import least_sft_loss, sft_loss_floor
 from interlace.theory.paths import PathOptions
 
@@ -24,6 +24,8 @@ SHOWN = 21
 """Points of a curve that are kept, equally spaced in reward."""
 NEVER = 0.01
 """A prompt whose pass rate is below this is as good as never solved by groups of 8 or 16."""
+NO_GAIN = 1e-3
+"""A path that gains less than this share of all that there is to gain leads nowhere: it has no turns to speak of."""
 MODELS = ("systematic", "natural", "group_normalised")
 """The path models of a forecast, the one that heads it first."""
 
@@ -135,21 +137,29 @@ def facts_of(start: Start) -> Facts:
     deviation = problem.reward - earned[:, None]
     variance = (problem.reference * deviation**2).sum(axis=-1)
     loss = -np.multiply(problem.expert, np.log(np.where(given, problem.reference, 1.0))).sum(axis=-1)
-    share, right = "probability", problem.reward == 1.0
+    right, known = problem.reward == 1.0, start.pass_rates_are_exact
     return Facts(
-        reward=mean_interval(start.per_prompt(earned), unit=REWARD),
-        expert_reward=mean_interval(held.per_prompt(held.reward), unit=REWARD),
-        reward_variance=mean_interval(start.per_prompt(variance), unit="reward units^2"),
-        sft_loss=mean_interval(start.per_prompt(loss), unit=NATS),
-        expert_right=mean_interval(mass(given & right), unit=share),
-        expert_wrong=mean_interval(mass(given & ~right), unit=share),
-        other=mean_interval(mass(~given), unit=share),
-        never_solved=mean_interval(start.per_prompt((earned < NEVER).astype(np.float64)), unit="share of prompts"),
+        reward=reward_interval(start.per_prompt(earned), problem.reward, is_exact=known),
+        expert_reward=reward_interval(held.per_prompt(held.reward), held.reward, is_exact=True),
+        reward_variance=mean_interval(start.per_prompt(variance), unit="reward units^2", least=0.0),
+        sft_loss=mean_interval(start.per_prompt(loss), unit=NATS, least=0.0),
+        expert_right=_share(mass(given & right), is_exact=True),
+        expert_wrong=_share(mass(given & ~right), is_exact=True),
+        other=_share(mass(~given), is_exact=True),
+        never_solved=_share(start.per_prompt((earned < NEVER).astype(np.float64)), is_exact=known),
     )
+
+
+def _share(values: Float[np.ndarray, "prompt"], *, is_exact: bool) -> Figure:
+    """The mean of probabilities; the interval stays in [0, 1]."""
+    return bounded_mean_interval(values, 0.0, 1.0, unit="probability", is_exact=is_exact)
 
 
 def _forecast(start: Start, model: str, options: PathOptions, exchange_rate: float | None) -> Forecast:
     path = Curve(prompt_paths(start, model, options))
+    gain, room = float(path.reward[-1] - path.reward[0]), _best_reward(start) - float(path.reward[0])
+    if path.reward.size < 3 or gain < NO_GAIN * room:
+        raise DataError(f"on this path RL gains {gain:.2g} of the {room:.2g} reward units that there are to gain.")
     rewards = np.linspace(path.reward[0], path.reward[-1], SHOWN)
     return Forecast(
         path_model=model,

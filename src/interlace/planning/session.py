@@ -12,12 +12,13 @@ from interlace.checkpoints.loading import load_checkpoint
 from interlace.checkpoints.measure import Bench, Note, Snapshots
 from interlace.checkpoints.preset import Preset
 from interlace.environment import quiet_libraries
-from interlace.errors import RecipeError, unknown_name
+from interlace.errors import DataError, RecipeError, unknown_name
 from interlace.estimate import Figure, Unresolved
 from interlace.forecasting import MODELS, Preflight, preflight, start_of
 from interlace.planning.result import CrossCost, Plan
 from interlace.policies import CoreShare
 from interlace.probes.linearised import LinearisedCost
+from interlace.statistics.intervals import MINIMUM_PROMPTS
 from interlace.tasks import Task
 from interlace.theory.paths import PATH_MODELS, PathOptions
 
@@ -64,10 +65,14 @@ class Session:
         view = bench.view(checkpoint.name, load_checkpoint(checkpoint, self.dtype))
         if note is not None:
             note("following the path models")
+        forecasts = dict(self._forecasts(view.snapshots))
+        mute = [f"{task}: {found.reason}" for task, found in forecasts.items() if isinstance(found, Unresolved)]
+        if len(mute) == len(forecasts):
+            raise DataError(f"plan must be able to forecast RL on a task. It cannot: {'; '.join(mute)}.")
         return Plan(
             checkpoint=checkpoint.name,
             tasks=tuple(task.name for task in tasks),
-            forecasts=dict(self._forecasts(view.snapshots)),
+            forecasts=forecasts,
             costs=tuple(_costs(view.figures)),
             exchange_rate=self.exchange_rate,
             options=self._options,
@@ -75,7 +80,7 @@ class Session:
 
     def _forecasts(self, snapshots: Snapshots) -> Iterator[tuple[str, Preflight | Unresolved]]:
         for (_, task), snapshot in snapshots.items():
-            start = start_of(snapshot.held, snapshot.scores)
+            start = _enough(snapshot.held.num_prompts) or start_of(snapshot.held, snapshot.scores)
             if isinstance(start, Unresolved):
                 yield task, start
             else:
@@ -106,6 +111,13 @@ class Session:
         ):  # fmt: skip
             if value is not None and value < least:
                 raise RecipeError(f"--{name} must be at least {least}. Got {value}. Give more.")
+
+
+def _enough(num_prompts: int) -> Unresolved | None:
+    """Why so many prompts carry no forecast, if so."""
+    if num_prompts >= MINIMUM_PROMPTS:
+        return None
+    return Unresolved(f"a forecast needs at least {MINIMUM_PROMPTS} held-out prompts, got {num_prompts}")
 
 
 def _one(found: Sequence[Checkpoint]) -> Sequence[Checkpoint]:

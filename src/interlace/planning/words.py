@@ -97,6 +97,8 @@ def _stop(forecast: Forecast) -> str:
 
 
 def _cross(cost: CrossCost) -> str:
+    if isinstance(cost.cost, Unresolved):
+        return f"What RL on {cost.reward_on} costs {cost.task} at its first step (D15) is {cost.cost}."
     return (
         f"RL on {cost.reward_on} costs {cost.task} {figure_text(cost.cost, signed=True)} at its first step, to "
         "first order (D15); finite steps and their noise come on top."
