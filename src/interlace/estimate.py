@@ -56,7 +56,7 @@ class Estimate:
 
     def covers(self, value: float) -> bool:
         """Whether `value` lies in the interval."""
-        return self.lower <= value <= self.upper
+        return bool(self.lower <= value <= self.upper)
 
     def __str__(self) -> str:
         return figure_text(self)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -16,18 +15,21 @@ from interlace.cli import app
 from tests.cli.conftest import Call
 
 VERBS = ("run", "measure", "report", "theory", "list", "doctor")
-HELP = "import sys; sys.argv = ['interlace', '--help']; from interlace.cli import main; main()"
+HELP = """
+import sys
+sys.argv = ["interlace", "--help"]
+from interlace.cli import main
+try:
+    main()
+finally:
+    print(*sys.modules, file=sys.stderr)
+"""
 
 
-def test_help_is_quick() -> None:
-    """Under .3 s. Counted in processor time, the least of three: wall time says more about what else is running."""
-    seconds = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-c", HELP], check=True, capture_output=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(seconds) < 0.3
+def test_help_loads_nothing_heavy() -> None:
+    """What makes it quick; the seconds are read by benchmarks/speed.py."""
+    done = subprocess.run([sys.executable, "-c", HELP], check=True, capture_output=True, text=True)
+    assert not {"torch", "transformers", "numpy", "scipy", "pydantic", "plotly", "pandas"} & set(done.stderr.split())
 
 
 def test_help_imports_nothing_heavy() -> None:

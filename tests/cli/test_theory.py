@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import resource
 import shlex
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -471,24 +469,17 @@ def test_the_plot_is_one_file_beside_the_answer(call: Call, tmp_path: Path) -> N
     assert [item.name for item in tmp_path.iterdir()] == ["a6.html"]
 
 
-# Speed
+# What it costs; the seconds are read by benchmarks/speed.py
 
 
-def test_it_answers_quickly_and_without_torch() -> None:
-    """Under 1.5 s of processor time, the least of three: wall time says more about what else is running."""
+def test_it_answers_without_torch() -> None:
     code = "import sys; from interlace.cli import main\ntry: main()\nfinally: print(*sys.modules, file=sys.stderr)"
-    seconds = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run([sys.executable, "-c", code, "theory", "A5", *BINARY], capture_output=True, check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(seconds) < 1.5
+    done = subprocess.run([sys.executable, "-c", code, "theory", "A5", *BINARY], capture_output=True, check=True)
     assert not {"torch", "transformers", "plotly", "pandas"} & set(done.stderr.decode().split())
     assert "RL may run up to RL time 3.73" in " ".join(done.stdout.decode().split())
 
 
-def test_large_tables_are_read_in_no_time(call: Call, tmp_path: Path) -> None:
+def test_large_tables_are_read(call: Call, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     reference = rng.random((2048, 16))
     reference /= reference.sum(axis=1, keepdims=True)
@@ -498,9 +489,7 @@ def test_large_tables_are_read_in_no_time(call: Call, tmp_path: Path) -> None:
     words = [
         word for name in ("reference", "expert", "reward") for word in (f"--{name}", str(tmp_path / f"{name}.csv"))
     ]
-    began = time.process_time()
     assert "2,048 prompts of 16 responses" in call("theory", "A5", *words).out
-    assert time.process_time() - began < 10.0
 
 
 def test_weights_of_prompts_may_be_counts(call: Call) -> None:

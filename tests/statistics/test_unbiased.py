@@ -181,7 +181,7 @@ def test_C2_a_cosine_beyond_1_is_clipped_and_says_so():
     assert angle.method.endswith("clipped to its range")
     beyond = cosine(matrix, matrix, 2.0 * matrix)
     assert beyond == Unresolved(
-        "the interval [2, 2] lies outside [-1, 1]: measure more parts, none of which share a prompt"
+        "the interval [2, 2] lies outside [-1, 1]: measure more prompts, shared by no two parts"
     )
 
 

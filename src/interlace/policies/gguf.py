@@ -44,8 +44,8 @@ def dense_folder(gguf: Path) -> Path:
     """
     if not gguf.exists():
         raise MissingFileError(f"model must be a .gguf file that exists. Got {gguf}. Check the path.")
-    refuse_broken_gguf(gguf)
     refuse_code(gguf.parent)  # Transformers reads a tokenizer's settings beside the file
+    refuse_broken_gguf(gguf)
     target = cache_folder() / f"{gguf.stem}-{_fingerprint(gguf)}"
     if not (target / "config.json").exists():
         _convert(gguf, target)
