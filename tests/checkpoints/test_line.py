@@ -18,7 +18,7 @@ from interlace.checkpoints.blend import write_blend
 from interlace.checkpoints.found import find_checkpoints
 from interlace.checkpoints.line import _position_of_budget
 from interlace.checkpoints.loading import load_checkpoint
-from interlace.errors import ModelError, RecipeError, RunFolderError
+from interlace.errors import ModelError, RecipeError
 from interlace.estimate import Estimate
 from interlace.policies import Policy, load_policy, make_embedded
 from interlace.policies.interpolation import interpolated
@@ -195,5 +195,5 @@ def test_what_cannot_be_blended(models: Path, task: Task, tmp_path: Path) -> Non
         interlace.measure([models / "a", words], task, between=1)
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "file").write_text("mine")
-    with pytest.raises(RunFolderError, match="--write must name a new or empty folder"):
+    with pytest.raises(RecipeError, match="--write must name a new or empty folder"):
         interlace.measure([models / "a", models / "b"], task, between=1, write=tmp_path / "used")

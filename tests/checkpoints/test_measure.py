@@ -20,7 +20,7 @@ import interlace
 from interlace.checkpoints import Measured
 from interlace.checkpoints.differences import num_comparisons
 from interlace.encoding import dumps
-from interlace.errors import DataError, RecipeError
+from interlace.errors import RecipeError
 from interlace.estimate import Estimate, Unresolved, figure_from_json
 from interlace.policies import make_embedded
 from interlace.statistics import detectable_change, mcnemar, paired_difference
@@ -207,10 +207,11 @@ def test_between_two_vocabularies_there_is_no_kl(models: Path, task: Task, tmp_p
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
-        ({"budget": 0.1, "exchange_rate": 1.0}, DataError, "must not stand together"),
-        ({"budget": -1.0}, DataError, "budget must be finite and at least 0. Got -1.0"),
+        ({"budget": 0.1, "exchange_rate": 1.0}, RecipeError, "must not stand together"),
+        ({"budget": -1.0}, RecipeError, "--budget must be finite and at least 0. Got -1.0"),
         ({"write": "blend"}, RecipeError, "--write must stand with --between"),
         ({"between": 0}, RecipeError, "--between must be at least 1 blend"),
+        ({"dtype": "float8"}, RecipeError, "--dtype must be one of bfloat16, .* Got 'float8'"),
         ({"prompts": 1}, RecipeError, "--prompts must be at least 2"),
         ({"completions": 0}, RecipeError, "--completions must be at least 1"),
         ({"task": None}, RecipeError, "--task must say what to measure on"),

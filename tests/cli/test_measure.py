@@ -69,7 +69,7 @@ def test_the_line_its_blend_and_the_files(call: Call, workplace: Path) -> None:
     kinds = {row["kind"] for row in csv.DictReader(Path("f.csv").read_text().splitlines())}
     assert kinds == {"cell", "difference", "line cell", "line difference"}
     used = call("measure", *ends, "--between", "1", "--write", "blend")
-    assert (used.code, used.out) == (3, "")
+    assert (used.code, used.out) == (2, "")
     assert "--write must name a new or empty folder" in used.error
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,10 @@ import pytest
 
 import interlace
 from interlace import errors
+from interlace.checkpoints import session
 from interlace.cli import app
+from interlace.policies.loading import DTYPES
+from interlace.probes import PRESETS
 from tests.cli.conftest import Call
 
 VERBS = ("run", "measure", "report", "theory", "list", "doctor")
@@ -38,10 +43,52 @@ def test_help_imports_nothing_heavy() -> None:
     assert not {"torch", "numpy", "pydantic", "ruamel.yaml", "transformers"} & set(done.stderr.split())
 
 
+USAGE = {
+    "both rules": ("measure", "no", "--budget", "0.1", "--exchange-rate", "1"),
+    "rate below 0": ("measure", "no", "--exchange-rate", "-1"),
+    "used folder": ("measure", "no", "no", "--between", "1", "--write", "."),
+    "unknown task": ("measure", "no", "--task", "nonsense"),
+    "unknown preset": ("measure", "no", "--preset", "ful"),
+    "unknown dtype": ("measure", "no", "--dtype", "float8"),
+    "gate on one checkpoint": ("measure", "ONE", "--task", "addition", "--fail-on", "sft_loss.increase > 0.02"),
+    "gate on another task": ("measure", "ONE", "--task", "addition", "--fail-on", "sum:reward.value < 1"),
+    "plan, rate below 0": ("plan", "no", "--exchange-rate", "-1"),
+    "plan, unknown path model": ("plan", "no", "--path-model", "naturel"),
+}
+CALLS = """
+import json, sys
+from interlace.cli import main
+codes = []
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["interlace", *words]
+    try:
+        main()
+    except SystemExit as end:
+        codes.append(end.code)
+print(json.dumps([codes, [name for name in ("torch", "transformers") if name in sys.modules]]))
+"""
+
+
+def test_usage_is_refused_with_2_before_torch_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(struct.pack("<Q", 2) + b"{}")
+    words = [[str(tmp_path) if word == "ONE" else word for word in call] for call in USAGE.values()]
+    command = [sys.executable, "-c", CALLS, json.dumps(words)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    codes, heavy = json.loads(done.stdout)
+    assert dict(zip(USAGE, codes, strict=True)) == dict.fromkeys(USAGE, 2), done.stderr
+    assert heavy == []
+
+
+def test_the_names_that_are_known_without_torch_are_the_registered_ones() -> None:
+    assert (set(session.PRESETS), set(session.DTYPES)) == (set(PRESETS), set(DTYPES))
+
+
 def test_help_names_every_verb(call: Call) -> None:
     called = call("--help")
     assert called.code == 0
     assert all(verb in called.out for verb in VERBS)
+    assert "Exit codes: 0 done, 1 internal, 2 usage" in " ".join(called.out.split())
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from interlace.policies import Policy, encode_responses, load_policy, response_logprobs, source_of
-from interlace.policies.gguf import SMOLLM2, SMOLLM2_WHEEL
+from interlace.wheel import SMOLLM2, SMOLLM2_WHEEL
 from tests.policies.test_scoring import naive_logprobs
 
 CHAT = ({"role": "user", "content": "Is the sky blue? Answer yes or no."},)

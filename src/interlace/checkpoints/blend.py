@@ -13,23 +13,18 @@ from peft import LoraConfig, PeftModel
 
 from interlace.checkpoints.found import Checkpoint
 from interlace.checkpoints.loading import adapted, load_checkpoint
-from interlace.errors import ModelError, RunFolderError
+from interlace.errors import ModelError
 from interlace.policies import Policy
 from interlace.policies.interpolation import interpolated
 from interlace.policies.loading import offline
 from interlace.store import seal_checkpoint
+from interlace.store.places import refuse_used
 
 FIRST, SECOND, BLEND = "default", "second", "blend"
 PROBED = 32
 """Tokens on which what was saved is held against what was meant."""
 ROUNDINGS = 100.0
 """How far both may be apart, in roundings of the largest log-probability: an adapter's product rounds otherwise."""
-
-
-def refuse_used(folder: Path) -> None:
-    """Raise RunFolderError if `folder` holds anything: a blend is never written over something."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise RunFolderError(f"--write must name a new or empty folder. Got {folder}, which is used. Choose another.")
 
 
 def write_blend(
@@ -42,9 +37,9 @@ def write_blend(
     weights in `dtype`. What was saved is read back: dense weights must be the same bits, an adapter must give the
     log-probabilities of the interpolated policy in float32.
 
-    Raises RunFolderError for a used folder; ModelError, leaving nothing, if what was saved is another policy.
+    Raises RecipeError for a used folder; ModelError, leaving nothing, if what was saved is another policy.
     """
-    refuse_used(folder)
+    refuse_used("--write", folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
         unfinished = Path(beside) / folder.name

@@ -12,7 +12,7 @@ import numpy as np
 from interlace.analysis.trajectory import REWARD, SFT_LOSS, Snapshot
 from interlace.analysis.words import signed
 from interlace.checkpoints.objectives import compare, level_of
-from interlace.errors import DataError
+from interlace.errors import DataError, RecipeError
 from interlace.estimate import Estimate, Figure, figure_text
 from interlace.wording import number
 
@@ -101,7 +101,7 @@ def recommend(
 
     Without a reward the least SFT loss is recommended, without SFT loss the largest reward.
 
-    Raises DataError as `check_rules` does.
+    Raises RecipeError as `check_rules` does.
     """
     assert profiles, "a recommendation needs a checkpoint"
     check_rules(budget, exchange_rate)
@@ -226,9 +226,9 @@ def _dominates(other: tuple[float, ...], own: tuple[float, ...]) -> bool:
 
 
 def check_rules(budget: float | None, exchange_rate: float | None) -> None:
-    """Raise DataError for both rules at once, or one that is negative or not finite."""
+    """Raise RecipeError for both rules at once, or one that is negative or not finite."""
     if budget is not None and exchange_rate is not None:
-        raise DataError("budget and exchange_rate must not stand together: each is a rule. Got both. Drop one.")
-    for name, value in (("budget", budget), ("exchange_rate", exchange_rate)):
+        raise RecipeError("--budget and --exchange-rate must not stand together: each is a rule. Got both. Drop one.")
+    for name, value in (("--budget", budget), ("--exchange-rate", exchange_rate)):
         if value is not None and not (math.isfinite(value) and value >= 0.0):
-            raise DataError(f"{name} must be finite and at least 0. Got {value}. Give another.")
+            raise RecipeError(f"{name} must be finite and at least 0. Got {value}. Give another.")

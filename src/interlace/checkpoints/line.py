@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,19 +15,17 @@ from interlace.analysis.trajectory import Snapshot
 from interlace.checkpoints.blend import write_blend
 from interlace.checkpoints.choice import Profile, pareto, recommend
 from interlace.checkpoints.differences import differences_of
+from interlace.checkpoints.ends import check_ends
 from interlace.checkpoints.found import Checkpoint
 from interlace.checkpoints.loading import load_checkpoint
 from interlace.checkpoints.measure import Bench, Note, Snapshots, cells_of
 from interlace.checkpoints.result import Line, profiles
-from interlace.errors import ModelError, RecipeError
+from interlace.errors import ModelError
 from interlace.policies import Policy
 from interlace.policies.interpolation import interpolated
-from interlace.safety import read_settings
 
 SMALLEST_STEP = 1e-3
 """Positions closer than this are one."""
-ARCHITECTURE = ("model_type", "architectures", "vocab_size", "hidden_size", "num_hidden_layers")
-"""Settings that both ends must share, in the order in which a difference is said."""
 
 
 def measure_line(
@@ -133,29 +130,6 @@ def _position_of_budget(found: dict[str, Profile], budget: float | None) -> floa
 def _written(line: Line, ends: Sequence[Checkpoint], start: Policy, end: Policy, folder: Path, dtype: str) -> Line:
     write_blend(ends, start, end, line.chosen, folder, dtype)
     return replace(line, written=str(folder))
-
-
-def check_ends(ends: Sequence[Checkpoint], between: int) -> None:
-    """Look at the settings alone: two checkpoints of one model, and at least one blend between them.
-
-    Raises RecipeError or ModelError.
-    """
-    if len(ends) != 2:
-        same = f", the weights of {', '.join(ends[0].also)} too" if len(ends) == 1 and ends[0].also else ""
-        raise RecipeError(f"--between must stand with two checkpoints. Got {len(ends)}{same}. Name the two ends.")
-    if between < 1:
-        raise RecipeError(f"--between must be at least 1 blend. Got {between}. Give another number.")
-    first, second = (_architecture(end) for end in ends)
-    for key in ARCHITECTURE:
-        if key in first and key in second and first[key] != second[key]:
-            found = " and ".join(f"{kind[key]} in {end.name}" for kind, end in zip((first, second), ends, strict=True))
-            raise ModelError(f"--between must have two checkpoints of one model. Got {key} {found}. Name two of one.")
-
-
-def _architecture(end: Checkpoint) -> dict[str, Any]:
-    """The settings of an end's model (an adapter's base); none are known of a .gguf before it is converted."""
-    settings = (end.base or end.path) / "config.json"
-    return read_settings(settings) if settings.exists() else {}
 
 
 def _refuse_other_models(ends: Sequence[Checkpoint], start: Policy, end: Policy) -> None:

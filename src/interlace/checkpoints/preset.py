@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -89,29 +88,3 @@ def _figures(probe: Probe, context: ProbeContext) -> Mapping[str, Figure]:
         return context.reading(probe).figures
     except (RuntimeError, ArithmeticError, np.linalg.LinAlgError) as error:  # no derivative, or no memory for it
         return {probe.name: Unresolved(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")}
-
-
-def least_losses(asked: Sequence[str], tasks: Sequence[str]) -> dict[str, float]:
-    """``NATS`` for the one task, or ``TASK=NATS``, as nats/response by task.
-
-    Raises RecipeError for what reads otherwise, an unknown task, or no task's name where there are several.
-    """
-    found: dict[str, float] = {}
-    for words in asked:
-        task, equals, number = words.rpartition("=")
-        if not equals and len(tasks) > 1:
-            raise RecipeError(f"--least-loss must name its task. Got {words!r}. Say --least-loss {tasks[0]}={words}.")
-        if equals and task not in tasks:
-            raise RecipeError(unknown_name("--least-loss task", task, tasks))
-        found[task if equals else tasks[0]] = _nats(number)
-    return found
-
-
-def _nats(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value >= 0.0):
-        raise RecipeError(f"--least-loss must be finite nats/response, at least 0. Got {text!r}. Give another.")
-    return value

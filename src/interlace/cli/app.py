@@ -21,8 +21,14 @@ from interlace.cli.run import run
 from interlace.cli.theory import theory
 from interlace.errors import InterlaceError, Interrupted
 
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 internal, 2 usage or recipe, 3 data, model or environment, 4 a gate that failed "
+    "(--fail-on), 130 Ctrl-C, 143 SIGTERM."
+)
+
 app = typer.Typer(
     name="interlace",
+    epilog=EXIT_CODES,
     help="Measures and predicts how SFT and RL undo each other while a language model is post-trained.",
     no_args_is_help=True,
     add_completion=False,

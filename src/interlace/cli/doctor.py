@@ -102,7 +102,7 @@ def _bfloat16() -> Check:
 
 def _smollm2() -> Check:
     from interlace.errors import MachineError
-    from interlace.policies.gguf import SMOLLM2_INSTALL, smollm2_file
+    from interlace.wheel import SMOLLM2_INSTALL, smollm2_file
 
     try:
         return Check("SmolLM2 wheel", str(smollm2_file()))

@@ -96,15 +96,14 @@ def measure(
     """Measure SFT loss, reward and KL of checkpoints that any trainer wrote, compare them, and say which to keep."""
     check_files({"--html": (html, ".html"), "--csv": (csv, ".csv")})
     with redirect_stdout(sys.stderr), stderr().status("looking at the checkpoints") as status:
-        from interlace.checkpoints.conditions import failures, parse_condition
+        from interlace.checkpoints.conditions import failures
         from interlace.checkpoints.session import Session
 
-        conditions = [parse_condition(text) for text in fail_on or ()]
         session = Session(between, budget, exchange_rate, write, prompts, completions, seed, dtype, preset,
-                          least_loss or ())  # fmt: skip
+                          least_loss or (), fail_on or ())  # fmt: skip
         with stoppable() as check:
             measured = session.measure(checkpoints, tasks, base, lambda what: _told(status, what, check))
-        failed = failures(measured, conditions)
+        failed = failures(measured, session.conditions)
     _show(measured, html, csv, json)
     for sentence in failed:
         complain(sentence, label="Failed")

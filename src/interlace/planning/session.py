@@ -1,28 +1,31 @@
-"""One `interlace plan CKPT`: everything that can be refused is refused before the checkpoint is loaded."""
+"""One `interlace plan CKPT`: everything that can be refused is refused before the checkpoint is loaded.
+
+What loads it (torch and Transformers, some seconds) is imported after that.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from interlace.checkpoints.asked import TaskLike, build_tasks, run_around, tasks_of_run
 from interlace.checkpoints.found import Checkpoint, PathLike, find_checkpoints
-from interlace.checkpoints.loading import load_checkpoint
-from interlace.checkpoints.measure import Bench, Note, Snapshots
-from interlace.checkpoints.preset import Preset
 from interlace.environment import quiet_libraries
 from interlace.errors import DataError, RecipeError, unknown_name
 from interlace.estimate import Figure, Unresolved
 from interlace.forecasting import MODELS, Preflight, preflight, start_of
 from interlace.planning.result import CrossCost, Plan
-from interlace.policies import CoreShare
-from interlace.probes.linearised import LinearisedCost
 from interlace.statistics.intervals import MINIMUM_PROMPTS
 from interlace.tasks import Task
 from interlace.theory.paths import PATH_MODELS, PathOptions
 
-LINEARISED = f"{LinearisedCost.name}/"
+if TYPE_CHECKING:
+    from interlace.checkpoints.measure import Note, Snapshots
+
+LINEARISED = "linearised_cost/"
+"""Before a task's name: the quantity that `probes.linearised` gives for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,13 @@ class Session:
     ) -> Plan:
         """Find, check, load, measure and forecast; raises as `interlace.plan` does."""
         self._check()
+        given = build_tasks(asked, self.seed) if asked else ()
         (checkpoint,) = _one(find_checkpoints([path], base))
+        tasks = given or _tasks_around(checkpoint)
+
+        from interlace.policies import CoreShare
+
         quiet_libraries()
-        tasks = _tasks(checkpoint, asked, self.seed)
         cores = CoreShare()
         try:
             cores.settle()
@@ -59,9 +66,14 @@ class Session:
             cores.close()
 
     def _plan(self, checkpoint: Checkpoint, tasks: Sequence[Task], note: Note | None) -> Plan:
+        from interlace.checkpoints.loading import load_checkpoint
+        from interlace.checkpoints.measure import Bench
+        from interlace.checkpoints.preset import Preset
+
         if note is not None:
             note(f"measuring {checkpoint.name}")
-        bench = Bench(tasks, self.prompts, self.completions, self.seed, _prices(self._with_gradients(tasks)))
+        prices = Preset("planning" if self._with_gradients(tasks) else "light")
+        bench = Bench(tasks, self.prompts, self.completions, self.seed, prices)
         view = bench.view(checkpoint.name, load_checkpoint(checkpoint, self.dtype))
         if note is not None:
             note("following the path models")
@@ -129,9 +141,8 @@ def _one(found: Sequence[Checkpoint]) -> Sequence[Checkpoint]:
     )
 
 
-def _tasks(checkpoint: Checkpoint, asked: Sequence[TaskLike] | None, seed: int) -> tuple[Task, ...]:
-    if asked:
-        return build_tasks(asked, seed)
+def _tasks_around(checkpoint: Checkpoint) -> tuple[Task, ...]:
+    """The tasks of the run that the checkpoint lies in. Raises RecipeError if it lies in none."""
     run = run_around(checkpoint.path)
     if run is None:
         raise RecipeError(
@@ -139,10 +150,6 @@ def _tasks(checkpoint: Checkpoint, asked: Sequence[TaskLike] | None, seed: int) 
             "Say --task quickstart/sums, --task rows.jsonl or --task addition:digits=2."
         )
     return tasks_of_run(run)
-
-
-def _prices(with_gradients: bool) -> Preset:
-    return Preset("planning" if with_gradients else "light")
 
 
 def _costs(figures: Mapping[tuple[str, str], Figure]) -> Iterator[CrossCost]:

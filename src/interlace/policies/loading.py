@@ -11,9 +11,10 @@ from huggingface_hub import constants, snapshot_download
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from interlace.errors import InterlaceError, MissingFileError, ModelError, unknown_name
-from interlace.policies.gguf import SMOLLM2, dense_folder, smollm2_file
+from interlace.policies.gguf import dense_folder
 from interlace.policies.policy import Policy
 from interlace.safety import ADAPTER, UNREAD_JSON, read_settings, refuse_code, refuse_unsafe
+from interlace.wheel import SMOLLM2, smollm2_file
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from interlace.errors import MissingFileError
+from interlace.errors import MissingFileError, RecipeError
 
 
 def refuse_unwritable(option: str, path: Path) -> None:
@@ -19,3 +19,9 @@ def refuse_unwritable(option: str, path: Path) -> None:
         raise MissingFileError(
             f"{option} must name a place that can be written. Got {path}; {around} says: {reason}. Choose another."
         ) from None
+
+
+def refuse_used(option: str, folder: Path) -> None:
+    """Raise RecipeError, naming `option`, if `folder` holds anything: nothing is written over something."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RecipeError(f"{option} must name a new or empty folder. Got {folder}, which is used. Choose another.")
