@@ -260,7 +260,8 @@ def measure(
         task: a Task, words as of ``--task`` (``addition:digits=2``, ``quickstart/sums``, ``rows.jsonl``), a mapping of
             kind and options, or several of them; None: the tasks of the run that the first checkpoint lies in.
         between: with two checkpoints, how many blends of their weights are measured between them (`Measured.line`).
-        budget: nats/response that SFT loss may rise above the first checkpoint's; a rule of `Measured.recommend`.
+        budget: nats/response that SFT loss may rise above the first checkpoint's, by the upper end of the rise's
+            interval; a rule of `Measured.recommend`.
         exchange_rate: reward units that a nat of SFT loss is worth; the other rule.
         write: a new folder for the weights of the line's choice.
         base: the model under adapters; None: what they name.

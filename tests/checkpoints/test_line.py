@@ -6,9 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from scipy import stats
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import interlace
@@ -25,7 +27,7 @@ from interlace.policies.interpolation import interpolated
 from interlace.store import verify_checkpoint
 from interlace.tasks import Task
 from tests.checkpoints.conftest import SIZES
-from tests.checkpoints.test_choice import profile, world
+from tests.checkpoints.test_choice import NOISE, PROMPTS, profile, world
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +180,26 @@ def test_a_budget_is_looked_for_where_the_line_passes_it() -> None:
     assert _position_of_budget(line, None) is None
     dipping = world(profile("0", 0.5, 0.1), profile("0.5", 0.3, 0.4), profile("1", 0.9, 0.9))
     assert _position_of_budget(dipping, 0.0) == pytest.approx(0.6667)
+
+
+def test_a_budget_is_looked_for_by_the_upper_end_of_the_rise() -> None:
+    line = world(profile("0", 0.5, 0.1), profile("1", 0.6, 0.9, 0.5))
+    rise = np.full(PROMPTS, 0.1) + 0.49 * NOISE
+    upper = rise.mean() + stats.t.ppf(0.975, PROMPTS - 1) * rise.std(ddof=1) / PROMPTS**0.5
+    assert _position_of_budget(line, 0.1) == pytest.approx(0.1 / upper, rel=1e-3)
+    few = world(profile("0", 0.5, 0.1, prompts=5), profile("1", 0.6, 0.9, 0.5, prompts=5))  # no interval, no place
+    assert _position_of_budget(few, 0.1) is None
+
+
+def test_there_is_one_recommendation(measured: Measured) -> None:
+    line = measured.line
+    assert line is not None
+    assert measured.recommendation.reason == line.choice.reason
+    assert "of the 5 positions measured the largest reward" in line.choice.reason
+    assert measured.to_json()["recommendation"] == line.to_json()["recommendation"]
+    ends = {"0": "a", "1": "c"}
+    named = ends.get(line.choice.checkpoint, f"the blend at {line.choice.checkpoint} from a to c")
+    assert measured.recommendation.checkpoint == named and f"keep {named}: " in str(measured)
 
 
 def test_what_cannot_be_blended(models: Path, task: Task, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from interlace.analysis.words import signed
 from interlace.checkpoints.objectives import compare, level_of
 from interlace.errors import DataError, RecipeError
 from interlace.estimate import Estimate, Figure, figure_text
-from interlace.wording import number
+from interlace.wording import counted, number
 
 BUDGET, EXCHANGE_RATE, NO_WORSE = "budget", "exchange_rate", "no_worse"
 ABOVE, OPEN = "above", "open"
@@ -94,10 +94,11 @@ def recommend(
     """One of the Pareto set.
 
     `budget` (nats/response, >= 0): the largest reward at which no task's SFT loss is more than that above the first
-    checkpoint's. `exchange_rate` (reward units a nat of SFT loss is worth, >= 0): the largest reward - exchange_rate x
-    SFT loss (A6). Neither: the largest reward among what is no worse in SFT loss than the least (`TOLERANCE`), on every
-    task; more reward at an SFT loss that is not resolved is said, and not taken. Over several tasks reward and SFT loss
-    are averaged.
+    checkpoint's by the upper end of the paired change's interval, so that noise on the prompts that choose does not
+    pass for a low loss; what keeps within it by its mean alone is said, and not taken. `exchange_rate` (reward units a
+    nat of SFT loss is worth, >= 0): the largest reward - exchange_rate x SFT loss (A6). Neither: the largest reward
+    among what is no worse in SFT loss than the least (`TOLERANCE`), on every task; more reward at an SFT loss that is
+    not resolved is said, and not taken. Over several tasks reward and SFT loss are averaged.
 
     Without a reward the least SFT loss is recommended, without SFT loss the largest reward.
 
@@ -120,24 +121,47 @@ def recommend(
 
 
 def _within(profiles: Mapping[str, Profile], first: Profile, budget: float) -> Recommendation:
-    allowed = [p for p in profiles.values() if all(_rise(first, p, task) <= budget for task in first.losses)]
-    if not allowed:
+    if not all(map(math.isfinite, first.losses.values())):
         raise DataError(f"{first.called} must have finite figures for a budget. It has not. Put another first.")
+    allowed = [profile for profile in profiles.values() if largest_rise(first, profile) <= budget]
     best = max(allowed, key=lambda profile: (profile.reward, -profile.loss))
+    within = f"within {budget:g} nats/response of {first.called} by the upper end of its interval"
     if best is first:
-        reason = f"nothing with more reward keeps its SFT loss within {number(budget)} nats/response of it"
+        reason = "no blend meets the budget: " if first.kind else ""
+        reason += f"none of the {_measured(profiles)} has more reward and keeps its SFT loss {within}"
     else:
-        reason = f"the largest reward within {number(budget)} nats/response of {first.called}: {_against(first, best)}"
+        reason = f"of the {_measured(profiles)} the largest reward whose SFT loss stays {within}: "
+        reason += _against(first, best)
+    more = [profile for profile in profiles.values() if profile.reward > best.reward]
+    open_to = [profile.called for profile in more if max(_rises(first, profile).values()) <= budget]
+    if open_to:
+        reason += f"; more reward ({', '.join(open_to)}) is within it by the mean alone: measure more prompts"
     return Recommendation(best.name, BUDGET, reason)
+
+
+def largest_rise(first: Profile, other: Profile) -> float:
+    """Upper end of the paired change of SFT loss from `first` on the task where it is largest, nats/response.
+
+    0 of the first itself; inf where a change has no interval.
+    """
+    if other is first:
+        return 0.0
+    changes = (_change(first, other, task, "sft_loss") for task in first.losses)
+    return max(change.upper if isinstance(change, Estimate) else math.inf for change in changes)
 
 
 def _best_exchange(profiles: Mapping[str, Profile], rate: float) -> Recommendation:
     ranked = sorted(profiles.values(), key=lambda p: _worth(p, rate), reverse=True)
-    best = ranked[0]
-    reason = f"the largest reward \u2212 {rate:g} \u00d7 SFT loss: {number(_worth(best, rate))}"
+    best, worth = ranked[0], f"reward \u2212 {rate:g} \u00d7 SFT loss"
+    reason = f"of the {_measured(profiles)} the largest {worth}: {number(_worth(best, rate))}"
     if len(ranked) > 1:
         reason += f"; next {ranked[1].called} with {number(_worth(ranked[1], rate))}: {_against(ranked[1], best)}"
     return Recommendation(best.name, EXCHANGE_RATE, reason)
+
+
+def _measured(profiles: Mapping[str, Profile]) -> str:
+    """How many were chosen from: what lies between positions was not looked at."""
+    return f"{counted(len(profiles), next(iter(profiles.values())).kind or 'checkpoint')} measured"
 
 
 def _no_worse(profiles: Mapping[str, Profile]) -> Recommendation:
@@ -197,9 +221,10 @@ def _change(before: Profile, after: Profile, task: str, objective: str) -> Figur
     return compare(objective, before.tasks[task], after.tasks[task]).change
 
 
-def _rise(first: Profile, other: Profile, task: str) -> float:
-    rise = other.losses[task] - first.losses[task]
-    return rise if math.isfinite(rise) else math.inf
+def _rises(first: Profile, other: Profile) -> dict[str, float]:
+    """By how much the mean SFT loss of each task is above the first's; inf where it is not finite."""
+    rises = {task: other.losses[task] - loss for task, loss in first.losses.items()}
+    return {task: rise if math.isfinite(rise) else math.inf for task, rise in rises.items()}
 
 
 def _worth(profile: Profile, rate: float) -> float:

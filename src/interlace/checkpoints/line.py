@@ -13,7 +13,7 @@ import numpy as np
 
 from interlace.analysis.trajectory import Snapshot
 from interlace.checkpoints.blend import write_blend
-from interlace.checkpoints.choice import Profile, pareto, recommend
+from interlace.checkpoints.choice import Profile, largest_rise, pareto, recommend
 from interlace.checkpoints.differences import differences_of
 from interlace.checkpoints.ends import check_ends
 from interlace.checkpoints.found import Checkpoint
@@ -42,9 +42,9 @@ def measure_line(
 ) -> Line:
     """Both objectives at the ends and at `between` blends, evenly spaced; KL is to position 0.
 
-    With a `budget`, one more blend is measured: where the line's SFT loss, interpolated between measured positions,
-    passes it. `choice` is then one of the measured positions (`choice.recommend`). `write`: a new folder for its
-    weights. `seen`: what `bench` has measured of the ends already, by their names.
+    With a `budget`, one more blend is measured: where the upper end of the SFT loss's rise, interpolated between
+    measured positions, passes it. `choice` is one of the measured positions (`choice.recommend`). `write`: a new folder
+    for its weights. `seen`: what `bench` has measured of the ends already, by their names.
 
     Raises:
         RecipeError: not two checkpoints, `between` < 1.
@@ -111,18 +111,22 @@ def _in_order(snapshots: Snapshots) -> Snapshots:
 
 
 def _position_of_budget(found: dict[str, Profile], budget: float | None) -> float | None:
-    """The last place where the interpolated SFT loss comes to the budget's on every task, if it is new; else None."""
+    """The last place where the interpolated upper end of the SFT loss's rise comes to the budget, if it is new.
+
+    The rise is that of the task where it is largest (`largest_rise`), which decides what the budget allows. None: no
+    such place, or one that was measured.
+    """
     if budget is None:
         return None
-    places = np.array([float(name) for name in found])
-    tasks = next(iter(found.values())).losses
-    excess = np.array([[found[name].losses[task] - tasks[task] - budget for task in tasks] for name in found])
-    worst = excess.max(axis=1) if tasks else np.zeros(0)
-    crossings = [i for i in range(len(worst) - 1) if worst[i] <= 0.0 < worst[i + 1]]
+    places, first = np.array([float(name) for name in found]), next(iter(found.values()))
+    if not first.losses:
+        return None
+    excess = np.array([largest_rise(first, profile) - budget for profile in found.values()])
+    crossings = [i for i in range(len(excess) - 1) if excess[i] <= 0.0 < excess[i + 1]]
     if not crossings:
         return None
     i = crossings[-1]
-    share = worst[i] / (worst[i] - worst[i + 1]) if np.isfinite(worst[i + 1]) else 0.0
+    share = excess[i] / (excess[i] - excess[i + 1]) if np.isfinite(excess[i + 1]) else 0.0
     at = float(_name(places[i] + share * (places[i + 1] - places[i])))
     return at if abs(places - at).min() > SMALLEST_STEP else None
 

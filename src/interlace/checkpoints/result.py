@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -62,6 +62,16 @@ class Line:
         """The position of the choice."""
         return self.positions[self.names.index(self.choice.checkpoint)]
 
+    @property
+    def chosen_name(self) -> str:
+        """What the choice is called: an end's name, or where the blend lies."""
+        ends = {0.0: self.start, 1.0: self.end}
+        return ends.get(self.chosen, f"the blend at {self.choice.checkpoint} from {self.start} to {self.end}")
+
+    def recommendation_json(self) -> dict[str, Any]:
+        """The choice with its position."""
+        return self.choice.to_json() | {"position": encode_float(self.chosen)}
+
     def to_json(self) -> dict[str, Any]:
         """The object on the wire."""
         return {
@@ -75,7 +85,7 @@ class Line:
             "differences": [item.to_json() for item in self.differences],
             "num_comparisons": num_comparisons(self.differences),
             "pareto": list(self.pareto),
-            "recommendation": self.choice.to_json() | {"position": encode_float(self.chosen)},
+            "recommendation": self.recommendation_json(),
             "written": self.written,
         }
 
@@ -104,7 +114,7 @@ class Measured:
 
     def __str__(self) -> str:
         lines = [f"{cell.checkpoint}, {cell.objective} on {cell.task}: {cell.figure}" for cell in self.cells]
-        return "\n".join([*lines, f"keep {self.recommend()}"])
+        return "\n".join([*lines, f"keep {self.recommendation}"])
 
     def figure(self, checkpoint: str, objective: str, task: str | None = None) -> Figure:
         """A cell's figure or a probe's; `task` may be left out where there is one. Raises KeyError if there is none."""
@@ -132,8 +142,13 @@ class Measured:
         """The checkpoints that no other one beats or equals in every objective (SFT loss and reward of each task)."""
         return pareto(self.profiles)
 
+    @property
+    def recommendation(self) -> Recommendation:
+        """What to keep: the line's choice where there is one (the ends are among its positions), else `recommend`'s."""
+        return self.recommend() if self.line is None else replace(self.line.choice, checkpoint=self.line.chosen_name)
+
     def recommend(self, *, budget: float | None = None, exchange_rate: float | None = None) -> Recommendation:
-        """Which checkpoint to keep, and why; see `choice.recommend` for the three rules."""
+        """Which of the checkpoints to keep, blends left out, and why; see `choice.recommend` for the three rules."""
         if budget is None and exchange_rate is None:
             budget, exchange_rate = self.budget, self.exchange_rate
         return recommend(self.profiles, budget=budget, exchange_rate=exchange_rate)
@@ -147,7 +162,7 @@ class Measured:
             "differences": [item.to_json() for item in self.differences],
             "num_comparisons": num_comparisons(self.differences),
             "pareto": list(self.pareto),
-            "recommendation": self.recommend().to_json(),
+            "recommendation": self.recommend().to_json() if self.line is None else self.line.recommendation_json(),
         }
         if self.figures:
             body["figures"] = [_quantity(cell) for cell in self.figures]

@@ -43,17 +43,25 @@ Between: TypeAlias = Annotated[
     int | None, typer.Option(metavar="N", help="Measure N blends of two checkpoints' weights too.")
 ]
 Budget: TypeAlias = Annotated[
-    float | None, typer.Option(metavar="NATS", help="Recommend the largest reward within this rise of SFT loss.")
+    float | None,
+    typer.Option(
+        metavar="NATS",
+        help="Recommend the largest reward at an SFT loss that rises by no more (by its interval).",
+    ),
 ]
 ExchangeRate: TypeAlias = Annotated[
-    float | None, typer.Option(metavar="REWARD", help="Recommend by the reward that a nat of SFT loss is worth.")
+    float | None,
+    typer.Option(metavar="REWARD", help="Recommend, of what is measured, by the reward that a nat is worth."),
 ]
 Write: TypeAlias = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Save the recommended blend (with --between).")
 ]
 FailOn: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option(metavar="CONDITION", help="Exit with 4 if it is met: 'sft_loss.increase > 0.02'. Repeatable."),
+    typer.Option(
+        metavar="CONDITION",
+        help="Exit with 4 if it is met or open: 'sft_loss.increase > 0.02'. Repeatable.",
+    ),
 ]
 Base: TypeAlias = Annotated[Path | None, typer.Option(help="The model under adapters; by default what they name.")]
 Prompts: TypeAlias = Annotated[int | None, typer.Option(help="Held-out prompts a task; by default all.")]

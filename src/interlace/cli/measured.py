@@ -43,10 +43,11 @@ def print_measured(console: Console, measured: Measured) -> None:
         )
     if len(names) > 1:
         _say(console, f"Pareto set: {', '.join(measured.pareto)}")
-        _say(console, f"Recommended: {measured.recommend()}")
     print_figures(console, measured)
     if measured.line is not None:
         _print_line(console, measured.line, measured.tasks)
+    if len(names) > 1:
+        _say(console, f"Recommended: {measured.recommendation}")
     for item in measured.checkpoints:
         if item.also:
             _say(console, f"Listed once: {item.name} holds the weights of {', '.join(item.also)} too")
@@ -58,17 +59,18 @@ def _print_line(console: Console, line: Line, tasks: Sequence[str]) -> None:
     console.print()
     for task in tasks:
         title = f"{task}: the straight line from {line.start} (0) to {line.end} (1)"
-        console.print(levels_table(title, line.names, task, line.cells))
+        console.print(levels_table(title, line.names, task, line.cells, "position"))
     _say(console, f"Pareto part: {', '.join(line.pareto)}")
-    _say(console, f"Recommended position: {line.choice}")
 
 
-def levels_table(title: str, names: Sequence[str], task: str, cells: Sequence[Cell]) -> Table:
-    """A row a checkpoint; objectives that no checkpoint has are left out."""
+def levels_table(
+    title: str, names: Sequence[str], task: str, cells: Sequence[Cell], first: str = "checkpoint"
+) -> Table:
+    """A row a checkpoint, `first` heads their names; objectives that no checkpoint has are left out."""
     found = {(cell.checkpoint, cell.objective): cell.figure for cell in cells if cell.task == task}
     shown = [key for key in COLUMNS if any(not isinstance(found[name, key], Unresolved) for name in names)]
     table = _table(title)
-    table.add_column("checkpoint", no_wrap=True, min_width=min(24, max(map(len, names), default=0)))
+    table.add_column(first, no_wrap=True, min_width=min(24, max(map(len, names), default=0)))
     for key in shown:
         table.add_column(COLUMNS[key], justify="right")
     for name in names:

@@ -30,7 +30,7 @@ def render_checkpoints(measured: Measured) -> str:
         .get_template("checkpoints/checkpoints.html.j2")
         .render(
             measured=measured,
-            choice=measured.recommend(),
+            choice=measured.recommendation,
             charts=plane_charts(measured),
             tables=tables,
             line_tables=line_tables(measured),
