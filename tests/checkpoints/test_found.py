@@ -154,3 +154,28 @@ def test_headers_that_promise_too_much_are_refused_by_name(tmp_path: Path) -> No
         path.write_bytes(head + value)
         with pytest.raises(ModelError, match=f"{number}.gguf must be a whole .gguf file"):
             refuse_broken_gguf(path)
+
+
+def run_with(folder: Path, model: Path, *stages: tuple[str, str, int]) -> Path:
+    """A run's folder with a checkpoint in each stage, which is given by kind, name and step."""
+    entries = "".join(f"- {kind}:\n    name: {name}\n" for kind, name, _ in stages)
+    (folder / "stages").mkdir(parents=True)
+    (folder / "resolved.yaml").write_text(f"stages:\n{entries}")
+    for number, (_, name, step) in enumerate(stages, start=1):
+        shutil.copytree(model, folder / "stages" / f"{number:02d}-{name}" / f"checkpoint-{step}")
+    return folder
+
+
+def test_checkpoints_of_a_run_are_called_by_stage_kind_and_step(models: Path, tmp_path: Path) -> None:
+    run = run_with(tmp_path / "run", models / "a", ("sft", "warm-up", 200), ("rl", "rl", 1000), ("sft", "sft-2", 5))
+    stages = run / "stages"
+    shutil.copytree(models / "b", stages / "02-rl" / "averaged")
+    found = [names(stages / path)[0] for path in ("01-warm-up", "02-rl", "02-rl/averaged", "03-sft-2/checkpoint-5")]
+    assert found == ["warm-up (sft) step 200", "rl step 1,000", "rl/averaged", "sft-2 step 5"]
+    other = run_with(tmp_path / "other", models / "c", ("rl", "rl", 1000))
+    assert names(stages / "02-rl/checkpoint-1000", other / "stages/01-rl") == [
+        "run/rl step 1,000",
+        "other/rl step 1,000",
+    ]
+    shutil.copytree(models / "a", tmp_path / "stages" / "01-rl" / "checkpoint-7")  # no run around it
+    assert names(tmp_path / "stages" / "01-rl") == ["checkpoint-7"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -75,6 +76,31 @@ def test_a_written_blend_loads_and_is_what_was_chosen(measured: Measured, models
     start, end = (load_policy(str(models / name)).model for name in "ac")
     torch.testing.assert_close(logits(loaded), logits(interpolated(start, end, line.chosen)))
     assert AutoTokenizer.from_pretrained(folder)("1+1=")["input_ids"]
+
+
+def test_a_written_blend_says_where_it_comes_from(measured: Measured, models: Path, task: Task) -> None:
+    line = measured.line
+    assert line is not None and line.written is not None
+    again = interlace.measure(line.written, task, prompts=12)
+    (found,) = again.checkpoints
+    origin = found.origin
+    assert origin is not None and (origin.start.name, origin.end.name) == ("a", "c")
+    assert (origin.position, origin.rule, origin.reason) == (line.chosen, "exchange_rate", line.choice.reason)
+    assert (origin.tasks, origin.version) == (("sums",), interlace.__version__)
+    by_hand = hashlib.sha256()
+    for name in (
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "generation_config.json",
+        "model.safetensors",
+    ):
+        by_hand.update(f"{name} {hashlib.sha256((models / 'a' / name).read_bytes()).hexdigest()}\n".encode())
+    assert origin.start.fingerprint == by_hand.hexdigest() != origin.end.fingerprint
+    assert origin.start.path == str(models / "a")
+    assert again.to_json()["checkpoints"][0]["blend"] == origin.to_json()
+    assert str(origin).startswith(f"the blend at {line.chosen:g} from a ({models / 'a'}, SHA-256 ")
+    assert find_checkpoints([models / "a"])[0].origin is None
 
 
 def test_two_adapters_give_an_adapter_on_the_line_of_effective_weights(

@@ -44,7 +44,7 @@ def test_a_run_is_measured_on_its_own_tasks(call: Call) -> None:
 def test_a_stages_series_is_measured_on_the_runs_tasks(call: Call) -> None:
     called = call("measure", f"{RUN}/stages/01-sft", f"{RUN}/stages/01-sft/averaged", *FEW)
     assert called.code == 0
-    assert "checkpoint-4" in called.out and "sft/averaged" in called.out
+    assert "sft step 4" in called.out and "sft/averaged" in called.out
     assert "Recommended: " in called.out
 
 
@@ -55,7 +55,7 @@ def test_a_task_in_words_and_a_gate(call: Call) -> None:
     failed = call("measure", *ends, "--task", f"{RUN}/sums", *FEW, "--fail-on", "sft_loss.decrease > 0.02", "--json")
     assert failed.code == 4
     assert json.loads(failed.out)["schema_version"]
-    assert failed.error.startswith("Failed: sft_loss.decrease > 0.02: checkpoint-4 against 00-model on sums, ")
+    assert failed.error.startswith("Failed: sft_loss.decrease > 0.02: sft step 4 against model on sums, ")
 
 
 def test_the_line_its_blend_and_the_files(call: Call, workplace: Path) -> None:

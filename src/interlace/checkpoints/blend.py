@@ -11,8 +11,11 @@ import torch
 from jaxtyping import Float, Int
 from peft import LoraConfig, PeftModel
 
+from interlace import __version__
+from interlace.checkpoints.choice import Recommendation
 from interlace.checkpoints.found import Checkpoint
 from interlace.checkpoints.loading import adapted, load_checkpoint
+from interlace.checkpoints.origin import Origin
 from interlace.errors import ModelError
 from interlace.policies import Policy
 from interlace.policies.interpolation import interpolated
@@ -28,14 +31,22 @@ ROUNDINGS = 100.0
 
 
 def write_blend(
-    ends: Sequence[Checkpoint], start: Policy, end: Policy, position: float, folder: Path, dtype: str
+    ends: Sequence[Checkpoint],
+    start: Policy,
+    end: Policy,
+    position: float,
+    folder: Path,
+    dtype: str,
+    choice: Recommendation | None = None,
+    tasks: Sequence[str] = (),
 ) -> Path:
     """The weights at `position` in a new folder, sealed with `interlace_manifest.json`, whole or not at all; its path.
 
     Two LoRA adapters on one base give an adapter whose rank is the sum of theirs and whose effective weights lie on
     the straight line exactly (interpolating their factors would not); it is saved in float32. Anything else gives dense
     weights in `dtype`. What was saved is read back: dense weights must be the same bits, an adapter must give the
-    log-probabilities of the interpolated policy in float32.
+    log-probabilities of the interpolated policy in float32. The manifest holds the blend's `Origin`: both ends,
+    `position`, and the `choice` on `tasks` that it comes from (None: it was given).
 
     Raises RecipeError for a used folder; ModelError, leaving nothing, if what was saved is another policy.
     """
@@ -52,9 +63,15 @@ def write_blend(
             wanted.model.save_pretrained(unfinished)
             start.tokenizer.save_pretrained(unfinished)
             _refuse_other_weights(Checkpoint(folder.name, unfinished, "model"), wanted, dtype)
-        seal_checkpoint(unfinished)
+        seal_checkpoint(unfinished, blend=_origin(ends, position, choice, tasks).to_json())
         os.replace(unfinished, folder)  # onto nothing, or an empty folder
     return folder
+
+
+def _origin(ends: Sequence[Checkpoint], position: float, choice: Recommendation | None, tasks: Sequence[str]) -> Origin:
+    start, end = (checkpoint.as_parent() for checkpoint in ends)
+    rule, reason = ("given", "") if choice is None else (choice.rule, choice.reason)
+    return Origin(start, end, position, rule, reason, tuple(tasks), __version__)
 
 
 def _refuse_other_weights(saved: Checkpoint, wanted: Policy, dtype: str) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import filecmp
 import itertools
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from interlace.checkpoints.origin import BLEND, Origin, Parent, fingerprint, origin_of
+from interlace.checkpoints.stages import place_in_run, stage_name
 from interlace.errors import MissingFileError, ModelError, RecipeError
 from interlace.gguf_header import refuse_broken_gguf
 from interlace.safety import read_settings, refuse_code, refuse_unsafe, weight_files
@@ -23,13 +24,17 @@ Kind: TypeAlias = Literal["model", "adapter", "gguf"]
 PathLike: TypeAlias = str | Path
 
 CONFIG, ADAPTER_CONFIG = "config.json", "adapter_config.json"
+OF_TOKENIZER = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
+                "chat_template.jinja", "generation_config.json")  # fmt: skip
+"""Files that say how prompts are written, and where a response ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """Weights that exist. `name` is what tables call them; `base` is the model's folder under an adapter.
 
-    `also`: other names under which the same weights were given; they are measured once.
+    `also`: other names under which the same weights were given; they are measured once. `origin`: of a blend that was
+    written, its parents.
     """
 
     name: str
@@ -37,11 +42,26 @@ class Checkpoint:
     kind: Kind
     base: Path | None = None
     also: tuple[str, ...] = ()
+    origin: Origin | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The object on the wire; `also` where the same weights were named more than once."""
-        named = {"name": self.name, "path": str(self.path), "kind": self.kind}
-        return named | ({"also": list(self.also)} if self.also else {})
+        """The object on the wire; `also` where the same weights were named more than once, `blend` of a blend."""
+        named: dict[str, Any] = {"name": self.name, "path": str(self.path), "kind": self.kind}
+        named |= {"also": list(self.also)} if self.also else {}
+        return named | ({BLEND: self.origin.to_json()} if self.origin else {})
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that say what the model is, small ones first; an adapter's base not among them."""
+        if self.kind == "gguf":
+            return [self.path]
+        settings = (self.path / name for name in (ADAPTER_CONFIG, CONFIG, *OF_TOKENIZER))
+        return [*(path for path in settings if path.exists()), *weight_files(self.path)]
+
+    def as_parent(self) -> Parent:
+        """It as a blend's manifest names it. Cost: a read of its files, and of its base's."""
+        under = [] if self.base is None else Checkpoint("", self.base, "model").files
+        return Parent(self.name, str(self.path.absolute()), fingerprint([*self.files, *under]))
 
 
 def find_checkpoints(paths: Sequence[PathLike], base: PathLike | None = None) -> tuple[Checkpoint, ...]:
@@ -95,21 +115,17 @@ def _at(path: Path, base: Path | None) -> Iterator[Checkpoint]:
     elif (path / MANIFEST).exists() and (path / STAGES).is_dir():
         yield from _of_run(path)
     elif (path / ADAPTER_CONFIG).exists():
-        yield Checkpoint(path.name, path, "adapter", base or _base_of(path))
+        name, under = _own_name(path.resolve()), base or _base_of(path)
+        yield Checkpoint(name, path, "adapter", under, origin=origin_of(path))
     elif not (path / CONFIG).exists() and (series := _series(path)):
         yield from (checkpoint for step in series for checkpoint in _at(step, base))
     else:
-        yield Checkpoint(_own_name(path.resolve()), path, "model")
+        yield Checkpoint(_own_name(path.resolve()), path, "model", origin=origin_of(path))
 
 
 def _own_name(folder: Path) -> str:
-    """The folder's name; of a stage's averaged weights, the stage's with it."""
-    return f"{_stage_name(folder.parent)}/{folder.name}" if folder.name == "averaged" else folder.name
-
-
-def _stage_name(folder: Path) -> str:
-    """``rl`` for ``02-rl``."""
-    return re.sub(r"^\d+-", "", folder.name)
+    """What a run calls it, such as ``rl step 20``; the folder's name where it lies in none."""
+    return str(place_in_run(folder) or folder.name)
 
 
 def _series(folder: Path) -> list[Path]:
@@ -125,7 +141,8 @@ def _of_run(run: Path) -> Iterator[Checkpoint]:
     if not kept:
         raise MissingFileError(f"{run} must hold a stage with a checkpoint. Got none yet. Wait for the first.")
     for folder in kept:
-        name = _stage_name(folder)
+        place = place_in_run(folder)
+        name = place.stage if place else stage_name(folder)
         if (folder / CONFIG).exists():
             yield Checkpoint(name, folder, "model")
             continue
@@ -199,38 +216,30 @@ def once(words: Sequence[Sequence[Checkpoint]]) -> list[Checkpoint]:
     return kept
 
 
-OF_TOKENIZER = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
-                "chat_template.jinja", "generation_config.json")  # fmt: skip
-"""Files that say how prompts are written, and where a response ends."""
-
-
 def _has_same_weights(one: Checkpoint, other: Checkpoint) -> bool:
     """Whether both load the same bytes: the same files of weights and settings, on the same base."""
     if one.kind != other.kind or (one.base and one.base.resolve()) != (other.base and other.base.resolve()):
         return False
     if one.path.resolve() == other.path.resolve():
         return True
-    ours, theirs = _files_that_load(one), _files_that_load(other)
+    ours, theirs = one.files, other.files
     names = [[path.name for path in files] for files in (ours, theirs)]
     if one.kind != "gguf" and names[0] != names[1]:
         return False
     return all(filecmp.cmp(first, second, shallow=False) for first, second in zip(ours, theirs, strict=True))
 
 
-def _files_that_load(checkpoint: Checkpoint) -> list[Path]:
-    """The files that say what the model is, small ones first."""
-    path = checkpoint.path
-    if checkpoint.kind == "gguf":
-        return [path]
-    settings = [path / name for name in (ADAPTER_CONFIG, CONFIG, *OF_TOKENIZER) if (path / name).exists()]
-    return [*settings, *weight_files(path)]
+def _around(path: Path) -> str:
+    """The name of the run that it lies in, else of its folder."""
+    place = place_in_run(path)
+    return path.parent.name if place is None else place.run.name
 
 
 def _with_names_that_differ(found: list[Checkpoint]) -> tuple[Checkpoint, ...]:
     """Equal names get their folder's in front, and then a number."""
     counts = Counter(checkpoint.name for checkpoint in found)
     longer = [
-        replace(item, name=f"{_stage_name(item.path.resolve().parent)}/{item.name}") if counts[item.name] > 1 else item
+        replace(item, name=f"{_around(item.path.resolve())}/{item.name}") if counts[item.name] > 1 else item
         for item in found
     ]
     seen: Counter[str] = Counter()

@@ -132,7 +132,8 @@ def _position_of_budget(found: dict[str, Profile], budget: float | None) -> floa
 
 
 def _written(line: Line, ends: Sequence[Checkpoint], start: Policy, end: Policy, folder: Path, dtype: str) -> Line:
-    write_blend(ends, start, end, line.chosen, folder, dtype)
+    tasks = tuple(dict.fromkeys(cell.task for cell in line.cells))
+    write_blend(ends, start, end, line.chosen, folder, dtype, line.choice, tasks)
     return replace(line, written=str(folder))
 
 

@@ -51,6 +51,8 @@ def print_measured(console: Console, measured: Measured) -> None:
     for item in measured.checkpoints:
         if item.also:
             _say(console, f"Listed once: {item.name} holds the weights of {', '.join(item.also)} too")
+        if item.origin:
+            _say(console, f"{item.name} is {item.origin}")
     for reason in reasons(measured):
         _say(console, f"Not resolved: {reason}")
 

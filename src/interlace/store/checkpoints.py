@@ -7,6 +7,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from interlace.encoding import dumps
 
@@ -14,14 +15,16 @@ MANIFEST_NAME = "interlace_manifest.json"
 MANIFEST_VERSION = 1
 
 
-def seal_checkpoint(folder: Path) -> None:
-    """Write the completeness mark: size in bytes and SHA-256 of every file in `folder`."""
+def seal_checkpoint(folder: Path, **more: Any) -> None:
+    """Write the completeness mark: size in bytes and SHA-256 of every file in `folder`; `more` stands beside them."""
     files = {
         str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": _sha256(path)}
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != MANIFEST_NAME
     }
-    write_text_atomically(folder / MANIFEST_NAME, dumps({"version": MANIFEST_VERSION, "files": files}, indent=1))
+    write_text_atomically(
+        folder / MANIFEST_NAME, dumps({"version": MANIFEST_VERSION, **more, "files": files}, indent=1)
+    )
 
 
 def verify_checkpoint(folder: Path) -> str | None:
