@@ -28,6 +28,16 @@ def test_the_example_is_a_table_and_sentences(call: Call) -> None:
     assert "(unlearning that the reward asks for, A11)" in called.out
 
 
+def test_headers_are_whole_at_80_columns(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = call(*EXAMPLE, "--exchange-rate", "0.5").out.splitlines()
+    assert sum(line.split() == ["start", "parity", "best", "stop", "now"] for line in lines) == 1
+    for words in ("forecast change", "what the next", "within prompts", "responses", "beyond it"):
+        assert any(line.startswith(words) for line in lines), words
+    ends = [line for line in lines if line.count("[") == 4 and not line.startswith("-")]
+    assert len(ends) == 4 and all(line.count("]") == 4 for line in ends)  # no interval is broken
+
+
 def test_json_alone_on_stdout(call: Call) -> None:
     called = call(*EXAMPLE, "--json")
     found = json.loads(called.out)

@@ -117,6 +117,22 @@ def test_scores_of_the_sft_data_are_paired_with_the_prompts(folder: Path, tmp_pa
         plan_rollouts(folder, expert_scores=tmp_path / "bad.jsonl")
 
 
+@pytest.mark.parametrize("given", [55.0, -0.1, 1.01])
+def test_an_expert_reward_in_another_unit_is_refused(folder: Path, given: float) -> None:
+    with pytest.raises(
+        RecipeError, match=r"the rollouts' rewards, which go from 0 to 1\. Got .*, or give --expert-scores"
+    ):
+        plan_rollouts(folder, expert_reward=given)
+
+
+def test_graded_rewards_have_the_range_that_was_seen(tmp_path: Path) -> None:
+    rows = rollouts(MADE, np.random.default_rng(0), prompts=20, samples=4)
+    write_verl(tmp_path, [row | {"reward": 10.0 * row["reward"] - 2.0} for row in rows])
+    assert plan_rollouts(tmp_path, expert_reward=5.5).points
+    with pytest.raises(RecipeError, match="which go from -2 to 8. Got 9"):
+        plan_rollouts(tmp_path, expert_reward=9.0)
+
+
 def test_rewards_that_never_vary_leave_nothing_to_move_along(tmp_path: Path) -> None:
     write_verl(tmp_path, constant(1.0))
     plan = plan_rollouts(tmp_path, expert_reward=0.5, exchange_rate=1.0)

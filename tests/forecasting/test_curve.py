@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from interlace.estimate import Unresolved
+from interlace.estimate import Estimate, Unresolved
 from interlace.forecasting import (
     Curve,
     best_stop,
@@ -177,6 +177,18 @@ def test_levels_stay_in_their_range():
     facts = facts_of(start_of(held, replace(scores, expert_logprobs=right, reward_probabilities=law)))
     for name in ("reward", "expert_reward", "expert_right", "expert_wrong", "other", "never_solved"):
         assert 0.0 <= getattr(facts, name).lower <= getattr(facts, name).upper <= 1.0, name
+
+
+@pytest.mark.parametrize("exchange_rate", [0.001, 0.01, 0.1, 0.5, 2.0])
+def test_the_landmarks_of_a_path_stay_among_rewards(exchange_rate):
+    """Twelve prompts that differ, of which the policy will nearly always be right: linearised ends lie above 1."""
+    for seed in range(6):
+        held, scores = make_start(np.random.default_rng(seed), 12, expert_right=0.97, other=0.01)
+        curve = Curve(prompt_paths(start_of(held, scores), "natural", PathOptions()))
+        marks = landmarks_of(curve)
+        for figure in (best_stop(curve, exchange_rate).reward, marks.least_loss, marks.parity, marks.threshold):
+            if isinstance(figure, Estimate):
+                assert 0.0 <= figure.lower <= figure.value <= figure.upper <= 1.0
 
 
 def test_a_path_that_leads_nowhere_is_silent(start):

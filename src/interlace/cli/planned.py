@@ -11,17 +11,17 @@ from rich.table import Table
 from interlace.dumps import LossPoint, PlanPoint, RolloutPlan
 from interlace.estimate import Estimate, Figure, Unresolved, interval_text, value_text
 
-COLUMNS = {
+ROWS = {
     "reward": ("reward", False),
     "reward_variance": ("variance\nwithin prompts", False),
-    "dead_groups": ("dead\ngroups", False),
-    "parity_gap": ("above the\nexpert", True),
+    "dead_groups": ("dead groups", False),
+    "parity_gap": ("above the expert", True),
     "rl_time": ("RL time", False),
     "sft_loss_change": ("forecast change\nof SFT loss", True),
-    "implied_exchange_rate": ("reward that the\nnext nat buys", False),
+    "implied_exchange_rate": ("what the next\nnat buys", False),
 }
-"""Figure of a point: its column's title, whether it has a sign."""
-LOSS_COLUMNS = {
+"""Figure of a point: its row's title, whether it has a sign. At most four points are shown, within 80 columns."""
+LOSS_ROWS = {
     "sft_loss": ("SFT loss", False),
     "change": ("change", True),
     "right": ("on right\nresponses", True),
@@ -45,16 +45,16 @@ def print_rollouts(console: Console, plan: RolloutPlan) -> None:
 
 
 def _points(plan: RolloutPlan) -> Table:
-    rows = list(_rows(plan))
-    table = _table("", [title for title, _ in COLUMNS.values()])
-    for word, point in rows:
-        figures = (_cell(getattr(point, name), signed) for name, (_, signed) in COLUMNS.items())
-        table.add_row(f"{word}\n[dim]{point.name}[/dim]", *figures)
+    """A row a figure, a column a point."""
+    shown = list(_shown(plan))
+    table = _table("", [f"{word}\n[dim]{point.name}[/dim]" for word, point in shown])
+    for name, (title, signed) in ROWS.items():
+        table.add_row(title, *(_cell(getattr(point, name), signed) for _, point in shown))
     return table
 
 
-def _rows(plan: RolloutPlan) -> Iterator[tuple[str, PlanPoint]]:
-    """What is worth a row; a landmark stands at the point nearest to it."""
+def _shown(plan: RolloutPlan) -> Iterator[tuple[str, PlanPoint]]:
+    """What is worth a column; a landmark stands at the point nearest to it."""
     yield "start", plan.start
     for word, step in (("parity", plan.parity), ("best stop", plan.stop)):
         if isinstance(step, Estimate):
@@ -65,10 +65,10 @@ def _rows(plan: RolloutPlan) -> Iterator[tuple[str, PlanPoint]]:
 
 def _losses(plan: RolloutPlan) -> Table:
     shown = dict.fromkeys((plan.losses[0], min(plan.losses, key=_value), plan.losses[-1]))
-    table = _table("SFT loss as read (nats/response)", [title for title, _ in LOSS_COLUMNS.values()])
-    for point in sorted(shown, key=lambda item: item.step):
-        figures = (_cell(getattr(point, name), signed) for name, (_, signed) in LOSS_COLUMNS.items())
-        table.add_row(f"step {point.step:,}", *figures)
+    points = sorted(shown, key=lambda item: item.step)
+    table = _table("SFT loss as read (nats/response)", [f"step {point.step:,}" for point in points])
+    for name, (title, signed) in LOSS_ROWS.items():
+        table.add_row(title, *(_cell(getattr(point, name), signed) for point in points))
     return table
 
 
@@ -78,7 +78,7 @@ def _value(point: LossPoint) -> float:
 
 def _table(title: str, columns: list[str]) -> Table:
     table = Table(title=title or None, title_justify="left", title_style="bold", box=None, header_style="bold",
-                  padding=(0, 2, 0, 0))  # fmt: skip
+                  padding=(0, 2, 0, 0), pad_edge=False)  # fmt: skip
     table.add_column("", no_wrap=True)
     for column in columns:
         table.add_column(column, justify="right")
@@ -93,8 +93,8 @@ def _cell(figure: Figure, signed: bool) -> str:
 
 def _reasons(plan: RolloutPlan) -> tuple[str, ...]:
     """Each reason of a dash once."""
-    shown = [getattr(point, name) for _, point in _rows(plan) for name in COLUMNS]
-    shown += [getattr(point, name) for point in plan.losses[-1:] for name in LOSS_COLUMNS]
+    shown = [getattr(point, name) for _, point in _shown(plan) for name in ROWS]
+    shown += [getattr(point, name) for point in plan.losses[-1:] for name in LOSS_ROWS]
     return tuple(dict.fromkeys(figure.reason for figure in shown if isinstance(figure, Unresolved)))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from interlace.dumps.files import Row, find_files, read_rows
 from interlace.dumps.rows import key_of, number_of
@@ -45,6 +46,18 @@ def read_expert(given: float | None, file: Path | None, keys: dict[str, int]) ->
     if file is None:
         return Expert(Unresolved("it is not known: say --expert-reward 0.78, or --expert-scores FILE"))
     return _of_scores(file, keys)
+
+
+def refuse_beyond(given: float | None, rewards: Float[np.ndarray, "sample"]) -> None:
+    """Raise RecipeError for an expert's reward beyond every reward of the rollouts (0 to 1 where all are 0 or 1): then
+    it is in another unit, such as percent, or of another reward."""
+    is_binary = bool(np.isin(rewards, (0.0, 1.0)).all())
+    low, high = (0.0, 1.0) if is_binary else (float(rewards.min()), float(rewards.max()))
+    if given is not None and not low <= given <= high:
+        raise RecipeError(
+            f"--expert-reward must be in the unit of the rollouts' rewards, which go from {low:g} to {high:g}. "
+            f"Got {given:g}. Give it in their unit, name their reward by --reward, or give --expert-scores FILE."
+        )
 
 
 def column(row: Row, names: tuple[str, ...], file: Path, what: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from interlace.dumps.advice import advice_of, conditions_of
-from interlace.dumps.expert import read_expert
+from interlace.dumps.expert import read_expert, refuse_beyond
 from interlace.dumps.follow import follow
 from interlace.dumps.groups import Groups, advantage_agreement, group
 from interlace.dumps.losses import read_losses
@@ -42,6 +42,7 @@ def plan_rollouts(
         raise RecipeError(f"--exchange-rate must be above 0 reward units a nat. Got {exchange_rate}. Say 0.5.")
     path, expert_scores, logprobs = _places(rollouts, expert_reward, expert_scores, logprobs)
     samples = read_samples(path, columns, reward)
+    refuse_beyond(expert_reward, samples.rewards)
     expert = read_expert(expert_reward, expert_scores, samples.keys)
     losses = None if logprobs is None else read_losses(logprobs, samples.keys)
     groups = group(samples)

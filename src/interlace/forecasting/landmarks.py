@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from interlace.estimate import Figure, Unresolved
 from interlace.forecasting.curve import REWARD, Curve
-from interlace.statistics import influence_interval, mean_interval
+from interlace.statistics import influence_interval, reward_interval
 from interlace.theory.checks import check_exchange_rate
 
 
@@ -72,9 +72,10 @@ def _stationary(curve: Curve, index: int, price: float) -> Figure:
     """
     last = curve.reward.size - 1
     if index in (0, last):
-        at_end = curve.paths.reward[index]
+        start = curve.paths.start
+        level = reward_interval(curve.paths.reward[index], start.problem.reward, is_exact=start.pass_rates_are_exact)
         where = "the start" if index == 0 else "the path's end"
-        return mean_interval(at_end, unit=REWARD, method=f"{where} is best; Student t over prompts")
+        return level if isinstance(level, Unresolved) else replace(level, method=f"{where} is best; {level.method}")
     slopes = np.array([curve.loss_slope(reward) for reward in curve.reward.tolist()])
     near = slice(index - 1, index + 2)
     reward = float(np.interp(price, np.maximum.accumulate(slopes[near]), curve.reward[near]))
@@ -82,7 +83,17 @@ def _stationary(curve: Curve, index: int, price: float) -> Figure:
     if not bend > 0.0:
         return Unresolved("the path is straight here: many rewards are equally good to stop at")
     influence = -curve.slope_pseudo_values(reward) / bend
-    return influence_interval(reward, influence, unit=REWARD, method="slope of the path, influence over prompts")
+    stop = influence_interval(reward, influence, unit=REWARD, method="slope of the path, influence over prompts")
+    return _in_range(stop, curve)
+
+
+def _in_range(figure: Figure, curve: Curve) -> Figure:
+    """A level of reward whose interval ends where rewards do: beyond them linearisation alone would lead it."""
+    rewards = curve.paths.start.problem.reward
+    low, high = float(rewards.min()), float(rewards.max())
+    if isinstance(figure, Unresolved) or low <= figure.lower <= figure.upper <= high:
+        return figure
+    return replace(figure, lower=max(low, figure.lower), upper=min(high, figure.upper))
 
 
 def _range_of(curve: Curve, exchange_rate: float) -> tuple[float, float]:
@@ -115,9 +126,7 @@ def _parity(curve: Curve) -> Figure:
         return Unresolved(
             f"this path ends at reward {curve.reward[-1]:.3f}, below the expert's {per_prompt.mean():.3f}"
         )
-    return influence_interval(
-        float(per_prompt.mean()), per_prompt, unit=REWARD, method="the expert's reward over prompts"
-    )
+    return reward_interval(per_prompt, held.reward, is_exact=True)
 
 
 def _threshold(curve: Curve) -> Figure:
@@ -128,4 +137,5 @@ def _threshold(curve: Curve) -> Figure:
         return Unresolved("SFT loss stays below its start to the path's end")
     slope = curve.loss_slope(place)
     pseudo = curve.pseudo_values(curve.paths.loss, place)
-    return influence_interval(place, -pseudo / slope, unit=REWARD, method="where SFT loss is back, over prompts")
+    back = influence_interval(place, -pseudo / slope, unit=REWARD, method="where SFT loss is back, over prompts")
+    return _in_range(back, curve)
