@@ -56,6 +56,17 @@ def test_the_raw_path_is_drawn_through_the_measured_points(summary: RunSummary) 
     assert path["y"] == RL_LOSS
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("sft", "SFT stages"), ("preference", "preference (DPO, KTO) stages"), ("training", "other training stages")],
+)
+def test_stages_that_are_no_rl_are_called_by_their_kind(summary: RunSummary, kind: str, name: str) -> None:
+    last = dataclasses.replace(summary.stages["sft-2"], kind=kind)
+    edited = dataclasses.replace(summary, stages=Stages((summary.stages["rl"], last)))
+    (chart,) = plane_charts(edited)
+    assert [key.text for key in chart.keys if key.colour == "sft"] == [name]
+
+
 def test_both_curves_lie_on_the_shared_axis(summary: RunSummary) -> None:
     (chart,) = curves_charts(summary)
     lines = [trace for trace in chart.data if trace["mode"] == "lines+markers"]

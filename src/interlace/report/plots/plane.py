@@ -42,6 +42,9 @@ KEYS = {
     PREDICTED: Key("predicted by the parity law (A4)", "muted", "dashed"),
 }
 
+KIND_NAMES = {"sft": "SFT", "preference": "preference (DPO, KTO)", "training": "other training"}
+"""What a stage is called that is no RL, by its kind."""
+
 
 def plane_charts(summary: RunSummary) -> list[Chart]:
     """One figure a task on which both objectives were measured."""
@@ -180,4 +183,7 @@ def _note(at: tuple[float, float], text: str, colour: str, right: bool = True, a
 def _keys(drawn: Sequence[tuple[Placed, str, Curve]]) -> tuple[Key, ...]:
     kinds = {kind for item, kind, _ in drawn if item.stage.kind == RL}
     keys = tuple(key for kind, key in KEYS.items() if kind in kinds)
-    return (*keys, Key("SFT stages", "sft")) if any(item.stage.kind != RL for item, _, _ in drawn) else keys
+    others = dict.fromkeys(item.stage.kind for item, _, _ in drawn if item.stage.kind != RL)
+    if not others:
+        return keys
+    return (*keys, Key(f"{' and '.join(KIND_NAMES.get(kind, kind) for kind in others)} stages", "sft"))
