@@ -7,6 +7,7 @@ that the same command without --dry-run starts from it.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ from interlace.environment import quiet_libraries
 from interlace.errors import InterlaceError
 from interlace.ledger import estimated_flops
 from interlace.pipeline import EMBEDDED, base_folder, run_folders, stage_folders
+from interlace.pipeline.forks import fork_lengths
 from interlace.pipeline.requests import refuse_what_cannot_run, stage_request
 from interlace.policies import CoreShare, source_of
 from interlace.policies.embedded import embedded_config
 from interlace.probes.context import MAX_PROMPTS_FOR_DIVERGENCE
-from interlace.recipe import Recipe, StageConfig
+from interlace.recipe import ForksConfig, Recipe, StageConfig
+from interlace.recipe.fork_options import asked_of
 from interlace.stages import load_stage
 from interlace.stages.base import StageRequest
 from interlace.store.checkpoints import write_text_atomically
@@ -37,7 +40,19 @@ SAMPLED_TOKEN_COST = 9.0
 """Forwards that sampling one token costs (measured)."""
 CHARACTERS_A_TOKEN = 4.0
 CHECKPOINT_BYTES, AVERAGE_BYTES = 12, 4
-"""Bytes a parameter: weights and two moments of the optimizer in float32; the average of the weights."""
+"""Bytes a parameter: weights and two moments of the optimizer in float32; the average of the weights, or a fork's."""
+
+
+@dataclass(frozen=True)
+class PlannedForks:
+    """The forks of one stage: `count` in each of `arms`, `steps` optimizer steps in all. `disk_bytes` is what they take
+    while they go, and nearly none of it afterwards; seconds and bytes as of `StagePlan`."""
+
+    count: int
+    arms: int
+    steps: int
+    seconds: float | None
+    disk_bytes: float | None
 
 
 @dataclass(frozen=True)
@@ -51,11 +66,20 @@ class StagePlan:
     steps: int
     seconds: float | None
     disk_bytes: float | None
+    forks: PlannedForks | None = None
+
+    @property
+    def whole_seconds(self) -> float:
+        """With its forks; 0 where it is not known."""
+        return (self.seconds or 0.0) + ((self.forks.seconds or 0.0) if self.forks else 0.0)
 
 
 @dataclass(frozen=True)
 class DryRun:
-    """The plan of a recipe: its folders (one a seed), its stages, and what all seeds take together."""
+    """The plan of a recipe: its folders (one a seed), its stages, and what all seeds take together, forks included.
+
+    `disk_bytes` is what they take at most: what is kept of every seed, and the forks that take most while they go.
+    """
 
     recipe: str
     folders: tuple[str, ...]
@@ -83,24 +107,25 @@ def plan_recipe(recipe: Recipe, out: Path | None = None, fresh: bool = False) ->
     folders = run_folders(recipe, base_folder(recipe, out, fresh))
     tasks = {name: build_task(name, config, recipe.seeds[0]) for name, config in recipe.tasks.items()}
     refuse_what_cannot_run(recipe, tasks, folders[0], recipe.seeds[0])
-    for seed, folder in zip(recipe.seeds, folders, strict=True):
-        keep_resolved(recipe.for_seed(seed), folder)
     parameters, notes = _parameters(recipe, tasks)
     speed = matrix_flops_per_second()
     requests = [
         (stage_request(stage, config, tasks, folders[0], recipe.seeds[0], False), config)
         for stage, config in stage_folders(recipe)
     ]
-    plans = tuple(_stage_plan(recipe, request, config, parameters, speed) for request, config in requests)
+    plans = tuple(_stage_plan(recipe, tasks, request, config, parameters, speed) for request, config in requests)
+    for seed, folder in zip(recipe.seeds, folders, strict=True):
+        keep_resolved(recipe.for_seed(seed), folder)
     seeds = len(recipe.seeds)
+    beside = max((plan.forks.disk_bytes or 0.0 for plan in plans if plan.forks), default=0.0)
     return DryRun(
         recipe=recipe.name,
         folders=tuple(str(folder) for folder in folders),
         model=recipe.model,
         num_parameters=parameters,
         stages=plans,
-        seconds=None if parameters is None else seeds * sum(plan.seconds or 0.0 for plan in plans),
-        disk_bytes=None if parameters is None else seeds * sum(plan.disk_bytes or 0.0 for plan in plans),
+        seconds=None if parameters is None else seeds * sum(plan.whole_seconds for plan in plans),
+        disk_bytes=None if parameters is None else seeds * sum(plan.disk_bytes or 0.0 for plan in plans) + beside,
         notes=(*notes, *(_task_note(task) for task in tasks.values())),
     )
 
@@ -151,9 +176,15 @@ def _count(config: PretrainedConfig) -> int:
 
 
 def _stage_plan(
-    recipe: Recipe, request: StageRequest, config: StageConfig, parameters: int | None, speed: float
+    recipe: Recipe,
+    tasks: Mapping[str, Task],
+    request: StageRequest,
+    config: StageConfig,
+    parameters: int | None,
+    speed: float,
 ) -> StagePlan:
     arguments = load_stage(config.kind).configure(request)
+    forks = None if config.forks is None else asked_of(config, config.forks)
     return StagePlan(
         stage=request.stage,
         kind=config.kind,
@@ -162,7 +193,35 @@ def _stage_plan(
         steps=arguments.max_steps,
         seconds=None if parameters is None else _work(recipe, request, config, arguments, parameters) / speed,
         disk_bytes=None if parameters is None else _kept_bytes(config, parameters),
+        forks=None if forks is None else _planned_forks(recipe, tasks, config, forks, arguments, parameters, speed),
     )
+
+
+def _planned_forks(
+    recipe: Recipe,
+    tasks: Mapping[str, Task],
+    config: StageConfig,
+    forks: ForksConfig,
+    arguments: TrainingArguments,
+    parameters: int | None,
+    speed: float,
+) -> PlannedForks:
+    """Forks are trained as the stage is, and measured with their mean weights, on every task, at up to three lengths.
+
+    Raises RecipeError for a length at which the stage is not looked at.
+    """
+    every, last = config.measure_every or recipe.measure.every, arguments.max_steps
+    marks = fork_lengths(forks.steps or last, sorted({*range(every, last, every), last}))
+    arms = 1 if forks.placebo is None or config.placebo else 3 if forks.mirrored else 2
+    readings = 1 + len(marks) * (arms + (arms == 3)) * (2 * forks.count + 1)  # pairs of mirrored forks are an arm more
+    seconds = kept = None
+    if parameters is not None:
+        share = forks.count * arms * marks[-1] / last
+        training = share * _training_flops(recipe, tasks[config.task], config, arguments, parameters)
+        looked = readings * sum(_looked_flops(recipe, task, parameters) for task in tasks.values())
+        seconds = (training / REACHED_IN_TRAINING + looked / REACHED_IN_LOOKING) / speed
+        kept = float(forks.count * (2 if arms == 3 else 1) * len(marks) * parameters * AVERAGE_BYTES)
+    return PlannedForks(forks.count, arms, forks.count * arms * marks[-1], seconds, kept)
 
 
 def _kept_bytes(config: StageConfig, parameters: int) -> float:
@@ -174,19 +233,25 @@ def _work(
     recipe: Recipe, request: StageRequest, config: StageConfig, arguments: TrainingArguments, parameters: int
 ) -> float:
     """FLOPs of one stage's training and looks, each over the share of the machine's speed that it reaches."""
-    task = request.task
-    tokens, response = _mean_tokens(task, recipe.model)
-    rows = arguments.max_steps * arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
-    sampled = rows * response * SAMPLED_TOKEN_COST if config.kind == "rl" else 0.0
-    training = estimated_flops(parameters, int(sampled), int(rows * tokens), int(rows * tokens))
+    training = _training_flops(recipe, request.task, config, arguments, parameters)
     every = config.measure_every or recipe.measure.every
     looks = (arguments.max_steps // every + 2) * (2 if config.averaged_weights else 1)
-    looked = looks * _looked_flops(recipe, task, parameters, tokens, response)
+    looked = looks * _looked_flops(recipe, request.task, parameters)
     return training / REACHED_IN_TRAINING + looked / REACHED_IN_LOOKING
 
 
-def _looked_flops(recipe: Recipe, task: Task, parameters: int, tokens: float, response: float) -> float:
+def _training_flops(
+    recipe: Recipe, task: Task, config: StageConfig, arguments: TrainingArguments, parameters: int
+) -> float:
+    tokens, response = _mean_tokens(task, recipe.model)
+    rows = arguments.max_steps * arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
+    sampled = rows * response * SAMPLED_TOKEN_COST if config.kind == "rl" else 0.0
+    return estimated_flops(parameters, int(sampled), int(rows * tokens), int(rows * tokens))
+
+
+def _looked_flops(recipe: Recipe, task: Task, parameters: int) -> float:
     """One look: the expert's responses scored, completions sampled and walked by two policies."""
+    tokens, response = _mean_tokens(task, recipe.model)
     prompts = min(recipe.measure.prompts or len(task.heldout), len(task.heldout))
     is_enumerated = task.heldout[0].rewarded is not None
     completions = min(prompts, MAX_PROMPTS_FOR_DIVERGENCE) if is_enumerated else prompts * recipe.measure.completions

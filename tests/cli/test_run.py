@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,6 +119,28 @@ def test_dry_run_json(call: Call) -> None:
         stage.max_steps for stage in load_recipe("quickstart").stages
     ]
     assert plan["num_parameters"] > 400_000
+
+
+def test_dry_run_counts_forks(call: Call) -> None:
+    def planned(*more: str) -> dict[str, Any]:
+        called = call("run", "quickstart", "--dry-run", "--json", "--out", "runs/planned-3", *more)
+        return dict(json.loads(called.out)["plan"])
+
+    (_, rl, _), (_, alone, _) = planned("--set", "stages.rl.forks={count: 6}")["stages"], planned()["stages"]
+    assert alone["forks"] is None
+    forks = rl["forks"]
+    assert (forks["count"], forks["arms"], forks["steps"]) == (6, 2, 6 * 2 * rl["steps"])
+    assert forks["seconds"] > 5 * rl["seconds"]
+    plan = planned("--set", "stages.rl.forks={count: 4, steps: 20, placebo: null}", "--seeds", "0,1")
+    stages, forks = plan["stages"], plan["stages"][1]["forks"]
+    marks = 3  # at 5, 10 and 20 steps
+    assert (forks["steps"], forks["disk_bytes"]) == (4 * 20, 4 * marks * 4 * plan["num_parameters"])
+    assert plan["disk_bytes"] == 2 * sum(stage["disk_bytes"] for stage in stages) + forks["disk_bytes"]
+    assert plan["seconds"] == pytest.approx(2 * (sum(stage["seconds"] for stage in stages) + forks["seconds"]))
+    shown = call("run", "quickstart", "--dry-run", "--set", "stages.rl.forks={count: 6}", "--out", "runs/planned-4").out
+    assert "its forks" in shown and "6 in 2 arms" in shown
+    odd = call("run", "quickstart", "--dry-run", "--set", "stages.rl.forks={steps: 7}", "--out", "runs/planned-5")
+    assert odd.code == 2 and "Got 7 steps. Choose from 5, 10, 15" in odd.error and not Path("runs/planned-5").exists()
 
 
 def test_the_papers_model_is_planned_without_a_network(call: Call, workplace: Path) -> None:

@@ -6,9 +6,9 @@ from rich.table import Table
 
 from interlace.analysis import SCHEMA_VERSION
 from interlace.cli.output import print_json, stderr, stdout
-from interlace.dry_run import DryRun
+from interlace.dry_run import DryRun, PlannedForks
 from interlace.store.run_store import RESOLVED
-from interlace.wording import duration, size
+from interlace.wording import counted, duration, size
 
 
 def print_plan(plan: DryRun, json: bool) -> None:
@@ -24,14 +24,22 @@ def print_plan(plan: DryRun, json: bool) -> None:
 
 
 def plan_table(plan: DryRun) -> Table:
-    """A row a stage: what it starts from, its steps, time and disk."""
+    """A row a stage: what it starts from, its steps, time and disk; its forks under it."""
     table = Table(title=f"{plan.recipe}: plan", title_justify="left", title_style="bold", box=None, header_style="bold")
     for column in ("stage", "kind", "task", "starts from", "steps", "time", "disk"):
         table.add_column(column, justify="right" if column in ("steps", "time", "disk") else "left")
     for stage in plan.stages:
         cells = (stage.stage, stage.kind, stage.task, stage.start_from, str(stage.steps))
         table.add_row(*cells, duration(stage.seconds), size(stage.disk_bytes))
+        if stage.forks is not None:
+            table.add_row(*_fork_cells(stage.forks))
     return table
+
+
+def _fork_cells(forks: PlannedForks) -> tuple[str, ...]:
+    """What forks add under their stage's row; their disk is free again when they are done."""
+    made = f"{forks.count} in {counted(forks.arms, 'arm')}"
+    return ("  its forks", made, "", "", str(forks.steps), duration(forks.seconds), size(forks.disk_bytes))
 
 
 def _totals(plan: DryRun) -> str:
