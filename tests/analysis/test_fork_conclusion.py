@@ -28,6 +28,16 @@ def test_what_is_resolved_is_said_with_its_interval_and_what_is_not_is_named() -
     )
 
 
+def test_a_rest_that_is_resolved_is_named() -> None:
+    parts = {"change": part(0.6, 0.1), "drift": part(0.33, 0.1), "diffusion": part(0.05, 0.02)}
+    said = conclusion("sft_loss", parts | {"unresolved": part(0.22, 0.1)}, 4, 20, 20)
+    assert "The rest, +0.22 [+0.12, +0.32] nats/response, is resolved too: it is this run's own" in said
+    none = {"drift": part(0.1, 0.15), "diffusion": part(0.0, 0.01), "unresolved": part(-0.3, 0.1)}
+    assert "no part of it is resolved" in conclusion("reward", none, 4, 20, 20)
+    assert "The rest, \u22120.30 [\u22120.40, \u22120.20]" in conclusion("reward", none, 4, 20, 20)
+    assert "The rest" not in conclusion("reward", none | {"unresolved": Unresolved("few")}, 4, 20, 20)
+
+
 def test_drift_that_only_its_division_hides_is_said() -> None:
     parts = {"drift": part(0.17, 0.06), "drift_by_reward": part(0.5, 1.0), "reward_free_drift": part(-0.4, 1.0)}
     said = conclusion("sft_loss", parts | {"diffusion": part(0.07, 0.04)}, 4, 5, 20)

@@ -220,6 +220,8 @@ def test_a_stage_that_is_a_placebo_has_one_arm() -> None:
         ({"stage": "lr"}, "Did you mean 'rl'"),
         ({"steps": 5}, "Choose from 4, 8"),
         ({"from_step": 3}, "Choose from 0, 8"),
+        ({"steps": 5}, "at one of its looks. Got 5 steps. Choose from 4, 8."),
+        ({"steps": 9}, "no longer than the stage goes on from step 0: 8 steps. Got 9. Choose from 4, 8."),
         ({"placebo": None, "mirrored": True}, "partners of strict placebos"),
         ({"placebo": "loose"}, "forks: placebo must be 'strict', 'as_configured' or 'bernoulli'. Got 'loose'."),
         ({"stage": "sft", "mirrored": True}, "Stage 'sft' is of kind sft, without rewards. Leave out mirrored and"),

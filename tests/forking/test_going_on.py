@@ -120,6 +120,10 @@ def test_the_same_forks_are_not_made_twice(run: Path, monkeypatch: pytest.Monkey
     first = interlace.fork(run, count=4, steps=4, placebo=None, tasks=TASKS)
     monkeypatch.setattr(experiment, "train_fork", lambda *_: 1 / 0)
     assert interlace.fork(run, count=4, steps=4, placebo=None, tasks=TASKS).to_json() == first.to_json()
+    left = fork_request(run, None, 0, {"count": 4, "steps": 4, "placebo": None}, TASKS).plan()
+    assert (left.num_done, left.total_steps, left.seconds, left.disk_bytes) == (4, 0, 0.0, 0)
+    assert left.sentences[0].endswith("these forks were made before; nothing is left to train.")
+    assert fork_request(run, None, 0, {"count": 4, "steps": 4}, TASKS).plan().total_steps == 32
     with pytest.raises(ZeroDivisionError):
         interlace.fork(run, count=4, steps=4, tasks=TASKS)
 

@@ -25,7 +25,22 @@ MOST_FORKS = 64
 
 
 def conclusion(name: str, parts: Mapping[str, Figure], count: int, steps: int, stage_steps: int) -> str:
-    """Of objective `name`, from `count` forks of `steps` of the stage's steps."""
+    """Of objective `name`, from `count` forks of `steps` of the stage's steps; the rest too, where it is resolved."""
+    return _parts_made(name, parts, count, steps, stage_steps) + _rest(parts)
+
+
+def _rest(parts: Mapping[str, Figure]) -> str:
+    """What the run did beyond drift and diffusion: a draw of the noise is of the size that one fork differs by."""
+    rest = parts.get("unresolved")
+    if not isinstance(rest, Estimate) or not rest.sign:
+        return ""
+    return (
+        f" The rest, {signed(rest)}, is resolved too: it is this run's own, whose draw of the noise went another way "
+        "than its forks do on average."
+    )
+
+
+def _parts_made(name: str, parts: Mapping[str, Figure], count: int, steps: int, stage_steps: int) -> str:
     known = {part: figure for part in _spoken_of(parts) if isinstance(figure := parts[part], Estimate)}
     told = {part: figure for part, figure in known.items() if figure.sign}
     change = _change(name, parts, steps, stage_steps)

@@ -27,7 +27,13 @@ def fork(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of one run that `interlace run` trained.")],
     stage: Annotated[str | None, typer.Option(help="The stage; by default the first RL stage.")] = None,
     forks: Annotated[int, typer.Option(help="Forks of each arm, at least 4; more make the intervals narrower.")] = 6,
-    steps: Annotated[int | None, typer.Option(help="Optimizer steps of a fork; by default the stage's own.")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            help="Optimizer steps of a fork: one of those after which the run was looked at (`measure.every`; another "
+            "number is answered with those that there are). By default all that are left of the stage."
+        ),
+    ] = None,
     from_step: Annotated[int, typer.Option(help="Where to begin: 0, or the step of a kept checkpoint.")] = 0,
     placebo: Annotated[
         Placebo | None,
@@ -37,7 +43,9 @@ def fork(
         ),
     ] = None,
     mirrored: Annotated[bool, typer.Option("--mirrored", help="A third arm: placebos with turned advantages.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, train nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what is left and what it would take, train nothing.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Split a stage's change of SFT loss and reward into drift by reward, reward-free drift, diffusion and the rest.

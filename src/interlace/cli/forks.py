@@ -20,7 +20,7 @@ PART_NAMES = {
     "drift_by_reward": "  by the reward",
     "reward_free_drift": "  reward-free",
     "diffusion": "diffusion",
-    "unresolved": "unresolved",
+    "unresolved": "the rest",
 }
 """Every part of C10 after the change, in the order in which they add up."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,16 @@ class ForkCost:
         )
 
     @property
+    def is_made(self) -> bool:
+        """Whether nothing of it is left to train or to look at."""
+        return self.num_done == self.count * len(self.arms) and self.look_seconds == 0.0
+
+    def made(self) -> ForkCost:
+        """The same forks once the run has them: nothing is left to do."""
+        done = self.count * len(self.arms)
+        return replace(self, num_done=done, total_steps=0, train_seconds=0.0, look_seconds=0.0, disk_bytes=0)
+
+    @property
     def seconds(self) -> float | None:
         """Training and looks."""
         known = self.train_seconds is not None and self.look_seconds is not None
@@ -81,10 +91,15 @@ class ForkCost:
         """What will be trained, and what it will take."""
         arms = counted(len(self.arms), "arm")
         where = f" from step {self.from_step}" if self.from_step else ""
+        asked = (
+            f"{self.stage}: {counted(self.count, 'fork')} x {arms} ({', '.join(self.arms)}) x "
+            f"{counted(self.steps, 'step')}{where}"
+        )
+        if self.is_made:
+            return (f"{asked}: these forks were made before; nothing is left to train.",)
         kept = f", {self.num_done} of them kept from before" if self.num_done else ""
         return (
-            f"{self.stage}: {counted(self.count, 'fork')} x {arms} ({', '.join(self.arms)}) x "
-            f"{counted(self.steps, 'step')}{where}{kept}: {counted(self.total_steps, 'step')} to train.",
+            f"{asked}{kept}: {counted(self.total_steps, 'step')} to train.",
             f"{self._time()}; {size(self.disk_bytes)} of disk while it goes; {size(self.memory_bytes)} of memory for "
             "weights and optimizer, beside what a step's activations take.",
         )

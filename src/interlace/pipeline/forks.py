@@ -54,8 +54,7 @@ class StageForks:
         with untouched_randomness():
             record = self._record()
             plan = self._plan(record)
-            latest = {forks.from_step: forks for forks in record.forks}.get(plan.from_step)
-            if latest is not None and _is_of(plan, latest):
+            if _has_made(record, plan):
                 self.observer.note(f"{self.config.name}: these forks were made before; nothing is trained")
                 return
             experiment = self._experiment(plan, record)
@@ -65,9 +64,12 @@ class StageForks:
             experiment.run()
 
     def cost(self) -> ForkCost:
-        """What they would take. Raises what `run` does before it trains."""
-        record = self._record()
-        return self._experiment(self._plan(record), record).cost
+        """What is left of them, and what that would take. Raises what `run` does before it trains."""
+        with untouched_randomness():
+            record = self._record()
+            plan = self._plan(record)
+            cost = self._experiment(plan, record).cost
+            return cost.made() if _has_made(record, plan) else cost
 
     def _experiment(self, plan: ForkPlan, record: StageRecord) -> Experiment:
         start = self.weights.load(self._checkpoint() or self.weights.start_of(self.config))
@@ -132,14 +134,15 @@ class StageForks:
 
     def _marks(self, record: StageRecord) -> tuple[int, ...]:
         """Fork lengths to measure at, the longest last: where the run itself was looked at, if it went that far."""
-        looked = {item.point.step - self.from_step for item in record.measurements if item.point.task == record.task}
+        seen = {item.point.step - self.from_step for item in record.measurements if item.point.task == record.task}
+        looked = sorted(step for step in seen if step > 0)
         left = record.end_step - self.from_step
         if left and (self.asked.steps or left) > left:
             raise RecipeError(
                 f"forks must be no longer than the stage goes on from step {self.from_step}: {left} steps. "
-                f"Got {self.asked.steps}. Ask for fewer."
+                f"Got {self.asked.steps}. {_choice(looked) or 'Ask for fewer.'}"
             )
-        return fork_lengths(self.asked.steps or left or record.end_step, sorted(step for step in looked if step > 0))
+        return fork_lengths(self.asked.steps or left or record.end_step, looked)
 
 
 def fork_lengths(steps: int, looked: Sequence[int]) -> tuple[int, ...]:
@@ -156,11 +159,21 @@ def fork_lengths(steps: int, looked: Sequence[int]) -> tuple[int, ...]:
         return tuple(dict.fromkeys(max(1, -int(-share * steps // 1)) for share in SHARES_OF_LENGTH))
     if steps not in looked:
         raise RecipeError(
-            f"forks must be as long as a step at which the run was looked at. Got {steps}. "
-            f"Choose from {', '.join(map(str, looked))}."
+            "forks must be as long as the run had gone, from where they begin, at one of its looks. "
+            f"Got {steps} steps. {_choice(looked)}"
         )
     within = [step for step in looked if step <= steps]
     return tuple(sorted({min(within, key=lambda step: abs(step - share * steps)) for share in SHARES_OF_LENGTH}))
+
+
+def _choice(looked: Sequence[int]) -> str:
+    return f"Choose from {', '.join(map(str, looked))}." if looked else ""
+
+
+def _has_made(record: StageRecord, plan: ForkPlan) -> bool:
+    """Whether the latest forks from the plan's step are the plan's."""
+    latest = {forks.from_step: forks for forks in record.forks}.get(plan.from_step)
+    return latest is not None and _is_of(plan, latest)
 
 
 def _is_of(plan: ForkPlan, forks: ForksRecord) -> bool:

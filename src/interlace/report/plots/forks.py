@@ -18,7 +18,7 @@ ROWS = (
     ("reward_free_drift", "reward-free drift", "@line", 2.25, "what clip, optimizer and noise pull on average"),
     ("drift", "drift", "@rl", 1.25, "what every fork does on average"),
     ("diffusion", "diffusion", "@averaged", 3.25, "what the noise of one run adds"),
-    ("unresolved", "unresolved", "@muted", 4.25, "this run\u2019s own draw, and error"),
+    ("unresolved", "the rest", "@muted", 4.25, "this run\u2019s own draw, and error"),
 )
 """Part, name, colour, place, meaning. Drift as a whole is shown only where no placebo divides it."""
 
