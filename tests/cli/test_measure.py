@@ -100,7 +100,7 @@ def test_files_that_cannot_be_written_are_said_first(call: Call) -> None:
 
 
 def test_what_stops_while_it_is_written_leaves_nothing(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stops(*arguments: object) -> None:
+    def stops(*arguments: object, **more: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("interlace.checkpoints.blend.seal_checkpoint", stops)
