@@ -9,7 +9,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from interlace.api import coupling_table, fork, measure, plan, read_law, run, summarise, write_report
+    from interlace.api import (
+        coupling_table,
+        fork,
+        measure,
+        plan,
+        read_law,
+        run,
+        score_forecasts,
+        summarise,
+        write_report,
+    )
     from interlace.attachment import CouplingCallback, attach
     from interlace.errors import InterlaceError
     from interlace.estimate import Estimate, Unresolved
@@ -28,6 +38,7 @@ __all__ = [
     "plan",
     "summarise",
     "coupling_table",
+    "score_forecasts",
     "write_report",
     "read_law",
     # In a trainer of your own
@@ -54,6 +65,7 @@ _HOMES = {
     "plan": "interlace.api",
     "summarise": "interlace.api",
     "coupling_table": "interlace.api",
+    "score_forecasts": "interlace.api",
     "write_report": "interlace.api",
     "read_law": "interlace.api",
     "attach": "interlace.attachment",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 from interlace.analysis import CouplingRow, RunSummary
 from interlace.analysis import coupling_table as rows_over_seeds
 from interlace.analysis import summarise as summarise_record
+from interlace.analysis.forecast_scores import ForecastScores, scored_forecasts, tallies
 from interlace.errors import DataError, MissingFileError, RecipeError
 from interlace.observer import Observer
 from interlace.options import parse_options
@@ -216,6 +217,25 @@ def coupling_table(*runs: str | Path) -> list[CouplingRow]:
     of them. Seeds that the recipe's `exclude_seeds` leaves out are counted in each row.
     """
     return rows_over_seeds([summarise(folder) for run in runs for folder in run_folders_in(run)])
+
+
+def score_forecasts(*runs: str | Path) -> ForecastScores:
+    """Judge the forecasts that runs kept of their own RL stages, against what came and against baselines.
+
+    `runs`: run folders, or folders of them. Every finished stage counts whose run kept forecasts.
+
+    Raises RecipeError without runs, RunFolderError for what is none, DataError where no forecast was kept.
+    """
+    if not runs:
+        raise RecipeError("--score must be told which runs. Got none. Say interlace plan --score runs/quickstart.")
+    records = [read_run(folder) for run in runs for folder in run_folders_in(run)]
+    scored = tuple(each for record in records for each in scored_forecasts(record))
+    if not scored:
+        raise DataError(
+            f"a run to score must have a finished RL stage that kept forecasts. None of {len(records)} has: runs of "
+            "older versions and controls keep none. Run the recipe again with --fresh."
+        )
+    return ForecastScores(scored, tuple(tallies(scored)))
 
 
 def read_law(label: str, /, **inputs: Any) -> Reading:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -57,11 +57,11 @@ SeedOption: TypeAlias = Annotated[int, typer.Option(help="Draws the resamples be
 
 
 CheckpointArgument: TypeAlias = Annotated[
-    str | None,
+    list[str] | None,
     typer.Argument(
         metavar="CKPT",
         help="The checkpoint that RL would start from: a model's folder, an adapter, checkpoint-N, a stage or a run, a "
-        ".gguf file. With --task, or in the run that it lies in.",
+        ".gguf file. With --task, or in the run that it lies in. With --score, the runs.",
     ),
 ]
 Tasks: TypeAlias = Annotated[
@@ -83,8 +83,14 @@ Gradients: TypeAlias = Annotated[
 ]
 
 
+Score: TypeAlias = Annotated[
+    bool,
+    typer.Option("--score", help="Judge the forecasts that finished runs kept of their own RL stages: --score RUN..."),
+]
+
+
 def plan(
-    checkpoint: CheckpointArgument = None,
+    checkpoints: CheckpointArgument = None,
     tasks: Tasks = None,
     group_size: GroupSize = 8,
     beta: Beta = 0.0,
@@ -98,6 +104,7 @@ def plan(
     expert_scores: ExpertScores = None,
     logprobs: Logprobs = None,
     exchange_rate: ExchangeRate = None,
+    score: Score = False,
     columns: Columns = None,
     reward: Reward = None,
     html: Html = None,
@@ -105,10 +112,13 @@ def plan(
     json: JsonOption = False,
 ) -> None:
     """Say what RL will cost in SFT loss and when it should stop. `interlace plan CKPT --task T` forecasts a stage
-    before it
-    begins; `interlace plan --rollouts FOLDER` reads one that was begun, from its rewards alone and without weights. Try
+    before it begins; `interlace plan --rollouts FOLDER` reads one that was begun, from its rewards alone and without
+    weights; `interlace plan --score RUN...` judges what runs forecast of themselves. Try
     `interlace plan --rollouts example --exchange-rate 0.5 --html plan.html`.
     """
+    if score:
+        _score(checkpoints or [], json)
+        return
     check_files({"--html": (html, ".html")})
     of_rollouts = {"--expert-reward": expert_reward, "--expert-scores": expert_scores, "--logprobs": logprobs,
                    "--columns": columns, "--reward": reward}  # fmt: skip
@@ -119,6 +129,7 @@ def plan(
         "--gradients": gradients,
         "--path-model": path_models,
     }
+    checkpoint = _one(checkpoints)
     _check_form(checkpoint, rollouts, of_checkpoints, of_rollouts)
     if checkpoint is None:
         from interlace.dumps import plan_rollouts
@@ -137,6 +148,27 @@ def plan(
         with stoppable():
             found = session.plan(checkpoint, tasks, base, status.update)
     _show_forecast(found, json, html)
+
+
+def _score(runs: Sequence[str], json: bool) -> None:
+    from interlace.api import score_forecasts
+    from interlace.cli.scored import print_scores
+
+    found = score_forecasts(*runs)
+    if json:
+        print_json(found)
+    else:
+        print_scores(stdout(), found)
+
+
+def _one(checkpoints: Sequence[str] | None) -> str | None:
+    """The checkpoint that was named, if one was. Raises RecipeError for several."""
+    if checkpoints is not None and len(checkpoints) > 1:
+        raise RecipeError(
+            f"plan starts from one checkpoint. Got {len(checkpoints)}: {', '.join(checkpoints)}. Name the one that RL "
+            "will start from; `--score` takes several runs."
+        )
+    return checkpoints[0] if checkpoints else None
 
 
 def _check_form(

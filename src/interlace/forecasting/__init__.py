@@ -2,7 +2,8 @@
 
 `start` turns measurements into a finite problem, `paths` follows the theory's path models prompt by prompt, `curve`
 reads them against reward with intervals, `landmarks` says where they turn, `preflight` is the forecast before RL,
-`afterwards` its mirror for SFT after RL.
+`afterwards` its mirror for SFT after RL. While RL goes on, `calibration` corrects the path models by what was measured,
+`reward_curve` says how far reward will rise, `running` puts both together; `scoring` judges afterwards.
 """
 
 from interlace.forecasting.afterwards import SftAfterRl, sft_after_rl
@@ -10,6 +11,7 @@ from interlace.forecasting.curve import Curve, CurvePoint
 from interlace.forecasting.landmarks import Landmarks, Stop, best_stop, landmarks_of
 from interlace.forecasting.paths import PromptPaths, prompt_paths
 from interlace.forecasting.preflight import MODELS, Bound, Facts, Forecast, Preflight, Silent, facts_of, preflight
+from interlace.forecasting.running import SHARES, FanPoint, Looks, RunningForecast, running_forecast
 from interlace.forecasting.start import Start, start_of
 
 __all__ = [
@@ -19,6 +21,8 @@ __all__ = [
     "prompt_paths", "PromptPaths", "Curve", "CurvePoint", "landmarks_of", "Landmarks", "best_stop", "Stop",
     # all of them
     "preflight", "MODELS", "Preflight", "Forecast", "Silent", "Bound",
+    # while RL goes on
+    "running_forecast", "RunningForecast", "FanPoint", "Looks", "SHARES",
     # SFT after it
     "sft_after_rl", "SftAfterRl",
 ]  # fmt: skip

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import Trainer, TrainerState
+from transformers import Trainer, TrainerState, TrainingArguments
 
 from interlace.callback import StageCallback, Stopping, StopRequest, stage_watch
+from interlace.callback.foreseeing import Foreseeing
 from interlace.controllers import build_rule
 from interlace.errors import Interrupted, TrainingError
 from interlace.flags import FlagWatch
@@ -32,6 +33,7 @@ from interlace.store import RunStore, newest_complete_checkpoint, read_run
 from interlace.store.checkpoints import steps_trained
 from interlace.store.stopped import Stopped
 from interlace.tasks.base import Task
+from interlace.theory.paths import PathOptions
 
 
 @dataclass
@@ -63,6 +65,7 @@ class StageRun:
         callback = self._callback(policy, start, kind.resumable_every(arguments))
         callback.watch = self._watch(callback.every, arguments.max_steps, already)
         callback.stopping = self._stopping(callback, arguments.max_steps, already)
+        callback.foreseeing = self._foreseeing(callback, arguments, already if checkpoint else -1)
         if callback.stopping is not None:
             callback.stopping.stopped = stopped
         if checkpoint is not None:
@@ -156,6 +159,23 @@ class StageRun:
         held = next(target.heldout for target in targets if target.task.name == self.config.task)
         say = self.observer.note
         return Stopping.begin(rule, held, self.stage, self.store, callback.watch.start_of, say, already)
+
+    def _foreseeing(self, callback: StageCallback, arguments: TrainingArguments, already: int) -> Foreseeing | None:
+        """Forecasts of an RL stage by itself; of a placebo the laws have nothing to say."""
+        if self.config.kind != "rl" or self.config.placebo is not None:
+            return None
+        assert callback.watch is not None
+        return Foreseeing(
+            store=self.store,
+            stage=self.stage,
+            task=self.config.task,
+            held={target.task.name: target.heldout for target in callback.instruments.targets},
+            start_of=callback.watch.start_of,
+            max_steps=arguments.max_steps,
+            options=PathOptions(group_size=getattr(arguments, "num_generations", 8)),
+            seed=self.seed,
+            already=already,
+        )
 
     def _reconcile(self, found: Mapping[str, Any] | None) -> None:
         """Keep the trainer's own loss beside ours; a disagreement is said, not mended."""

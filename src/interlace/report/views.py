@@ -17,6 +17,7 @@ from interlace.report.plots import (
     ForkView,
     angle_charts,
     curves_charts,
+    fan_charts,
     fork_views,
     plane_charts,
     seeds_charts,
@@ -69,6 +70,7 @@ SECTIONS = {
     "curves": "Curves",
     "plane": "Plane",
     "splits": "Where from",
+    "fans": "Forecast and outcome",
     "forks": "Drift or noise",
     "table": "Table",
     "verdicts": "Verdicts",
@@ -92,6 +94,7 @@ class RunView:
     curves: list[Chart]
     planes: list[Chart]
     splits: list[Chart]
+    fans: list[Chart]
     forks: list[ForkView]
     points: Table
     stages: Table
@@ -188,6 +191,7 @@ def _contents_of_many(views: Sequence[RunView]) -> tuple[tuple[str, str], ...]:
 def _contents(view: RunView) -> tuple[tuple[str, str], ...]:
     shown_if = {
         "next": view.advice,
+        "fans": view.fans,
         "forks": view.forks,
         "instruments": view.panels,
         "samples": view.samples,
@@ -207,6 +211,7 @@ def _run_view(key: str, record: RunRecord, summary: RunSummary) -> RunView:
         curves=curves_charts(summary),
         planes=plane_charts(summary),
         splits=split_charts(summary),
+        fans=fan_charts(record),
         forks=fork_views(summary),
         points=points_table(summary),
         stages=stage_table(summary),

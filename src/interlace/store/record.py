@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from interlace.measurement import LINE, HeldOut, Measurement, Point, PromptScores
 from interlace.store.events import read_events
+from interlace.store.forecasts import FORECAST, ForecastRecord, forecasts_of
 from interlace.store.forks import ForksRecord, forks_of
 from interlace.store.run_store import EVENTS, RESOLVED, SAMPLES, read_manifest
 from interlace.store.scores import read_heldout, read_scores
@@ -42,6 +43,7 @@ class StageRecord:
     flags: tuple[str, ...] = ()
     training: tuple[dict[str, Any], ...] = ()
     forks: tuple[ForksRecord, ...] = ()
+    forecasts: tuple[ForecastRecord, ...] = ()
     instruments: tuple[dict[str, Any], ...] = ()
     dead_reward: str | None = None
     overhead: dict[str, Any] = field(default_factory=dict)
@@ -159,6 +161,7 @@ def _stage(stage: str, events: list[dict[str, Any]]) -> StageRecord:
         flags=tuple(dict.fromkeys(event["text"] for event in by_kind.get("flag", []))),
         training=tuple(_bare(event) for event in by_kind.get("training", [])),
         forks=forks_of(by_kind.get("forks", [])),
+        forecasts=forecasts_of(by_kind.get(FORECAST, [])),
         instruments=_instruments(by_kind.get("instrument", [])),
         stopped=Stopped.from_json(by_kind[STOPPED][-1]) if STOPPED in by_kind else None,
         dead_reward=next((e["text"] for e in by_kind.get("flag", []) if e.get("rule") == REWARD_FAILED), None),

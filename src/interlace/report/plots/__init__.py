@@ -1,8 +1,10 @@
-"""The figures, one a file: both curves over the pipeline, the plane, the splits, forks, the gradients' angle, seeds."""
+"""The figures, one a file: both curves over the pipeline, the plane, the splits, forecasts and what came, forks, the
+gradients' angle, seeds."""
 
 from interlace.report.plots.angle import angle_charts
 from interlace.report.plots.base import Chart, Key
 from interlace.report.plots.curves import curves_charts
+from interlace.report.plots.fan import fan_charts
 from interlace.report.plots.forks import ForkView, fork_views
 from interlace.report.plots.plane import plane_charts
 from interlace.report.plots.seeds import seeds_charts
@@ -13,6 +15,7 @@ __all__ = [
     "ForkView",
     "Key",
     "angle_charts",
+    "fan_charts",
     "curves_charts",
     "fork_views",
     "plane_charts",

@@ -1,0 +1,192 @@
+"""The forecasts that runs kept of themselves, judged by what came: one by one, then together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from scipy.stats import binom
+
+from interlace.encoding import encode_float, jsonable
+from interlace.estimate import Estimate, Figure, Unresolved
+from interlace.forecasting import SHARES, Looks
+from interlace.forecasting.scoring import BASELINES, Later, Score, skill
+from interlace.statistics import mean_interval, rate_interval
+from interlace.store import RunRecord, StageRecord
+from interlace.store.forecasts import ForecastRecord
+
+OUTRIGHT, GIVEN_REWARD = "end of stage", "given reward"
+"""What was forecast: SFT loss at the stage's end, or at the reward that the stage ended with."""
+KL = "kl_policy_start_nats_per_response"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredForecast:
+    """One forecast beside its baselines, which knew the same looks. A baseline that could not speak says why."""
+
+    run: str
+    recipe: str
+    stage: str
+    task: str
+    weights: str
+    share: float
+    kind: str
+    score: Score
+    baselines: Mapping[str, Score | Unresolved]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object on the wire."""
+        words = {field.name: jsonable(getattr(self, field.name)) for field in fields(self)}
+        judged = {name: _wire(each) for name, each in self.baselines.items()}
+        return words | {"score": _wire(self.score), "baselines": judged}
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastTally:
+    """Forecasts of one kind made at about one share of their stages, judged together.
+
+    `relative_error`: the median, as a share of the range of SFT loss in the stage, with the interval of its order
+    statistics; `bias`: mean of forecast minus truth over the range; `coverage`: of the 95 % intervals; `skill`: against
+    each baseline, over the stages where it could speak. Intervals take stages as independent.
+    """
+
+    kind: str
+    weights: str
+    share: float
+    num_stages: int
+    relative_error: Figure
+    bias: Figure
+    coverage: Figure
+    skill: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object on the wire."""
+        return {field.name: jsonable(getattr(self, field.name)) for field in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastScores:
+    """Every forecast judged, and all of a kind together."""
+
+    forecasts: tuple[ScoredForecast, ...]
+    tallies: tuple[ForecastTally, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object on the wire."""
+        return {"tallies": jsonable(self.tallies), "forecasts": jsonable(self.forecasts)}
+
+
+def scored_forecasts(record: RunRecord) -> list[ScoredForecast]:
+    """Every forecast of the run's finished stages."""
+    return [each for stage in record.stages if stage.finished for each in _of_stage(record, stage)]
+
+
+def tallies(scored: Sequence[ScoredForecast]) -> list[ForecastTally]:
+    """Together by kind, weights and share of the stage."""
+    groups: dict[tuple[str, str, float], list[ScoredForecast]] = {}
+    for each in scored:
+        groups.setdefault((each.kind, each.weights, each.share), []).append(each)
+    return [_tally(kind, weights, share, group) for (kind, weights, share), group in sorted(groups.items())]
+
+
+def _of_stage(record: RunRecord, stage: StageRecord) -> Iterator[ScoredForecast]:
+    for kept in stage.forecasts:
+        looks = looks_of(stage, kept)
+        if looks.steps.size < 2 or looks.steps[-1] <= kept.forecast.made_at:
+            continue
+        later = Later(int(looks.steps[-1]), float(looks.reward[-1]), math.nan if looks.kl is None else looks.kl[-1])
+        for kind, figure in ((OUTRIGHT, kept.forecast.sft_loss), (GIVEN_REWARD, kept.forecast.given(later.reward))):
+            if isinstance(figure, Estimate):
+                yield _scored(record, stage, kept, kind, figure, looks, later)
+
+
+def _scored(
+    record: RunRecord, stage: StageRecord, kept: ForecastRecord, kind: str, figure: Estimate, looks: Looks, later: Later
+) -> ScoredForecast:
+    truth, spread = float(looks.sft_loss[-1]), float(np.ptp(looks.sft_loss))
+    known = looks.until(kept.forecast.made_at)
+    spoken = {name: baseline(known, later) for name, baseline in BASELINES.items()}
+    return ScoredForecast(
+        run=str(record.folder),
+        recipe=record.recipe,
+        stage=stage.name,
+        task=kept.task,
+        weights=kept.weights,
+        share=_share(kept.forecast.made_at, stage.steps_planned),
+        kind=kind,
+        score=Score(figure, truth, spread),
+        baselines={
+            name: each if isinstance(each, Unresolved) else Score(each, truth, spread) for name, each in spoken.items()
+        },
+    )
+
+
+def _share(step: int, planned: int) -> float:
+    """The latest of the shares at which a stage is forecast that had come by `step`."""
+    return max(share for share in SHARES if step >= share * planned)
+
+
+def looks_of(stage: StageRecord, kept: ForecastRecord) -> Looks:
+    """Every look of the stage at which the forecast's reward and SFT loss were both read."""
+    read: dict[tuple[str, str], dict[int, float]] = {}
+    for item in stage.measurements:
+        if item.point.weights == kept.weights and isinstance(item.figure, Estimate):
+            read.setdefault((item.point.task, item.quantity), {})[item.point.step] = item.figure.value
+    reward, loss = read.get((kept.reward_task, "reward"), {}), read.get((kept.task, "sft_loss"), {})
+    kl = read.get((kept.reward_task, KL), {}) | {0: 0.0}
+    steps = sorted(step for step in reward.keys() & loss.keys() if step <= stage.end_step)
+    return Looks(
+        np.array(steps, dtype=np.float64),
+        np.array([reward[step] for step in steps]),
+        np.array([loss[step] for step in steps]),
+        np.array([kl.get(step, math.nan) for step in steps]),
+    )
+
+
+def _tally(kind: str, weights: str, share: float, group: Sequence[ScoredForecast]) -> ForecastTally:
+    errors = np.array([each.score.relative_error for each in group])
+    biases = np.array([each.score.error / each.score.spread for each in group if each.score.spread > 0.0])
+    covered = sum(each.score.is_covered for each in group)
+    return ForecastTally(
+        kind=kind,
+        weights=weights,
+        share=share,
+        num_stages=len(group),
+        relative_error=_median(errors),
+        bias=mean_interval(biases, unit="share of the range"),
+        coverage=rate_interval(covered, len(group), kind="clopper_pearson", unit="share of stages"),
+        skill={name: _skill(group, name) for name in BASELINES},
+    )
+
+
+def _skill(group: Iterable[ScoredForecast], name: str) -> float:
+    pairs = [(each.score, each.baselines[name]) for each in group]
+    both = [(ours, theirs) for ours, theirs in pairs if isinstance(theirs, Score)]
+    return skill([ours for ours, _ in both], [theirs for _, theirs in both])
+
+
+def _median(values: np.ndarray) -> Figure:
+    """The median with the distribution-free interval of its order statistics; Unresolved where they are too few."""
+    ordered, count = np.sort(values), values.size
+    ranks = np.arange(count + 1)
+    below = binom.cdf(ranks, count, 0.5)
+    low = int(np.searchsorted(below, 0.025, side="right")) - 1
+    if low < 0:
+        return Unresolved(f"the median of {count} has no 95 % interval: six are needed. It is {np.median(values):.3g}")
+    ends = float(ordered[low]), float(ordered[count - 1 - low])
+    return Estimate(float(np.median(values)), *ends, 0.95, count, "median, order statistics", "share of the range")
+
+
+def _wire(score: Score | Unresolved) -> dict[str, Any]:
+    if isinstance(score, Unresolved):
+        return score.to_json()
+    return {
+        "forecast": score.forecast.to_json(),
+        "truth": encode_float(score.truth),
+        "relative_error": encode_float(score.relative_error),
+        "is_covered": score.is_covered,
+        "interval_score": encode_float(score.interval_score),
+    }

@@ -1,0 +1,68 @@
+"""Judged forecasts in the terminal: all of a kind together, then one by one."""
+
+from __future__ import annotations
+
+import math
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from interlace.analysis.forecast_scores import ForecastScores, ForecastTally, ScoredForecast
+from interlace.estimate import Figure, Unresolved, figure_text, interval_text, value_text
+from interlace.wording import number
+
+
+def print_scores(console: Console, found: ForecastScores) -> None:
+    """Both tables, and how to read them."""
+    console.print(_together(found.tallies))
+    console.print(_singly(found.forecasts))
+    console.print(
+        "Error: |forecast - truth| over the range that SFT loss had in the stage. Skill: 1 - interval score / that of "
+        "the baseline, over the stages where the baseline could speak; above 0 is better than it, - where it could "
+        "nowhere. Baselines knew the same looks; those in reward and in KL were told the reward and the KL that came.",
+        style="dim",
+    )
+
+
+def _together(tallies: tuple[ForecastTally, ...]) -> Table:
+    table = _table("SFT loss as runs forecast it", "forecast", "made at", "stages", "median error", "bias", "covered")
+    for name in tallies[0].skill:
+        table.add_column(f"skill against {name}", justify="right")
+    for tally in tallies:
+        figures = (_cell(each) for each in (tally.relative_error, tally.bias, tally.coverage))
+        table.add_row(
+            f"{tally.kind}\n[dim]{tally.weights} weights[/dim]", f"{tally.share:.0%}", str(tally.num_stages), *figures,
+            *(_skill(value) for value in tally.skill.values()),
+        )  # fmt: skip
+    return table
+
+
+def _singly(forecasts: tuple[ScoredForecast, ...]) -> Table:
+    table = _table("One by one", "stage", "forecast", "made at", "forecast SFT loss", "came", "error")
+    for each in forecasts:
+        came = number(each.score.truth, 3) + ("" if each.score.is_covered else "\n[red]outside[/red]")
+        table.add_row(
+            f"{escape(each.stage)} of {escape(each.recipe)}\n[dim]{escape(each.task)}, {each.weights} weights[/dim]",
+            each.kind, f"{each.share:.0%}", _cell(each.score.forecast), came, f"{each.score.relative_error:.0%}",
+        )  # fmt: skip
+    return table
+
+
+def _table(title: str, first: str, *others: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold")
+    table.add_column(first)
+    for column in others:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _cell(figure: Figure) -> str:
+    """The value, its interval below it."""
+    if isinstance(figure, Unresolved):
+        return f"[dim]{escape(figure_text(figure))}[/dim]"
+    return f"{value_text(figure)}\n[dim]{escape(interval_text(figure))}[/dim]"
+
+
+def _skill(value: float) -> str:
+    return "[dim]-[/dim]" if math.isnan(value) else number(value, 2, signed=True)

@@ -1,0 +1,168 @@
+"""The forecast while RL goes on: where reward and SFT loss will end, when parity comes, where to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from interlace.encoding import decode_float, encode_float, jsonable
+from interlace.estimate import Estimate, Figure, Unresolved, figure_from_json
+from interlace.forecasting.calibration import Calibration, Shape
+from interlace.forecasting.curve import NATS, REWARD
+from interlace.forecasting.reward_curve import RewardCurve
+
+SCOPE = "this run from here on"
+"""Scope of a forecast's interval: what the same run will show at a later look, on the same prompts."""
+LEVEL, DRAWS = 0.95, 4000
+SHARES = (0.0, 0.1, 0.2, 0.5)
+"""Shares of a stage at which its rest is forecast, at the first look from there on."""
+FAN = 12
+"""Rewards at which the forecast of SFT loss is kept, from the start's to the best there is."""
+LEAST_LOOKS = 2
+"""Looks after the start from which the reward's curve can be told."""
+STEPS = "optimizer steps"
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What was measured so far, step 0 first: means over the held-out prompts. Reward (reward units) is that of the
+    task which RL trains, SFT loss (nats/response) may be another's; `kl`: to the start, nats/response, NaN where it was
+    not measured."""
+
+    steps: Float[np.ndarray, "look"]
+    reward: Float[np.ndarray, "look"]
+    sft_loss: Float[np.ndarray, "look"]
+    kl: Float[np.ndarray, "look"] | None = None
+
+    def until(self, step: int) -> Looks:
+        """The looks up to `step`."""
+        kept = self.steps <= step
+        kl = None if self.kl is None else self.kl[kept]
+        return Looks(self.steps[kept], self.reward[kept], self.sft_loss[kept], kl)
+
+
+@dataclass(frozen=True, slots=True)
+class FanPoint:
+    """SFT loss (nats/response) of a look at which the reward will be `reward`."""
+
+    reward: float
+    sft_loss: Estimate
+
+    def to_json(self) -> dict[str, Any]:
+        """The object on the wire."""
+        return {"reward": encode_float(self.reward), "sft_loss": self.sft_loss.to_json()}
+
+
+@dataclass(frozen=True, slots=True)
+class RunningForecast:
+    """Made after `made_at` optimizer steps, of the stage's last step `for_step`.
+
+    `reward` and `sft_loss` at that step; `fan`: SFT loss given the reward, which can be said before anything is known
+    of how fast reward rises; `parity_step`: when the reward passes the expert's; `best_stop`: the step at which
+    R - lambda L is greatest, for the exchange rate lambda that was asked for (None: none was).
+    """
+
+    made_at: int
+    for_step: int
+    reward: Figure
+    sft_loss: Figure
+    parity_step: Figure
+    best_stop: Figure | None
+    fan: tuple[FanPoint, ...]
+
+    def given(self, reward: float) -> Figure:
+        """SFT loss of a look at `reward`, between the fan's points; Unresolved beyond its ends."""
+        rewards = [point.reward for point in self.fan]
+        if not rewards[0] <= reward <= rewards[-1]:
+            return Unresolved(f"no forecast was made of SFT loss at reward {reward:.3f}")
+        low, middle, high = (
+            float(np.interp(reward, rewards, [getattr(point.sft_loss, end) for point in self.fan]))
+            for end in ("lower", "value", "upper")
+        )
+        method = "posterior predictive, between two rewards"
+        return Estimate(middle, low, high, LEVEL, DRAWS, method, NATS, SCOPE)
+
+    def to_json(self) -> dict[str, Any]:
+        """The object on the wire."""
+        return {field.name: jsonable(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> RunningForecast:
+        """The inverse of `to_json`."""
+        figures = {name: figure_from_json(data[name]) for name in ("reward", "sft_loss", "parity_step")}
+        stop = None if data["best_stop"] is None else figure_from_json(data["best_stop"])
+        fan = [FanPoint(decode_float(item["reward"]), _estimate(item["sft_loss"])) for item in data["fan"]]
+        return cls(made_at=data["made_at"], for_step=data["for_step"], best_stop=stop, fan=tuple(fan), **figures)
+
+
+def running_forecast(
+    looks: Looks,
+    shapes: Sequence[Shape],
+    for_step: int,
+    rng: np.random.Generator,
+    *,
+    top: float,
+    expert_reward: float,
+    exchange_rate: float | None = None,
+) -> RunningForecast:
+    """Forecast the rest of a stage from the `looks` so far.
+
+    `shapes`: what SFT loss may be made of (`calibration`); `top`: the best mean reward there is; `expert_reward`: R_D.
+    Intervals are the middle 95 % of draws from the posterior predictive, the noise of the later look included.
+    """
+    calibration = Calibration(shapes, looks.reward[1:] - looks.reward[0], looks.sft_loss[1:] - looks.sft_loss[0])
+    made_at, first_loss = int(looks.steps[-1]), float(looks.sft_loss[0])
+    fan = _fan(calibration, looks, top, rng)
+    if looks.steps.size <= LEAST_LOOKS:
+        mute = Unresolved("how fast reward rises is told from the third look on; `fan` says what each reward costs")
+        return RunningForecast(made_at, for_step, mute, mute, mute, mute if exchange_rate else None, fan)
+    steps = np.unique(np.linspace(made_at, for_step, 64).round())
+    curve = RewardCurve(looks.steps[1:], looks.reward[1:] - looks.reward[0], max(1e-6, top - float(looks.reward[0])))
+    gains = curve.draws(steps, DRAWS, rng)
+    rewards, losses = np.minimum(looks.reward[0] + gains, top), first_loss + calibration.draws(gains, rng)
+    worth = None if exchange_rate is None else rewards - exchange_rate * losses
+    return RunningForecast(
+        made_at=made_at,
+        for_step=for_step,
+        reward=_middle(rewards[:, -1], REWARD),
+        sft_loss=_middle(losses[:, -1], NATS),
+        parity_step=_parity(steps, rewards, expert_reward, looks),
+        best_stop=None if worth is None else _middle(steps[worth.argmax(axis=1)], STEPS),
+        fan=fan,
+    )
+
+
+def _estimate(data: dict[str, Any]) -> Estimate:
+    figure = figure_from_json(data)
+    assert isinstance(figure, Estimate)
+    return figure
+
+
+def _fan(calibration: Calibration, looks: Looks, top: float, rng: np.random.Generator) -> tuple[FanPoint, ...]:
+    first = float(looks.reward[0])
+    gains = np.linspace(0.0, max(0.0, top - first), FAN)
+    losses = float(looks.sft_loss[0]) + calibration.draws(np.tile(gains, (DRAWS, 1)), rng)
+    return tuple(FanPoint(first + gain, _middle(losses[:, i], NATS)) for i, gain in enumerate(gains.tolist()))
+
+
+def _parity(
+    steps: Float[np.ndarray, "step"], rewards: Float[np.ndarray, "draw step"], expert: float, looks: Looks
+) -> Figure:
+    """The first step whose reward is the expert's, where nearly all draws have one."""
+    if (looks.reward >= expert).any():
+        return Unresolved("the reward has been at or above the expert's already")
+    passed = rewards >= expert
+    share = float(passed.any(axis=1).mean())
+    if share < 0.5 + LEVEL / 2:
+        return Unresolved(f"the reward passes the expert's by step {steps[-1]:.0f} in {share:.0%} of the draws")
+    return _middle(steps[passed.argmax(axis=1)][passed.any(axis=1)], STEPS)
+
+
+def _middle(draws: Float[np.ndarray, "draw"], unit: str) -> Estimate:
+    """The median with the middle `LEVEL` of the draws."""
+    low, middle, high = np.quantile(draws, [0.5 - LEVEL / 2, 0.5, 0.5 + LEVEL / 2]).tolist()
+    return Estimate(middle, low, high, LEVEL, draws.size, "posterior predictive", unit, SCOPE)
