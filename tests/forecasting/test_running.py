@@ -8,19 +8,19 @@ import pytest
 from interlace.encoding import dumps
 from interlace.estimate import Estimate, Unresolved
 from interlace.forecasting import Looks, RunningForecast, running_forecast
-from interlace.forecasting.calibration import drift_shapes
+from interlace.forecasting.calibration import at_a_price
 from interlace.forecasting.reward_curve import RewardCurve
 
 STEPS = np.arange(0.0, 65.0, 5.0)
 REWARD = 0.7 + 0.25 * -np.expm1(-STEPS / 25.0)
 LOSS = 0.4 + 2.0 * (REWARD - 0.7)
-SHAPES = drift_shapes(1.0, is_averaged=True)
+MADE_OF = at_a_price(1.0, "averaged")
 
 
 def forecast(count: int, **changes: float) -> RunningForecast:
     looks = Looks(STEPS[:count], REWARD[:count], LOSS[:count])
     options = {"top": 1.0, "expert_reward": 0.9, "exchange_rate": 0.2} | changes
-    return running_forecast(looks, SHAPES, 60, np.random.default_rng(0), **options)
+    return running_forecast(looks, MADE_OF, 60, np.random.default_rng(0), **options)
 
 
 def test_a_smooth_rise_is_followed_to_its_end() -> None:

@@ -20,6 +20,8 @@ from interlace.store.forecasts import ForecastRecord
 
 OUTRIGHT, GIVEN_REWARD = "end of stage", "given reward"
 """What was forecast: SFT loss at the stage's end, or at the reward that the stage ended with."""
+LEAST_FOR_A_MEDIAN = 6
+"""Stages from which a median has a 95 % interval without assumptions: 2 * 2^-6 is below .05."""
 KL = "kl_policy_start_nats_per_response"
 
 
@@ -175,7 +177,7 @@ def _median(values: np.ndarray) -> Figure:
     below = binom.cdf(ranks, count, 0.5)
     low = int(np.searchsorted(below, 0.025, side="right")) - 1
     if low < 0:
-        return Unresolved(f"the median of {count} has no 95 % interval: six are needed. It is {np.median(values):.3g}")
+        return Unresolved(f"a median has a 95 % interval from {LEAST_FOR_A_MEDIAN} stages on, there are {count}")
     ends = float(ordered[low]), float(ordered[count - 1 - low])
     return Estimate(float(np.median(values)), *ends, 0.95, count, "median, order statistics", "share of the range")
 

@@ -5,7 +5,7 @@ What they are made of stands in the record up to that step, so a resumed stage m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -14,7 +14,7 @@ import numpy as np
 from interlace.errors import DataError
 from interlace.estimate import Estimate, Unresolved
 from interlace.forecasting import SHARES, Curve, Looks, Start, prompt_paths, running_forecast, start_of
-from interlace.forecasting.calibration import PRIOR, Shape, drift_shapes, shapes_of
+from interlace.forecasting.calibration import PATHS, Composition, along_paths, at_a_price
 from interlace.measurement import AVERAGED, RAW, HeldOut, Measurement, PromptScores
 from interlace.store import RunStore
 from interlace.store.events import read_events
@@ -67,17 +67,16 @@ class Foreseeing:
     def _forecast(self, task: str, weights: str, looks: Looks) -> None:
         expert = self.held[self.task].per_prompt(self.held[self.task].reward).mean()
         found = running_forecast(
-            looks, self._shapes(task, weights), self.max_steps, self._rng(task, weights, looks),
+            looks, self._composition(task, weights), self.max_steps, self._rng(task, weights, looks),
             top=self._top(), expert_reward=float(expert),
         )  # fmt: skip
         place = {"step": found.made_at, "task": task, "weights": weights, "reward_task": self.task}
         self.store.event(FORECAST, stage=self.stage, **place, forecast=found.to_json())
 
-    def _shapes(self, task: str, weights: str) -> Sequence[Shape]:
-        averaged = weights == AVERAGED
-        if task == self.task:
-            return shapes_of(self._curves, is_averaged=averaged)
-        return drift_shapes(self._price(task), is_averaged=averaged)
+    def _composition(self, task: str, weights: str) -> Composition:
+        if task == self.task and self._curves:
+            return along_paths(self._curves, weights)
+        return at_a_price(self._price(task), weights)
 
     @cached_property
     def _curves(self) -> list[Curve]:
@@ -127,7 +126,7 @@ class Foreseeing:
 
 
 def _followed(start: Start, options: PathOptions) -> Iterator[Curve]:
-    for model in PRIOR:
+    for model in PATHS:
         try:
             curve = Curve(prompt_paths(start, model, options))
         except DataError:  # it cannot serve these rewards

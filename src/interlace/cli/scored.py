@@ -8,34 +8,44 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from interlace.analysis.forecast_scores import ForecastScores, ForecastTally, ScoredForecast
-from interlace.estimate import Figure, Unresolved, figure_text, interval_text, value_text
+from interlace.analysis.forecast_scores import LEAST_FOR_A_MEDIAN, ForecastScores, ForecastTally, ScoredForecast
+from interlace.estimate import Figure, Unresolved, interval_text, value_text
 from interlace.wording import number
+
+GROUP = "forecast", "weights", "made at"
 
 
 def print_scores(console: Console, found: ForecastScores) -> None:
-    """Both tables, and how to read them."""
+    """The tables, and how to read them."""
     console.print(_together(found.tallies))
+    console.print(_skills(found.tallies))
     console.print(_singly(found.forecasts))
     console.print(
-        "Error: |forecast - truth| over the range that SFT loss had in the stage. Skill: 1 - interval score / that of "
-        "the baseline, over the stages where the baseline could speak; above 0 is better than it, - where it could "
-        "nowhere. Baselines knew the same looks; those in reward and in KL were told the reward and the KL that came.",
+        f"Error: |forecast - truth| over the range that SFT loss had in the stage; its median has an interval from "
+        f"{LEAST_FOR_A_MEDIAN} stages on. Skill: 1 - interval score / that of the baseline, over the stages where the "
+        "baseline could speak; above 0 is better than it, - where it could nowhere. Baselines knew the same looks; "
+        "those in reward and in KL were told the reward and the KL that came.",
         style="dim",
     )
 
 
 def _together(tallies: tuple[ForecastTally, ...]) -> Table:
-    table = _table("SFT loss as runs forecast it", "forecast", "made at", "stages", "median error", "bias", "covered")
-    for name in tallies[0].skill:
-        table.add_column(f"skill against {name}", justify="right")
+    table = _table("SFT loss as runs forecast it", *GROUP, "stages", "median error", "bias", "covered")
     for tally in tallies:
         figures = (_cell(each) for each in (tally.relative_error, tally.bias, tally.coverage))
-        table.add_row(
-            f"{tally.kind}\n[dim]{tally.weights} weights[/dim]", f"{tally.share:.0%}", str(tally.num_stages), *figures,
-            *(_skill(value) for value in tally.skill.values()),
-        )  # fmt: skip
+        table.add_row(*_group(tally), str(tally.num_stages), *figures)
     return table
+
+
+def _skills(tallies: tuple[ForecastTally, ...]) -> Table:
+    table = _table("Skill against baselines", *GROUP, *tallies[0].skill)
+    for tally in tallies:
+        table.add_row(*_group(tally), *(_skill(value) for value in tally.skill.values()))
+    return table
+
+
+def _group(tally: ForecastTally) -> tuple[str, str, str]:
+    return tally.kind, tally.weights, f"{tally.share:.0%}"
 
 
 def _singly(forecasts: tuple[ScoredForecast, ...]) -> Table:
@@ -60,7 +70,7 @@ def _table(title: str, first: str, *others: str) -> Table:
 def _cell(figure: Figure) -> str:
     """The value, its interval below it."""
     if isinstance(figure, Unresolved):
-        return f"[dim]{escape(figure_text(figure))}[/dim]"
+        return "[dim]-[/dim]"
     return f"{value_text(figure)}\n[dim]{escape(interval_text(figure))}[/dim]"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,7 +10,7 @@ from jaxtyping import Float
 
 from interlace.encoding import decode_float, encode_float, jsonable
 from interlace.estimate import Estimate, Figure, Unresolved, figure_from_json
-from interlace.forecasting.calibration import Calibration, Shape
+from interlace.forecasting.calibration import Calibration, Composition
 from interlace.forecasting.curve import NATS, REWARD
 from interlace.forecasting.reward_curve import RewardCurve
 
@@ -101,7 +100,7 @@ class RunningForecast:
 
 def running_forecast(
     looks: Looks,
-    shapes: Sequence[Shape],
+    composition: Composition,
     for_step: int,
     rng: np.random.Generator,
     *,
@@ -111,10 +110,10 @@ def running_forecast(
 ) -> RunningForecast:
     """Forecast the rest of a stage from the `looks` so far.
 
-    `shapes`: what SFT loss may be made of (`calibration`); `top`: the best mean reward there is; `expert_reward`: R_D.
+    `composition`: what SFT loss may be made of; `top`: the best mean reward there is; `expert_reward`: R_D.
     Intervals are the middle 95 % of draws from the posterior predictive, the noise of the later look included.
     """
-    calibration = Calibration(shapes, looks.reward[1:] - looks.reward[0], looks.sft_loss[1:] - looks.sft_loss[0])
+    calibration = Calibration(composition, looks.reward[1:] - looks.reward[0], looks.sft_loss[1:] - looks.sft_loss[0])
     made_at, first_loss = int(looks.steps[-1]), float(looks.sft_loss[0])
     fan = _fan(calibration, looks, top, rng)
     if looks.steps.size <= LEAST_LOOKS:
