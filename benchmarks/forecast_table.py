@@ -46,7 +46,7 @@ def sft(task: str, steps: int, batch: int = 128, mix: dict[str, float] | None = 
 TASKS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "forget_carry": ({"sums": SUMS}, [sft("sums", 450)]),
     "off_by_one": ({"triples": TRIPLES}, [sft("triples", 400)]),
-    "styles": ({"styled": STYLES}, [sft("styled", 230)]),
+    "styles": ({"styled": STYLES}, [sft("styled", 450)]),
     "cross_task": (
         {"sums": SUMS, "triples": TRIPLES},
         [

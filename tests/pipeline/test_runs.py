@@ -112,6 +112,17 @@ def test_what_rl_samples_is_read_in_a_stage_too(whole: Path) -> None:
     assert total == pytest.approx(rl.ledger["tokens_sampled"])
 
 
+def test_rl_forecasts_itself_and_keeps_what_it_said(whole: Path) -> None:
+    """At the start and at half of four steps, of raw and averaged weights; every fan begins at the start's reward."""
+    sft, rl, _ = read_run(whole).stages
+    kept = [(each.weights, each.forecast.made_at, each.forecast.for_step) for each in rl.forecasts]
+    assert kept == [(RAW, 0, 4), (AVERAGED, 0, 4), (RAW, 2, 4), (AVERAGED, 2, 4)]
+    assert sft.forecasts == ()
+    start = figures(read_run(whole))[Point("02-rl", 0, "sums"), "reward"]
+    assert isinstance(start, Estimate)
+    assert [each.forecast.fan[0].reward for each in rl.forecasts] == pytest.approx([start.value] * 4, abs=1e-9)
+
+
 def test_instruments_introduce_themselves_once(whole: Path) -> None:
     told = [event for event in read_events(whole / "events.jsonl") if event["kind"] == "instrument"]
     found = [(event["stage"], event["name"], quantity) for event in told for quantity in event["quantities"]]
@@ -163,6 +174,7 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(whole: Path, tmp_path: Pat
         once, twice = weights(whole, name), weights(tmp_path, name)
         assert all(torch.equal(once[key], twice[key]) for key in once)
     assert figures(read_run(whole)) == figures(read_run(tmp_path))
+    assert read_run(whole).stages[1].forecasts == read_run(tmp_path).stages[1].forecasts
     found = [e for e in read_events(tmp_path / "events.jsonl") if e["kind"] == "overhead" and e["stage"] == stage]
     spent = [event["stage_cpu_seconds"] for event in found]
     assert step < 2 or spent == sorted(spent)  # what was spent until the checkpoint counts on
@@ -251,7 +263,8 @@ def test_the_placebo_is_recorded_and_continues_as_if_nothing_had_happened(tmp_pa
     with pytest.raises(KeyboardInterrupt):
         run_recipe(placebo, tmp_path / "killed", StopAt("01-rl", 3))
     run_recipe(placebo, tmp_path / "killed")
-    assert read_run(tmp_path / "whole").stages[0].options["placebo"] == "mirrored"
+    placebo_stage = read_run(tmp_path / "whole").stages[0]
+    assert placebo_stage.options["placebo"] == "mirrored" and placebo_stage.forecasts == ()
     assert figures(read_run(tmp_path / "whole")) == figures(read_run(tmp_path / "killed"))
 
 

@@ -5,6 +5,7 @@ What they are made of stands in the record up to that step, so a resumed stage m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -65,10 +66,9 @@ class Foreseeing:
         return sum(step >= share * self.max_steps for share in SHARES)
 
     def _forecast(self, task: str, weights: str, looks: Looks) -> None:
-        expert = self.held[self.task].per_prompt(self.held[self.task].reward).mean()
         found = running_forecast(
             looks, self._composition(task, weights), self.max_steps, self._rng(task, weights, looks),
-            top=self._top(), expert_reward=float(expert),
+            top=self._top(), expert_reward=self._expert_reward,
         )  # fmt: skip
         place = {"step": found.made_at, "task": task, "weights": weights, "reward_task": self.task}
         self.store.event(FORECAST, stage=self.stage, **place, forecast=found.to_json())
@@ -88,11 +88,18 @@ class Foreseeing:
         scores = self.start_of(self.task)
         return Unresolved("the start was not measured") if scores is None else start_of(self.held[self.task], scores)
 
+    @property
+    def _expert_reward(self) -> float:
+        """R_D, reward units; NaN on a task without expert responses, or whose rewards are not known."""
+        held = self.held[self.task]
+        return float(held.per_prompt(held.reward).mean()) if held.prompt.size else math.nan
+
     def _top(self) -> float:
         """The best mean reward that there is, as far as the start tells."""
         if isinstance(self._start, Start):
             return float(self._start.problem.prompts @ top_reward(self._start.problem))
-        return float(np.nanmax(self.held[self.task].reward))
+        known = self.held[self.task].reward
+        return float(np.nanmax(known)) if np.isfinite(known).any() else 1.0
 
     def _price(self, task: str) -> float:
         """D15's price at the start, nats/response of `task` per reward unit; 0 where no probe has read it."""

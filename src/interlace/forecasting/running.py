@@ -152,6 +152,8 @@ def _parity(
     steps: Float[np.ndarray, "step"], rewards: Float[np.ndarray, "draw step"], expert: float, looks: Looks
 ) -> Figure:
     """The first step whose reward is the expert's, where nearly all draws have one."""
+    if not np.isfinite(expert):
+        return Unresolved("the expert's reward is not known")
     if (looks.reward >= expert).any():
         return Unresolved("the reward has been at or above the expert's already")
     passed = rewards >= expert

@@ -1,0 +1,104 @@
+"""Kept forecasts judged: against what came, at the right step, beside baselines that knew no more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from interlace.analysis.forecast_scores import GIVEN_REWARD, OUTRIGHT, scored_forecasts, tallies
+from interlace.estimate import Estimate, Unresolved
+from interlace.forecasting import FanPoint, RunningForecast
+from interlace.forecasting.scoring import Score
+from interlace.measurement import RAW
+from interlace.store.forecasts import ForecastRecord
+from tests.analysis.worlds import TASK, MemoryRecord, Stage, binary_problem, make_record, softmax_gradient_run
+
+STEPS = range(0, 61, 5)
+
+
+def figure(value: float, half: float) -> Estimate:
+    return Estimate(value, value - half, value + half, 0.95, 4000, "by hand", "nats/response")
+
+
+def forecast(made_at: int, end: float | None, fan: tuple[tuple[float, float], ...], half: float) -> ForecastRecord:
+    mute = Unresolved("too early")
+    points = tuple(FanPoint(reward, figure(loss, half)) for reward, loss in fan)
+    loss = mute if end is None else figure(end, half)
+    return ForecastRecord(TASK, RAW, TASK, RunningForecast(made_at, 60, mute, loss, mute, None, points))
+
+
+@pytest.fixture(scope="module")
+def record() -> MemoryRecord:
+    problem = binary_problem(np.random.default_rng(0), 40)
+    path = softmax_gradient_run(problem, 0.2, 60)
+    return make_record(problem, Stage({step: path[step] for step in STEPS}))
+
+
+def value(record: MemoryRecord, step: int, quantity: str) -> float:
+    (stage,) = record.stages
+    found = next(item for item in stage.measurements if item.point.step == step and item.quantity == quantity)
+    assert isinstance(found.figure, Estimate)
+    return found.figure.value
+
+
+def keeping(record: MemoryRecord, *forecasts: ForecastRecord) -> MemoryRecord:
+    return replace(record, stages=(replace(record.stages[0], forecasts=forecasts),))
+
+
+def test_each_forecast_meets_what_came(record: MemoryRecord) -> None:
+    truth, reward = value(record, 60, "sft_loss"), value(record, 60, "reward")
+    fan = ((reward - 0.1, truth), (reward + 0.1, truth + 0.2))
+    kept = keeping(record, forecast(0, None, fan, 0.05), forecast(15, truth + 0.01, fan, 0.05))
+    before, outright, given = scored_forecasts(kept)
+    assert [(each.kind, each.share) for each in (before, outright, given)] == [
+        (GIVEN_REWARD, 0.0), (OUTRIGHT, 0.2), (GIVEN_REWARD, 0.2)
+    ]  # fmt: skip
+    assert outright.score.error == pytest.approx(0.01) and outright.score.is_covered
+    assert before.score.error == pytest.approx(0.1), "half way between the fan's rewards"
+    assert not before.score.is_covered
+    losses = [value(record, step, "sft_loss") for step in STEPS]
+    assert outright.score.spread == pytest.approx(max(losses) - min(losses))
+
+
+def test_baselines_know_the_looks_of_that_time(record: MemoryRecord) -> None:
+    fan = ((0.0, 1.0), (1.0, 1.0))
+    early, late = scored_forecasts(keeping(record, forecast(15, None, fan, 9.0), forecast(30, None, fan, 9.0)))
+    for each, step in ((early, 15), (late, 30)):
+        persisted = each.baselines["persistence"]
+        assert isinstance(persisted, Score) and persisted.forecast.value == value(record, step, "sft_loss")
+        assert persisted.truth == value(record, 60, "sft_loss")
+    assert isinstance(early.baselines["quadratic in KL"], Score)
+
+
+def test_before_the_first_step_no_baseline_speaks(record: MemoryRecord) -> None:
+    (only,) = scored_forecasts(keeping(record, forecast(0, None, ((0.0, 1.0), (1.0, 1.0)), 9.0)))
+    assert all(isinstance(each, Unresolved) for each in only.baselines.values())
+
+
+def test_a_tally_counts_stages(record: MemoryRecord) -> None:
+    truth = value(record, 60, "sft_loss")
+    nowhere = ((0.0, 0.0), (1e-9, 0.0))
+    many = [
+        each
+        for i in range(8)
+        for each in scored_forecasts(keeping(record, forecast(15, truth + 0.01 * i, nowhere, 0.035)))
+    ]
+    (tally,) = tallies(many)
+    spread = many[0].score.spread
+    assert (tally.kind, tally.share, tally.num_stages) == (OUTRIGHT, 0.2, 8)
+    assert isinstance(tally.relative_error, Estimate) and isinstance(tally.coverage, Estimate)
+    assert tally.relative_error.value == pytest.approx(0.035 / spread)
+    assert (tally.relative_error.lower, tally.relative_error.upper) == pytest.approx((0.0, 0.07 / spread)), (
+        "the least and the greatest: the chance that all eight lie on one side of the median is 2 / 2^8"
+    )
+    assert tally.coverage.value == 0.5
+    assert isinstance(tally.bias, Unresolved) or tally.bias.value == pytest.approx(0.035 / spread)
+    few = tallies(many[:5])[0]
+    assert isinstance(few.relative_error, Unresolved) and "6 stages" in few.relative_error.reason
+
+
+def test_a_stage_that_goes_on_is_not_judged(record: MemoryRecord) -> None:
+    going = replace(record.stages[0], finished=False, forecasts=(forecast(0, None, ((0.0, 1.0), (1.0, 1.0)), 9.0),))
+    assert scored_forecasts(replace(record, stages=(going,))) == []
