@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from interlace.forecasting.calibration import SPREAD, Calibration, Composition, Shape, at_a_price
+from interlace.forecasting.calibration import SPREAD, Calibration, Composition, Shape, at_a_price, progress_at
 
 SHAPES = [
-    Shape("curve", lambda gains: gains**2, 1.0, 0.5),
-    Shape("excess", lambda gains: gains, 0.5, 1.0),
+    Shape("curve", lambda gains, progress: gains**2, 1.0, 0.5),
+    Shape("excess", lambda gains, progress: gains, 0.5, 1.0),
 ]
 SCATTER = 0.05
 MADE_OF = Composition(SHAPES, SCATTER)
+NOW = np.ones(1)
 
 
 def below(probes: np.ndarray, gains: np.ndarray, changes: np.ndarray, at: float) -> np.ndarray:
@@ -34,7 +35,9 @@ def below(probes: np.ndarray, gains: np.ndarray, changes: np.ndarray, at: float)
 @pytest.mark.parametrize("looks", [0, 1, 3])
 def test_the_posterior_is_bayes_rule(looks: int) -> None:
     gains, changes = np.array([0.05, 0.12, 0.2])[:looks], np.array([0.06, 0.1, 0.22])[:looks]
-    draws = Calibration(MADE_OF, gains, changes).draws(np.full((400_000, 1), 0.4), np.random.default_rng(1))[:, 0]
+    draws = Calibration(MADE_OF, gains, gains, changes).draws(
+        np.full((400_000, 1), 0.4), NOW, np.random.default_rng(1)
+    )[:, 0]
     levels = [0.025, 0.3, 0.7, 0.975]
     assert below(np.quantile(draws, levels), gains, changes, 0.4) == pytest.approx(levels, abs=0.006)
 
@@ -49,11 +52,11 @@ def test_intervals_hold_what_comes_where_the_prior_is_true(looks: int) -> None:
         weights = [rng.normal(shape.mean, shape.spread) for shape in SHAPES]
 
         def look(at: np.ndarray, weights: list[float] = weights, scatter: float = scatter) -> np.ndarray:
-            smooth = sum(weight * shape.at(at) for weight, shape in zip(weights, SHAPES, strict=True))
+            smooth = sum(weight * shape.at(at, at) for weight, shape in zip(weights, SHAPES, strict=True))
             return np.asarray(smooth + scatter * rng.normal(size=at.shape))
 
         seen, truth = look(gains), look(np.array([0.35]))[0]
-        draws = Calibration(MADE_OF, gains, seen).draws(np.full((400, 1), 0.35), rng)[:, 0]
+        draws = Calibration(MADE_OF, gains, gains, seen).draws(np.full((400, 1), 0.35), NOW, rng)[:, 0]
         low, high = np.quantile(draws, [0.025, 0.975])
         held += low <= truth <= high
     assert held / repetitions == pytest.approx(0.95, abs=0.02)
@@ -62,6 +65,18 @@ def test_intervals_hold_what_comes_where_the_prior_is_true(looks: int) -> None:
 def test_a_task_that_is_not_trained_on_has_no_path() -> None:
     """Its price per unit of reward moves the mean of the excess, and nothing else."""
     cheap, dear = (at_a_price(price, "averaged").shapes for price in (0.0, 2.0))
-    assert [shape.name for shape in cheap] == ["excess", "step"]
+    assert [shape.name for shape in cheap] == ["excess", "drift", "step"]
     assert dear[0].mean - cheap[0].mean == 2.0
-    assert dear[1].at(np.array([0.1, 0.2])).tolist() == [1.0, 1.0]
+    gains, progress = np.array([0.1, 0.2]), np.array([0.5, 1.0])
+    assert [shape.at(gains, progress).tolist() for shape in dear] == [[0.1, 0.2], [0.5, 1.0], [1.0, 1.0]]
+
+
+def test_an_average_lags_behind_weights_that_move_evenly() -> None:
+    """Against the recursion itself: average <- d average + (1 - d) weights, weights at step t being t."""
+    decay, average, seen = 0.9, 0.0, []
+    for step in range(1, 41):
+        average = decay * average + (1.0 - decay) * step
+        seen.append(average)
+    found = progress_at(np.arange(1.0, 41.0), 40, decay)
+    assert found == pytest.approx(np.array(seen) / seen[-1])
+    assert progress_at(np.array([10.0]), 40) == pytest.approx([0.25])

@@ -33,6 +33,7 @@ class Foreseeing:
     """Forecasts the reward of `task`, which RL trains, and the SFT loss of every held-out set in `held`.
 
     `start_of`: a task's scores at the stage's start; `options`: what the path models need to know of the stage;
+    `decay`: of the averaged weights, if they are kept;
     `already`: steps that an earlier process did, whose forecasts are kept. Cost: following two path models once
     (some seconds of CPU), then some milliseconds a forecast; no model is run.
     """
@@ -45,6 +46,7 @@ class Foreseeing:
     max_steps: int
     options: PathOptions
     seed: int
+    decay: float | None = None
     already: int = -1
     _next: int = field(init=False)
 
@@ -68,7 +70,7 @@ class Foreseeing:
     def _forecast(self, task: str, weights: str, looks: Looks) -> None:
         found = running_forecast(
             looks, self._composition(task, weights), self.max_steps, self._rng(task, weights, looks),
-            top=self._top(), expert_reward=self._expert_reward,
+            top=self._top(), expert_reward=self._expert_reward, decay=self.decay if weights == AVERAGED else None,
         )  # fmt: skip
         place = {"step": found.made_at, "task": task, "weights": weights, "reward_task": self.task}
         self.store.event(FORECAST, stage=self.stage, **place, forecast=found.to_json())

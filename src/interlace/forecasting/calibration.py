@@ -2,9 +2,9 @@
 
 The change of SFT loss is a sum of shapes: what the path models say at that gain of reward (systematic and
 group-normalised), an excess in proportion to the gain (what the finite steps of a normalised optimiser cost beyond any
-path) and a step at the beginning (the noise that raw weights take up in their first steps and keep), and looks scatter
-about it. Weights have a normal prior, the scatter a log-normal one on a grid: before the first look the prior is the
-forecast, every look corrects it.
+path), a drift in proportion to the steps (what clip, optimizer and noise pull without any reward), and a step at the
+beginning (the noise that raw weights take up at once and keep). Looks scatter about it. Weights have a normal prior,
+the scatter a log-normal one on a grid: before the first look the prior is the forecast, every look corrects it.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ NODES, SPREAD = np.linspace(-2.5, 2.5, 21), 0.5
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """One thing that the change of SFT loss may be made of: its value at gains of reward, in nats/response, and the
-    prior mean and standard deviation of how much of it there is."""
+    """One thing that the change of SFT loss may be made of: its value at gains of reward and at the progress of the
+    weights (0 at the stage's start, 1 at its end), in nats/response, and the prior mean and standard deviation of how
+    much of it there is."""
 
     name: str
-    at: Callable[[Gains], Gains]
+    at: Callable[[Gains, Gains], Gains]
     mean: float
     spread: float
 
@@ -50,19 +51,20 @@ class Composition:
 
 class Experience(NamedTuple):
     """What earlier RL stages have shown of one kind of weights: the excess in nats per reward unit (mean, standard
-    deviation), the step in nats/response, and a look's scatter."""
+    deviation), drift and step in nats/response, and a look's scatter."""
 
     excess: tuple[float, float]
+    drift: tuple[float, float]
     step: tuple[float, float]
     scatter: float
 
 
 EXPERIENCE = {
-    RAW: Experience(excess=(0.3, 0.8), step=(0.25, 0.2), scatter=0.08),
-    AVERAGED: Experience(excess=(0.2, 0.6), step=(0.0, 0.01), scatter=0.02),
+    RAW: Experience(excess=(0.5, 0.7), drift=(0.05, 0.15), step=(0.25, 0.3), scatter=0.08),
+    AVERAGED: Experience(excess=(0.5, 0.5), drift=(0.03, 0.1), step=(0.0, 0.01), scatter=0.02),
 }
-"""From four RL stages on the embedded sums, at learning rates from 1e-4 to 1e-3 and with seed 0: what forecasts were
-developed on, so none is scored there."""
+"""From RL stages of 60 steps with seed 0 on embedded sums, triples and styled sums (benchmarks/forecast_table.py), at
+learning rates from 1e-4 to 1e-3: what forecasts were developed on, so none is scored there."""
 PATHS = {"systematic": (1.0, 0.25), "group_normalised": (0.0, 0.25)}
 """The path models and the prior of their weights."""
 
@@ -81,26 +83,51 @@ def at_a_price(price: float, weights: str) -> Composition:
 
 
 def _on_top(price: float, weights: str) -> list[Shape]:
-    (mean, spread), step = EXPERIENCE[weights].excess, EXPERIENCE[weights].step
-    return [Shape("excess", lambda gains: gains, price + mean, spread), Shape("step", np.ones_like, *step)]
+    (mean, spread), drift, step, _ = EXPERIENCE[weights]
+    return [
+        Shape("excess", lambda gains, progress: gains, price + mean, spread),
+        Shape("drift", lambda gains, progress: progress, *drift),
+        Shape("step", lambda gains, progress: np.ones_like(gains), *step),
+    ]
+
+
+def progress_at(
+    steps: Float[np.ndarray, "step"], last_step: int, decay: float | None = None
+) -> Float[np.ndarray, "step"]:
+    """How far weights that move evenly have come at `steps`, 1 at `last_step`; `decay`: of their exponential average,
+    which lags behind."""
+    if decay is None or decay <= 0.0:
+        return steps / last_step
+
+    def come(step: Float[np.ndarray, "step"]) -> Float[np.ndarray, "step"]:
+        return step - decay / (1.0 - decay) * -np.expm1(step * np.log(decay))
+
+    return come(steps) / come(np.array([float(last_step)]))
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """A composition fitted to changes of SFT loss (nats/response) that were seen at gains of reward, the start left
-    out."""
+    """A composition fitted to changes of SFT loss (nats/response) that were seen at gains of reward and at the
+    weights' progress, the start left out."""
 
     composition: Composition
     gains: Float[np.ndarray, "look"]
+    progress: Float[np.ndarray, "look"]
     changes: Float[np.ndarray, "look"]
 
-    def draws(self, gains: Float[np.ndarray, "draw step"], rng: np.random.Generator) -> Float[np.ndarray, "draw step"]:
-        """What a look would read at each draw's `gains`: shapes and scatter drawn once a draw, from the posterior."""
+    def draws(
+        self,
+        gains: Float[np.ndarray, "draw step"],
+        progress: Float[np.ndarray, "step"],
+        rng: np.random.Generator,
+    ) -> Float[np.ndarray, "draw step"]:
+        """What a look would read at each draw's `gains` and at `progress`: shapes and scatter drawn once a draw, from
+        the posterior."""
         scatters, chances, means, roots = self._posterior()
         chosen = rng.choice(scatters.size, size=len(gains), p=chances)
         normal = rng.normal(size=(len(gains), means.shape[1]))
         weights = means[chosen] + np.einsum("dkl,dl->dk", roots[chosen], normal)
-        smooth = np.einsum("dsk,dk->ds", self._design(gains), weights)
+        smooth = np.einsum("dsk,dk->ds", self._design(gains, np.broadcast_to(progress, gains.shape)), weights)
         return smooth + scatters[chosen, None] * rng.normal(size=(len(gains), 1))
 
     def _posterior(
@@ -123,7 +150,7 @@ class Calibration:
         `scatter`."""
         prior = np.array([shape.mean for shape in self.composition.shapes])
         precision = np.diag([shape.spread**-2.0 for shape in self.composition.shapes])
-        design = self._design(self.gains) / scatter
+        design = self._design(self.gains, self.progress) / scatter
         off = self.changes / scatter - design @ prior
         updated = np.linalg.cholesky(precision + design.T @ design)
         root = linalg.solve_triangular(updated, np.eye(prior.size), lower=True).T
@@ -133,11 +160,11 @@ class Calibration:
         )
         return float(evidence), prior + moved, root
 
-    def _design(self, gains: Gains) -> Float[np.ndarray, "*gain shape"]:
-        return np.stack([shape.at(gains) for shape in self.composition.shapes], axis=-1)
+    def _design(self, gains: Gains, progress: Gains) -> Float[np.ndarray, "*gain shape"]:
+        return np.stack([shape.at(gains, progress) for shape in self.composition.shapes], axis=-1)
 
 
-def _followed(curve: Curve, gains: Gains) -> Gains:
+def _followed(curve: Curve, gains: Gains, progress: Gains | None = None) -> Gains:
     """The curve's change of SFT loss at gains of reward, straight on beyond its start and its `TRUSTED` part."""
     grid = curve.reward - curve.reward[0]
     last = max(1, int(np.searchsorted(grid, TRUSTED * grid[-1])))

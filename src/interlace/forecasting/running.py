@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from interlace.encoding import decode_float, encode_float, jsonable
 from interlace.estimate import Estimate, Figure, Unresolved, figure_from_json
-from interlace.forecasting.calibration import Calibration, Composition
+from interlace.forecasting.calibration import Calibration, Composition, progress_at
 from interlace.forecasting.curve import NATS, REWARD
 from interlace.forecasting.reward_curve import RewardCurve
 
@@ -46,7 +46,7 @@ class Looks:
 
 @dataclass(frozen=True, slots=True)
 class FanPoint:
-    """SFT loss (nats/response) of a look at which the reward will be `reward`."""
+    """SFT loss (nats/response) of the stage's last look, if the reward is `reward` there."""
 
     reward: float
     sft_loss: Estimate
@@ -60,9 +60,9 @@ class FanPoint:
 class RunningForecast:
     """Made after `made_at` optimizer steps, of the stage's last step `for_step`.
 
-    `reward` and `sft_loss` at that step; `fan`: SFT loss given the reward, which can be said before anything is known
-    of how fast reward rises; `parity_step`: when the reward passes the expert's; `best_stop`: the step at which
-    R - lambda L is greatest, for the exchange rate lambda that was asked for (None: none was).
+    `reward` and `sft_loss` at that step; `fan`: SFT loss there given the reward there, which can be said before
+    anything is known of how fast reward rises; `parity_step`: when the reward passes the expert's; `best_stop`: the
+    step at which R - lambda L is greatest, for the exchange rate lambda that was asked for (None: none was).
     """
 
     made_at: int
@@ -107,13 +107,18 @@ def running_forecast(
     top: float,
     expert_reward: float,
     exchange_rate: float | None = None,
+    decay: float | None = None,
 ) -> RunningForecast:
     """Forecast the rest of a stage from the `looks` so far.
 
-    `composition`: what SFT loss may be made of; `top`: the best mean reward there is; `expert_reward`: R_D.
+    `composition`: what SFT loss may be made of; `top`: the best mean reward there is; `expert_reward`: R_D;
+    `decay`: of the exponential average, where it is that which is forecast.
     Intervals are the middle 95 % of draws from the posterior predictive, the noise of the later look included.
     """
-    calibration = Calibration(composition, looks.reward[1:] - looks.reward[0], looks.sft_loss[1:] - looks.sft_loss[0])
+    come = progress_at(looks.steps[1:], for_step, decay)
+    calibration = Calibration(
+        composition, looks.reward[1:] - looks.reward[0], come, looks.sft_loss[1:] - looks.sft_loss[0]
+    )
     made_at, first_loss = int(looks.steps[-1]), float(looks.sft_loss[0])
     fan = _fan(calibration, looks, top, rng)
     if looks.steps.size <= LEAST_LOOKS:
@@ -122,7 +127,10 @@ def running_forecast(
     steps = np.unique(np.linspace(made_at, for_step, 64).round())
     curve = RewardCurve(looks.steps[1:], looks.reward[1:] - looks.reward[0], max(1e-6, top - float(looks.reward[0])))
     gains = curve.draws(steps, DRAWS, rng)
-    rewards, losses = np.minimum(looks.reward[0] + gains, top), first_loss + calibration.draws(gains, rng)
+    rewards, losses = (
+        np.minimum(looks.reward[0] + gains, top),
+        first_loss + calibration.draws(gains, progress_at(steps, for_step, decay), rng),
+    )
     worth = None if exchange_rate is None else rewards - exchange_rate * losses
     return RunningForecast(
         made_at=made_at,
@@ -144,7 +152,7 @@ def _estimate(data: dict[str, Any]) -> Estimate:
 def _fan(calibration: Calibration, looks: Looks, top: float, rng: np.random.Generator) -> tuple[FanPoint, ...]:
     first = float(looks.reward[0])
     gains = np.linspace(0.0, max(0.0, top - first), FAN)
-    losses = float(looks.sft_loss[0]) + calibration.draws(np.tile(gains, (DRAWS, 1)), rng)
+    losses = float(looks.sft_loss[0]) + calibration.draws(np.tile(gains, (DRAWS, 1)), np.ones(FAN), rng)
     return tuple(FanPoint(first + gain, _middle(losses[:, i], NATS)) for i, gain in enumerate(gains.tolist()))
 
 
