@@ -95,10 +95,15 @@ def test_columns_that_are_said(tmp_path: Path) -> None:
     samples = read_samples(tmp_path, "prompt=q,reward=verdict.points,step=when")
     assert totals(samples) == {4: 3.0} and len(samples.keys) == 3
     assert samples.source.endswith("prompt = q, reward = verdict.points, step = when")
-    with pytest.raises(RecipeError, match="a role of --columns must be one of .* Got 'promt'. Did you mean 'prompt'?"):
+    with pytest.raises(
+        RecipeError,
+        match="a role of --columns must be one of .* Got 'promt'. Did you mean 'prompt'. Write --columns ROLE=COLUMN.",
+    ):
         read_samples(tmp_path, "promt=q")
-    with pytest.raises(RecipeError, match="--columns or --reward must be one of .* Got 'points'"):
+    with pytest.raises(RecipeError, match="--columns or --reward must be one of .* Got 'points'. .*: --reward COLUMN."):
         read_samples(tmp_path, "prompt=q,reward=points")
+    with pytest.raises(RecipeError, match="Got 'question'. Say which one it is: --columns prompt=COLUMN."):
+        read_samples(tmp_path, "prompt=question,reward=other")
     with pytest.raises(DataError, match="must hold rows with a reward and a prompt"):
         read_samples(tmp_path)
 

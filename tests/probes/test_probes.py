@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from interlace.errors import DataError
 from interlace.estimate import Estimate
 from interlace.policies import EncodedResponse, Policy, load_policy, make_embedded, response_logprobs
 from interlace.probes import PROBES, MeasuredTask, Moment, ProbeContext
@@ -146,3 +147,18 @@ def test_a_task_without_reward_is_still_measured(policy: Policy, tmp_path: Path)
     assert not PROBES["reward"].applies(seen)
     figures = PROBES["sft_loss"].measure(seen).figures
     assert isinstance(figures["sft_loss"], Estimate) and "sft_loss_right" not in figures
+
+
+def test_a_limit_that_cuts_every_response_of_the_expert_is_refused_and_one_that_cuts_some_is_said(
+    policy: Policy,
+) -> None:
+    """Answers of one and of two characters, one token each, and end-of-sequence."""
+    rows = [{"prompt": f"{n}+0=", "completion": str(n)} for n in range(20)]
+    sums = Task.from_rows(rows, heldout=rows[5:15] + rows[:1])
+    with pytest.raises(DataError, match="Got 1, and all 11 held-out expert responses are longer .the longest has 3"):
+        MeasuredTask.prepare(replace(sums, max_response_tokens=1), policy)
+    some = MeasuredTask.prepare(replace(sums, max_response_tokens=2), policy)
+    assert some.cut_off is not None and some.cut_off.startswith("5 of 11 held-out expert responses of rows are longer")
+    assert MeasuredTask.prepare(replace(sums, max_response_tokens=3), policy).cut_off is None
+    short = MeasuredTask.prepare(sums, policy, completion_limit=1)
+    assert short.cut_off is not None and "Raise max_completion_length" in short.cut_off

@@ -180,16 +180,23 @@ def test_options_reach_the_task(build):
     assert fixed[0] == fixed[1]
 
 
+MISSING = "a column of FILE must be one of label, source, text. Got"
+
+
+def named(option: str) -> str:
+    return f"Name it by the option {option}: in a recipe {option}: COLUMN, else --task FILE:{option}=COLUMN."
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"prompt": "txt"}, "a column of FILE must be one of label, source, text. Got 'txt'. Did you mean 'text'?"),
-        ({"prompt_template": "{sentence}"}, "a column of FILE must be one of label, source, text. Got 'sentence'."),
-        ({"messages": "chat"}, "a column of FILE must be one of label, source, text. Got 'chat'."),
-        ({"prompt": "text"}, "a column of FILE must be one of label, source, text. Got 'completion'."),
+        ({"prompt": "txt"}, f"{MISSING} 'txt'. Did you mean 'text'? {named('prompt')}"),
+        ({"prompt_template": "{sentence}"}, f"{MISSING} 'sentence'. Correct the option prompt_template."),
+        ({"messages": "chat"}, f"{MISSING} 'chat'. {named('messages')}"),
+        ({"prompt": "text"}, f"{MISSING} 'completion'. {named('completion')}"),
         (
             LABELLED | {"exclude": {"where": {"sorce": 1}}},
-            "a column of FILE must be one of label, source, text. Got 'sorce'. Did you mean 'source'?",
+            f"{MISSING} 'sorce'. Did you mean 'source'? Correct the option exclude.where.",
         ),
         (
             LABELLED | {"labels": {"0": " no", "2": " yes"}},

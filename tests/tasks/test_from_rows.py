@@ -145,20 +145,42 @@ GOOD = [{"prompt": str(n), "completion": "a"} for n in range(4)]
         (
             GOOD,
             {"heldout": GOOD},
-            "task 'rows' must have prompts in both splits. Got 0 prompts to train on, 4 held out, 4 rows left out "
-            "(prompt is held out). Hold out fewer, or give more rows.",
+            "rows must have a prompt that heldout has not: what is measured on is not trained on. Got '0' in rows[0] "
+            "and heldout[0], and nothing new in any of the 4 rows. Add rows of other prompts, or take some out of "
+            "heldout.",
+        ),
+        (
+            [GOOD[0]] * 3,
+            {},
+            "rows must have two different prompts or more: some are trained on, others measured on. Got '0' in rows[0] "
+            "and again in rows[1] to rows[2]. Add rows of other prompts.",
+        ),
+        (
+            GOOD,
+            {"max_response_tokens": 0},
+            "task 'rows': max_response_tokens must be at least 1 token. Got 0. Leave it out to sample twice the "
+            "longest expert response.",
         ),
         (GOOD, {"heldout": 0}, "heldout must be at least 1 prompt. Got 0. Leave it out to hold out a fifth."),
         (iter(["text"]), {}, "rows[0] must be a mapping of column to value. Got 'text'. Use dicts."),
         (
             [{"question": "1"}],
             {},
-            "rows must have completions, or come with a reward. Got columns question. Add either.",
+            "rows must have completions, or come with a reward. Got columns question in rows[0]. Name the "
+            "column of the expert's response `completion`, or give reward=.",
         ),
         (
             [*GOOD, {"completion": "a"}],
             {},
-            "rows[4]: the prompt must be text or chat messages. Got None. Correct the row, or leave such rows out.",
+            "rows[4] must have a prompt. Got columns completion. Give it one (a column of another name is renamed "
+            "`prompt`), or leave the row out.",
+        ),
+        (
+            [*GOOD, {"prompt": "x", "answer": "a"}],
+            {},
+            "rows[4] must have a completion, as other rows have. Got columns prompt, answer. Give it one (a column of "
+            "another name is renamed `completion`), or leave the row out. To train by the reward alone, take "
+            "`completion` out of all rows.",
         ),
         (
             [{"prompt": " \n", "completion": "a"}],
@@ -168,8 +190,7 @@ GOOD = [{"prompt": str(n), "completion": "a"} for n in range(4)]
         (
             GOOD,
             {"heldout": [{"prompt": "x", "completion": 1}]},
-            "heldout[0]: the completion must be text or one assistant message. Got 1. Correct the row, leave such rows "
-            "out, or map label values to words with `labels`.",
+            "heldout[0]: the completion must be text or one assistant message. Got 1. Write it as text.",
         ),
         (
             [{"prompt": [{"role": "user", "text": "hi"}], "completion": "a"}],
@@ -199,7 +220,17 @@ def test_splits_made_by_hand_must_be_disjoint():
     example = Example("a", ())
     with pytest.raises(DataError) as caught:
         Task("mine", (example,), (example,))
-    assert str(caught.value) == "task 'mine': splits must share no prompt. Got \"a\". Drop it from one."
+    assert str(caught.value) == (
+        "task 'mine': splits must share no prompt. Got \"a\" as train[0] and heldout[0]. Drop it from one."
+    )
+
+
+def test_a_task_shows_how_many_prompts_it_has_not_each() -> None:
+    rows = [{"prompt": f"{n}+1=", "completion": f"{n + 1}", "answer": f"{n + 1}"} for n in range(100)]
+    assert repr(Task.from_rows(rows, "exact_match", name="sums")) == (
+        "Task('sums', train=80 prompts, heldout=20 prompts, reward=exact_match)"
+    )
+    assert repr(Task.from_rows(rows)) == "Task('rows', train=80 prompts, heldout=20 prompts, reward=None)"
 
 
 def test_probabilities_must_sum_to_1():

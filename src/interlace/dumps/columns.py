@@ -49,7 +49,10 @@ def columns_of(writer: Writer, rows: Sequence[Row], said: Mapping[str, str], rew
     found = Columns(names, rewards)
     for name in found.top_level:
         if name not in there:
-            raise RecipeError(unknown_name("a column of --columns or --reward", name, list(there)))
+            role = next((role for role, column in names.items() if column.partition(".")[0] == name), None)
+            option = "--reward COLUMN" if role is None else f"--columns {role}=COLUMN"
+            known = unknown_name("a column of --columns or --reward", name, list(there))
+            raise RecipeError(f"{known} Say which one it is: {option}.")
     if not rewards:
         raise RecipeError(f"rollouts must have a reward. Got the columns {', '.join(there)}. Say --reward NAME.")
     return found
@@ -68,7 +71,7 @@ def columns_said(text: str | Mapping[str, str] | None) -> dict[str, str]:
         said = {role.strip(): name.strip() for role, _, name in parts}
     for role, name in said.items():
         if role not in ROLES:
-            raise RecipeError(unknown_name("a role of --columns", role, ROLES))
+            raise RecipeError(f"{unknown_name('a role of --columns', role, ROLES)} Write --columns ROLE=COLUMN.")
         if not name:
             raise RecipeError(f"--columns must say ROLE=COLUMN. Got {role!r} alone. Write {role}=COLUMN.")
     return said

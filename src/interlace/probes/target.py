@@ -36,7 +36,8 @@ class MeasuredTask:
     def prepare(
         cls, task: Task, policy: Policy, num_prompts: int | None = None, completion_limit: int | None = None
     ) -> MeasuredTask:
-        """Encode what is measured. Raises DataError if an expert response does not fit the model's context.
+        """Encode what is measured. Raises DataError if an expert response does not fit the model's context, or none
+        fits the task's `max_response_tokens`.
 
         `completion_limit`: the longest sampled completion, tokens; None: what the task says, else twice its longest
         expert response.
@@ -48,6 +49,8 @@ class MeasuredTask:
         pairs = [(examples[i].prompt, text) for i, text in index]
         responses = encode_responses(policy.tokenizer, pairs, policy.context_tokens)
         expert_rows = np.array(expert, dtype=np.int64)
+        heldout = _heldout(task, examples, [responses[row] for row in expert_rows])
+        _refuse_short_limit(task, heldout)
         return cls(
             task=task,
             examples=examples,
@@ -55,7 +58,7 @@ class MeasuredTask:
             responses=tuple(responses),
             expert=expert_rows,
             rewarded=rewarded,
-            heldout=_heldout(task, examples, [responses[row] for row in expert_rows]),
+            heldout=heldout,
             max_response_tokens=completion_limit or task.max_response_tokens or _twice_the_longest(responses),
         )
 
@@ -68,6 +71,19 @@ class MeasuredTask:
             prompts=self.prompts[:num_prompts],
             expert=self.expert[keep],
             rewarded=None,
+        )
+
+    @property
+    def cut_off(self) -> str | None:
+        """That the limit on completions cuts responses of the expert, in a sentence; None where all of them fit."""
+        tokens = self.heldout.num_tokens
+        longer = int((tokens > self.max_response_tokens).sum())
+        if not longer:
+            return None
+        return (
+            f"{longer} of {tokens.size} held-out expert responses of {self.task.name} are longer than completions may "
+            f"be, {self.max_response_tokens} tokens with end-of-sequence (the longest has {tokens.max()}): completions "
+            "like them are cut off. Raise max_completion_length, or the task's max_response_tokens"
         )
 
     @cached_property
@@ -105,6 +121,16 @@ def _rewarded(
 
 def _twice_the_longest(responses: Sequence[EncodedResponse]) -> int:
     return 2 * max((len(response.response) for response in responses), default=128)
+
+
+def _refuse_short_limit(task: Task, held: HeldOut) -> None:
+    limit, tokens = task.max_response_tokens, held.num_tokens
+    if limit is not None and tokens.size and (tokens > limit).all():
+        raise DataError(
+            f"task {task.name!r}: max_response_tokens must hold a response, end-of-sequence included. Got {limit}, and "
+            f"all {tokens.size} held-out expert responses are longer (the longest has {tokens.max()} tokens), so every "
+            f"completion like them would be cut off. Set {tokens.max()} or more, or leave it out."
+        )
 
 
 def _heldout(task: Task, examples: Sequence[Example], encoded: Sequence[EncodedResponse]) -> HeldOut:

@@ -24,7 +24,7 @@ IN_HELDOUT = "prompt is held out"
 """The name under which rows are counted that were dropped because rows of their own are measured on."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Task:
     """Prompts, the expert's responses to them, and a reward; either of the last two may be missing.
 
@@ -34,7 +34,10 @@ class Task:
     the task knows it. `exclusions`: rows of data that were left out, by rule. A plain function as `reward` becomes a
     checked `Reward`.
 
-    Raises DataError if a split is empty, or both hold the same prompt.
+    Raises DataError if a split is empty, both hold the same prompt, or `max_response_tokens` is below 1.
+
+    >>> Task.from_rows([{"prompt": f"{n}+1=", "completion": f"{n + 1}"} for n in range(10)], name="sums")
+    Task('sums', train=8 prompts, heldout=2 prompts, reward=None)
     """
 
     name: str
@@ -51,9 +54,12 @@ class Task:
             object.__setattr__(self, "reward", checked(self.reward))
         if not self.train or not self.heldout:
             raise DataError(self._empty_split())
-        shared = {prompt_key(e.prompt) for e in self.train} & {prompt_key(e.prompt) for e in self.heldout}
-        if shared:
-            raise DataError(f"task {self.name!r}: splits must share no prompt. Got {min(shared)}. Drop it from one.")
+        self._refuse_shared_prompts()
+        if self.max_response_tokens is not None and self.max_response_tokens < 1:
+            raise DataError(
+                f"task {self.name!r}: max_response_tokens must be at least 1 token. Got {self.max_response_tokens}. "
+                "Leave it out to sample twice the longest expert response."
+            )
 
     @classmethod
     def from_rows(
@@ -92,7 +98,9 @@ class Task:
         count = heldout if isinstance(heldout, int) else None
         if count is not None and count < 1:
             raise DataError(f"heldout must be at least 1 prompt. Got {count}. Leave it out to hold out a fifth.")
-        split = split_rows(_rows_of(rows, "rows", scorer), seed, own_heldout=own, heldout=count)
+        pool = _rows_of(rows, "rows", scorer)
+        _refuse_one_prompt(pool, own)
+        split = split_rows(pool, seed, own_heldout=own, heldout=count)
         return cls(
             name=name,
             train=build_examples(split.train, scorer),
@@ -101,6 +109,11 @@ class Task:
             max_response_tokens=max_response_tokens,
             exclusions={} if own is None else {IN_HELDOUT: split.num_dropped},
         )
+
+    def __repr__(self) -> str:
+        reward = getattr(self.reward, "name", None)
+        parts = f"train={len(self.train)} prompts, heldout={len(self.heldout)} prompts, reward={reward}"
+        return f"Task({self.name!r}, {parts})"
 
     @property
     def expert_reward(self) -> float | None:
@@ -160,6 +173,17 @@ class Task:
             for _ in range(round(response.probability * example.num_rows))
         ]
 
+    def _refuse_shared_prompts(self) -> None:
+        places = {prompt_key(example.prompt): index for index, example in enumerate(self.train)}
+        keys = [prompt_key(example.prompt) for example in self.heldout]
+        shared = [(places[key], index, key) for index, key in enumerate(keys) if key in places]
+        if shared:
+            train, heldout, key = shared[0]
+            raise DataError(
+                f"task {self.name!r}: splits must share no prompt. Got {key} as train[{train}] and heldout[{heldout}]"
+                f"{f', and {len(shared) - 1} more' if len(shared) > 1 else ''}. Drop it from one."
+            )
+
     def _empty_split(self) -> str:
         left_out = "".join(f", {count} rows left out ({rule})" for rule, count in self.exclusions.items() if count)
         found = f"{len(self.train)} prompts to train on, {len(self.heldout)} held out{left_out}"
@@ -169,12 +193,32 @@ class Task:
         return f"task {self.name!r} must have prompts in both splits. Got {found}. {remedy}."
 
 
+def _refuse_one_prompt(rows: Sequence[Row], heldout: Sequence[Row] | None) -> None:
+    """Raise DataError for rows that repeat what is measured on, so that none is left to train on."""
+    if heldout is None and len(rows) > 1 and len({prompt_key(row.prompt) for row in rows}) == 1:
+        again = "rows[1]" if len(rows) == 2 else f"rows[1] to rows[{len(rows) - 1}]"
+        raise DataError(
+            "rows must have two different prompts or more: some are trained on, others measured on. Got "
+            f"{rows[0].prompt!r} in rows[0] and again in {again}. Add rows of other prompts."
+        )
+    measured = {prompt_key(row.prompt): index for index, row in reversed(list(enumerate(heldout or ())))}
+    if rows and all(prompt_key(row.prompt) in measured for row in rows):
+        raise DataError(
+            "rows must have a prompt that heldout has not: what is measured on is not trained on. Got "
+            f"{rows[0].prompt!r} in rows[0] and heldout[{measured[prompt_key(rows[0].prompt)]}], and nothing new in "
+            f"any of the {len(rows)} rows. Add rows of other prompts, or take some out of heldout."
+        )
+
+
 def _rows_of(rows: Iterable[Mapping[str, Any]], source: str, reward: Reward | None) -> list[Row]:
     records = records_of(rows, source)
     has_expert = any("completion" in record.values for record in records)
     if records and not has_expert and reward is None:
         there = ", ".join(records[0].values)
-        raise DataError(f"{source} must have completions, or come with a reward. Got columns {there}. Add either.")
+        raise DataError(
+            f"{source} must have completions, or come with a reward. Got columns {there} in {source}[0]. Name the "
+            "column of the expert's response `completion`, or give reward=."
+        )
     return [row_of(record, has_expert) for record in records]
 
 

@@ -25,7 +25,10 @@ def read_prompt(value: Any, place: str) -> Prompt:
     )
 
 
-def read_completion(value: Any, place: str) -> str:
+AS_WORDS = "Correct the row, leave such rows out, or map label values to words with `labels`."
+
+
+def read_completion(value: Any, place: str, remedy: str = AS_WORDS) -> str:
     """The expert's response from a row's value: text, or a list with one assistant message.
 
     Raises DataError if it is anything else.
@@ -34,10 +37,7 @@ def read_completion(value: Any, place: str) -> str:
         return value
     if isinstance(value, list | tuple) and len(value) == 1:
         return read_messages(value, place)[0]["content"]
-    raise DataError(
-        f"{place}: the completion must be text or one assistant message. Got {value!r}. "
-        "Correct the row, leave such rows out, or map label values to words with `labels`."
-    )
+    raise DataError(f"{place}: the completion must be text or one assistant message. Got {value!r}. {remedy}")
 
 
 def split_conversation(value: Any, place: str) -> tuple[Messages, str]:

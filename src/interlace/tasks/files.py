@@ -102,14 +102,14 @@ class FilesOptions(Options):
         return self.completion is not None or self.messages is not None
 
     @property
-    def sources(self) -> list[str]:
-        """The columns that the prompt and the completion are made of."""
+    def sources(self) -> dict[str, str]:
+        """The columns that the prompt and the completion are made of, each with the option that names it."""
         if self.messages is not None:
-            return [self.messages]
-        completions = [] if self.completion is None else [self.completion]
+            return {self.messages: "messages"}
+        completions = {} if self.completion is None else {self.completion: "completion"}
         if self.prompt_template is not None:
-            return template_columns(self.prompt_template) + completions
-        return [self.prompt or "prompt", *completions]
+            return dict.fromkeys(template_columns(self.prompt_template), "prompt_template") | completions
+        return {self.prompt or "prompt": "prompt"} | completions
 
 
 class Reading(NamedTuple):
@@ -163,7 +163,7 @@ def _rows(path: str, options: FilesOptions, seed: int, counts: Counter[str]) -> 
     records = read_table(path, Layout(options.header, options.columns, options.quotes))
     if not records:
         raise DataError(f"{path} must hold rows. Got none. Name another file.")
-    require_columns(records, [*options.sources, *options.exclude.where], path)
+    require_columns(records, options.sources | dict.fromkeys(options.exclude.where, "exclude.where"), path)
     labels = None if options.labels is None else Labels(options.labels, options.expert_error or 0.0)
     draws = np.random.default_rng(seed).random((len(records), 2)).tolist()
     kept = sift(records, options.exclude.record_rules(options.sources), counts)

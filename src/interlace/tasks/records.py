@@ -43,9 +43,17 @@ def complete(records: Sequence[Record]) -> list[Record]:
     ]
 
 
-def require_columns(records: Sequence[Record], wanted: Iterable[str], source: str) -> None:
-    """Raises DataError, with the columns there are and the nearest, if `records` lack one of the `wanted`."""
+def require_columns(records: Sequence[Record], wanted: Mapping[str, str], source: str) -> None:
+    """Raises DataError, with the columns there are and the nearest, if `records` lack one of the `wanted`: each with
+    the option that names it."""
     there = records[0].values if records else {}
-    for name in wanted:
+    for name, option in wanted.items():
         if name not in there:
-            raise DataError(unknown_name(f"a column of {source}", name, there))
+            raise DataError(f"{unknown_name(f'a column of {source}', name, there)} {_naming(option, source)}")
+
+
+def _naming(option: str, source: str) -> str:
+    """How a column is named."""
+    if option not in ("prompt", "completion", "messages"):
+        return f"Correct the option {option}."
+    return f"Name it by the option {option}: in a recipe {option}: COLUMN, else --task {source}:{option}=COLUMN."

@@ -49,9 +49,23 @@ class Split:
 
 def row_of(record: Record, has_expert: bool) -> Row:
     """A row from a record's `prompt`, `completion` and other columns. Raises DataError if either is not readable."""
-    prompt = read_prompt(record.values.get("prompt"), record.place)
-    drawn = read_completion(record.values.get("completion"), record.place) if has_expert else None
+    for name in ("prompt", "completion") if has_expert else ("prompt",):
+        if record.values.get(name) is None:
+            raise DataError(_lacks(record, name))
+    prompt = read_prompt(record.values["prompt"], record.place)
+    drawn = read_completion(record.values["completion"], record.place, "Write it as text.") if has_expert else None
     return Row(prompt, observed_law(drawn), drawn, reward_columns(record))
+
+
+def _lacks(record: Record, name: str) -> str:
+    """That a row has no prompt, or no completion where others have one."""
+    there = ", ".join(column for column, value in record.values.items() if value is not None) or "none"
+    as_others = ", as other rows have" if name == "completion" else ""
+    drop = " To train by the reward alone, take `completion` out of all rows." if as_others else ""
+    return (
+        f"{record.place} must have a {name}{as_others}. Got columns {there}. Give it one (a column of another name is "
+        f"renamed `{name}`), or leave the row out.{drop}"
+    )
 
 
 def observed_law(drawn: str | None) -> dict[str, float]:
