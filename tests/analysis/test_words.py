@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from interlace.analysis import summarise
 from interlace.estimate import figure_text
@@ -37,7 +38,28 @@ def test_the_advice_prices_the_steps_after_the_least_loss_and_names_the_data(pro
     summary = summarise(make_record(problem, Stage(tilted_run(problem, np.linspace(0.0, 7.0, 15)))))
     stop, mend = summary.advice
     assert stop.startswith(f"To keep the SFT skills, stop rl near step {summary.stages['rl'].least_sft_loss_step}")
+    assert "the least SFT loss of 15 looks, not told apart from steps " in stop
     assert "correct the SFT data rather than hold RL back" in mend
+
+
+@pytest.mark.parametrize("looks", [3, 15])
+def test_the_steps_not_told_apart_from_the_least_loss_are_those_of_a_paired_t_test(problem, looks):
+    """With the error divided over the other looks."""
+    run = tilted_run(problem, np.linspace(0.0, 7.0, looks))
+    summary = summarise(make_record(problem, Stage(run)))
+    losses = {step: -(problem.expert * np.log(policy)).sum(axis=1) for step, policy in run.items()}
+    least = min(losses, key=lambda step: losses[step].mean())
+    alike = [
+        step
+        for step, loss in losses.items()
+        if step == least
+        or loss.mean() < losses[least].mean()
+        or stats.ttest_rel(loss, losses[least]).pvalue >= 0.05 / (looks - 1)
+    ]
+    apart = (
+        f", not told apart from steps {alike[0]} to {alike[-1]}" if len(alike) > 1 else ", resolved below all others"
+    )
+    assert f"the least SFT loss of {looks} looks{apart}" in summary.advice[0]
 
 
 def test_damage_is_not_blamed_on_the_data(problem):
