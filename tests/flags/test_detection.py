@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy.optimize import brentq
 
 from tests.flags import finite
 
@@ -18,12 +18,9 @@ def simulated(run: Callable[[np.random.Generator], dict[str, int]], runs: int = 
     return [run(np.random.default_rng([7, i])) for i in range(runs)]
 
 
-def share(found: Found, rule: str | None = None) -> tuple[float, float, float]:
-    """Share of runs with any alarm (or one of `rule`), and its 95 % Monte Carlo interval (Wilson)."""
-    hits = sum(bool(alarms) if rule is None else rule in alarms for alarms in found)
-    ends = stats.binomtest(hits, len(found)).proportion_ci(method="wilson")
-    print(f"{rule or 'any flag'}: {hits}/{len(found)} [{ends.low:.3f}, {ends.high:.3f}]")
-    return hits / len(found), ends.low, ends.high
+def share(found: Found, rule: str | None = None) -> float:
+    """Share of runs with any alarm (or one of `rule`)."""
+    return sum(bool(alarms) if rule is None else rule in alarms for alarms in found) / len(found)
 
 
 @pytest.mark.parametrize("sampled", [False, True])
@@ -34,7 +31,7 @@ def test_a_constant_reward_raises_no_flag(sampled: bool) -> None:
         world = finite.World(rng, constant=True)
         return finite.alarms(world, finite.jitter(world, world.near_expert(0.2), LOOKS, 0.1), "rl", sampled)
 
-    assert share(simulated(run))[0] <= 0.05
+    assert share(simulated(run)) <= 0.05
 
 
 @pytest.mark.parametrize("sampled", [False, True])
@@ -46,7 +43,7 @@ def test_a_policy_that_stands_still_raises_no_flag(sampled: bool) -> None:
         start = np.log(world.expert)
         return finite.alarms(world, [start] * (LOOKS + 1), "rl", sampled)
 
-    assert share(simulated(run))[0] <= 0.05
+    assert share(simulated(run)) <= 0.05
 
 
 @pytest.mark.parametrize("size", [0.05, 0.1, 0.2])
@@ -57,7 +54,7 @@ def test_sft_after_sft_raises_no_flag(size: float) -> None:
         burnt_in = finite.jitter(world, optimum, 20, size)[-1]
         return finite.alarms(world, finite.jitter(world, burnt_in, LOOKS, size), "sft", sampled=False)
 
-    assert share(simulated(run))[0] <= 0.05
+    assert share(simulated(run)) <= 0.05
 
 
 @pytest.mark.parametrize("sampled", [False, True])
@@ -76,8 +73,7 @@ def test_rl_past_parity_is_detected_soon_after(sampled: bool) -> None:
         return found
 
     found = simulated(run)
-    assert share(found, "parity")[0] >= 0.8
-    print(f"looks from the crossing to the flag: median {np.median(delays):g} of {LOOKS}")
+    assert share(found, "parity") >= 0.8
     assert np.median(delays) <= 0.3 * LOOKS
 
 
@@ -95,7 +91,31 @@ def test_a_rise_of_sft_loss_is_detected() -> None:
             world, finite.tilted(world, world.near_expert(0.2), LOOKS, 2.5), "rl", False, ["sft_loss_rise"]
         )
 
-    assert share(simulated(run), "sft_loss_rise")[0] >= 0.8
+    assert share(simulated(run), "sft_loss_rise") >= 0.8
+
+
+@pytest.mark.parametrize("kind", ["rl", "sft"])
+@pytest.mark.parametrize("sampled", [False, True])
+def test_a_fall_of_reward_is_detected_and_one_that_does_not_count_is_not(kind: str, sampled: bool) -> None:
+    """From reward .7 down by .3; and by exactly a tenth of the range, the most that counts for nothing."""
+
+    def run(fall: float) -> Callable[[np.random.Generator], dict[str, int]]:
+        def once(rng: np.random.Generator) -> dict[str, int]:
+            world = finite.World(rng)
+            start = world.near_expert(0.2)
+            path = finite.tilted(world, start, LOOKS, tilt_of(world, start, mean_reward(world, start) - fall))
+            return finite.alarms(world, path if fall > 0.1 else [start, *[path[-1]] * LOOKS], kind, sampled,
+                                 ["reward_fall"])  # fmt: skip
+
+        return once
+
+    assert share(simulated(run(0.3), 20), "reward_fall") >= 0.8
+    assert share(simulated(run(0.1)), "reward_fall") <= 0.05
+
+
+def tilt_of(world: finite.World, start: np.ndarray, reward: float) -> float:
+    """The RL time at which the mean reward is `reward`."""
+    return float(brentq(lambda time: mean_reward(world, start + time * world.reward) - reward, -20.0, 20.0))
 
 
 @pytest.mark.parametrize("sampled", [False, True])
@@ -108,8 +128,8 @@ def test_mass_off_the_path_is_detected_and_the_path_itself_is_not(sampled: bool)
 
         return once
 
-    assert share(simulated(run(3.0), 20), "off_path")[0] >= 0.8
-    assert share(simulated(run(0.0), 40), "off_path")[0] <= 0.05
+    assert share(simulated(run(3.0), 20), "off_path") >= 0.8
+    assert share(simulated(run(0.0), 40), "off_path") <= 0.05
 
 
 def test_a_certain_cost_is_detected_where_it_is_certain() -> None:
@@ -121,7 +141,7 @@ def test_a_certain_cost_is_detected_where_it_is_certain() -> None:
             world, finite.tilted(world, world.near_expert(0.05), LOOKS, 8.0), "rl", False, ["certain_cost"]
         )
 
-    assert share(simulated(run), "certain_cost")[0] >= 0.8
+    assert share(simulated(run), "certain_cost") >= 0.8
 
 
 @pytest.mark.parametrize("kind", ["rl", "sft"])
@@ -135,11 +155,7 @@ def test_gradients_that_turn_against_each_other_are_detected(kind: str, sampled:
         start = world.near_expert(0.2) - 0.6 * world.reward
         return finite.alarms(world, finite.tilted(world, start, LOOKS, 2.5), kind, sampled, ["gradient_angle"])
 
-    found = simulated(run, 20)
-    assert share(found, "gradient_angle")[0] >= 0.8
-    print(
-        f"look of the flag: median {np.median([alarms['gradient_angle'] for alarms in found if alarms]):g} of {LOOKS}"
-    )
+    assert share(simulated(run, 20), "gradient_angle") >= 0.8
 
 
 def test_gradients_that_were_against_each_other_from_the_start_did_not_turn() -> None:
@@ -148,4 +164,4 @@ def test_gradients_that_were_against_each_other_from_the_start_did_not_turn() ->
         start = world.near_expert(0.2) + 1.5 * world.reward
         return finite.alarms(world, finite.tilted(world, start, LOOKS, 2.5), "rl", False, ["gradient_angle"])
 
-    assert share(simulated(run, 20), "gradient_angle")[0] <= 0.05
+    assert share(simulated(run, 20), "gradient_angle") <= 0.05

@@ -40,7 +40,6 @@ def test_at_the_boundary_it_is_raised_no_more_often_than_promised(parts: int, le
     rng, runs = np.random.default_rng(1), 1000
     hits = sum(figure_of(rng, parts, BOUNDARY, level).lower > 0.0 for _ in range(runs))
     error = (1.0 - level) / 2.0
-    print(f"{parts} parts, level {level}: {hits / runs:.4f} of {error:.4f}")
     assert hits / runs <= error + 3.0 * np.sqrt(error / runs)
 
 

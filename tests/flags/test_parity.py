@@ -32,7 +32,6 @@ def test_a_policy_as_good_as_the_expert_raises_no_flag(prompts: int, rate: float
     """All of its samples are right sometimes: that is no proof of a policy better than an expert that is nearly so."""
     rng, runs = np.random.default_rng(0), 40
     false = sum(bool(texts(rng, prompts, 8, rate, rate, rate)) for _ in range(runs))
-    print(f"{prompts} x 8 at {rate}: {false}/{runs}")
     assert false / runs <= 0.05
 
 

@@ -15,34 +15,35 @@ from interlace.statistics import (
     sampled_change,
     sampled_difference,
 )
+from interlace.statistics.intervals import LEVEL
 
 NO_FLIPS = Unresolved("no prompt flipped, which tells no scatter: measure more prompts")
 
 
-def reward_difference(before: Snapshot, after: Snapshot, unit: str) -> PairedDifference:
+def reward_difference(before: Snapshot, after: Snapshot, unit: str, *, level: float = LEVEL) -> PairedDifference:
     """R at `after` minus at `before`, the same prompts: positive means a rise; and the p-value of no change.
 
     Enumerated: paired Student t over prompts. One sampled 0 or 1 a prompt: exact (McNemar, melded interval). Several:
     `sampled_difference`. Sampled with other values, whose range is not known: Student t, refused where few prompts
-    changed. The p-value is below .05 exactly where the interval of 95 % excludes 0.
+    changed. The p-value is below 1 - `level` exactly where the interval excludes 0.
     """
     if before.scores.reward_is_exact or after.scores.reward_is_exact:
-        return paired_difference(before.reward, after.reward, unit=unit)
+        return paired_difference(before.reward, after.reward, unit=unit, level=level)
     if not (_is_binary(before) and _is_binary(after)):
-        change = sampled_change(before.reward, after.reward, unit=unit)
-        plain = paired_difference(before.reward, after.reward, unit=unit)
+        change = sampled_change(before.reward, after.reward, unit=unit, level=level)
+        plain = paired_difference(before.reward, after.reward, unit=unit, level=level)
         return plain if isinstance(change, Estimate) else PairedDifference(change, None)
     if _is_single(before) and _is_single(after):
-        return _exact(before, after, unit)
-    return sampled_difference(before.reward, after.reward, unit=unit)
+        return _exact(before, after, unit, level)
+    return sampled_difference(before.reward, after.reward, unit=unit, level=level)
 
 
-def _exact(before: Snapshot, after: Snapshot, unit: str) -> PairedDifference:
+def _exact(before: Snapshot, after: Snapshot, unit: str, level: float) -> PairedDifference:
     was, now = before.reward == 1.0, after.reward == 1.0
     flips = mcnemar(was, now)
     share = (flips.lost + flips.gained) / max(1, was.size)
-    detectable = detectable_rate_change(share, was.size, unit=unit) if share else NO_FLIPS
-    return PairedDifference(rate_change(was, now, unit=unit), flips.p_value, detectable)
+    detectable = detectable_rate_change(share, was.size, unit=unit, level=level) if share else NO_FLIPS
+    return PairedDifference(rate_change(was, now, unit=unit, level=level), flips.p_value, detectable)
 
 
 def _is_binary(snapshot: Snapshot) -> bool:

@@ -18,7 +18,7 @@ from interlace.callback.clock import Clock, Meter
 from interlace.callback.rollouts import Rollouts
 from interlace.callback.stopping import Stopping
 from interlace.estimate import Figure
-from interlace.flags import FlagWatch
+from interlace.flags import FlagWatch, SampledGroups
 from interlace.measurement import AVERAGED, RAW, Measurement, Point
 from interlace.policies import Policy
 from interlace.policies.averaging import AveragedWeights
@@ -209,9 +209,14 @@ class Looking:
         if self.watch is None:
             return
         for target in self.instruments.targets:
-            scores = self.instruments.latest_scores.get((target.task.name, RAW))
-            for alarm in self.watch.see(step, target.heldout, scores) if scores is not None else ():
-                self.flag(step, alarm.rule, alarm.text, target.task.name)
+            name = target.task.name
+            scores, groups = self.instruments.latest_scores.get((name, RAW)), self._groups_of(name)
+            for alarm in self.watch.see(step, target.heldout, scores, groups) if scores is not None else ():
+                self.flag(step, alarm.rule, alarm.text, name)
+
+    def _groups_of(self, task: str) -> SampledGroups | None:
+        """What the trainer samples on the task, if it is the one that it trains on."""
+        return self.rollouts.recent.groups if self.rollouts is not None and self.rollouts.task == task else None
 
 
 def _first_that_needs(need: str, probes: Sequence[MeteredProbe]) -> MeteredProbe | None:

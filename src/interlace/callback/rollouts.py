@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from jaxtyping import Float
 
+from interlace.callback.recent_groups import RecentGroups
 from interlace.callback.rl_time import RlTimePath
 from interlace.estimate import Estimate, Figure, Unresolved
 from interlace.statistics import bounded_mean_interval, mean_interval, reward_interval
@@ -44,11 +45,14 @@ class Rollouts:
 
     `task` is what is trained on; `expert_reward` is R_D; `mismatch`: why the trainer's reward is not the task's alone,
     so that the two do not compare (None: they do); `path` adds up RL time; `advantages` are their absolute values, a
-    completion each; `is_resumed`: what was sampled before a resume is not known.
+    completion each; `recent` is what flags read; `is_resumed`: what was sampled before a resume is not known.
     """
 
     name = "rollouts"
-    sentence = "what the RL trainer samples anyway, since the last look: rewards by group, parity gap, RL time, lengths"
+    sentence = (
+        "what the RL trainer samples anyway, since the last look: rewards by group, parity gap, lengths; RL time "
+        "(negative where the reward fell; perhaps noise if its interval holds 0)"
+    )
     source = "A4, D5"
     cost = "byproduct"
 
@@ -58,6 +62,7 @@ class Rollouts:
     path: RlTimePath
     batches: list[Batch] = field(default_factory=list)
     advantages: list[Grouped] = field(default_factory=list)
+    recent: RecentGroups = field(default_factory=RecentGroups)
     tokens_sampled: int = 0
     is_resumed: bool = False
 
@@ -70,10 +75,12 @@ class Rollouts:
         """Begin anew: what an earlier training of this process gathered is not this one's."""
         self.batches, self.advantages, self.tokens_sampled = [], [], 0
         self.path, self.is_resumed = RlTimePath(self.path.rng), is_resumed
+        self.recent = RecentGroups()
 
     def add(self, batch: Batch) -> None:
         """Take in one batch of generations."""
         self.batches.append(batch)
+        self.recent.add(batch.rewards)
         self.tokens_sampled += int(np.nansum(batch.lengths))
 
     def figures(self) -> dict[str, Figure]:
@@ -98,6 +105,7 @@ class Rollouts:
         path, counts = self.path.state()
         state = json.dumps({"tokens_sampled": self.tokens_sampled, "path": counts})
         arrays |= {f"path_{name}": array for name, array in path.items()}
+        arrays |= {f"groups_{name}": array for name, array in self.recent.arrays().items()}
         np.savez(folder / KEPT, state=state, advantages=_stacked(self.advantages), **arrays)
 
     def restore(self, folder: Path) -> None:
@@ -112,8 +120,9 @@ class Rollouts:
         self.batches = [batch] if batch.rewards.size else []
         state = json.loads(str(held["state"]))
         self.tokens_sampled = state["tokens_sampled"]
-        path = {name.removeprefix("path_"): array for name, array in held.items() if name.startswith("path_")}
-        self.path.restore(path, state["path"])
+        self.path.restore(_named("path_", held), state["path"])
+        if groups := _named("groups_", held):  # a checkpoint of an older version has none
+            self.recent = RecentGroups.restored(groups)
 
     def _of_rewards(self, groups: Grouped) -> dict[str, Figure]:
         means, variances = np.nanmean(groups, axis=1), np.nanvar(groups, axis=1, ddof=1)
@@ -176,6 +185,10 @@ def _share(shares: Float[np.ndarray, "group"]) -> Figure:
     """The mean of shares that each group has, a fraction: its interval stays in [0, 1]."""
     found = bounded_mean_interval(shares, 0.0, 1.0, unit="fraction", is_exact=False)
     return replace(found, method=found.method.replace("prompts", "groups")) if isinstance(found, Estimate) else found
+
+
+def _named(prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _stacked(parts: list[Grouped]) -> Grouped:

@@ -17,12 +17,22 @@ MATERIAL = 0.05
 of their loss from step to step without anything being wrong, and large held-out sets resolve the wobble too."""
 
 
+@dataclass(frozen=True, slots=True)
+class SampledGroups:
+    """Rewards of what an RL trainer sampled, a row a group of completions of one prompt (NaN: not scored): of the first
+    window of the stage that was full, and of the latest."""
+
+    first: Float[np.ndarray, "first_group member"]
+    recent: Float[np.ndarray, "group member"]
+
+
 @dataclass(frozen=True)
 class Evidence:
     """One look at a stage beside its start, on the same held-out prompts. `kind`: sft, rl, preference, or training
     where nobody knows which.
 
-    `level` is the two-sided level at which an interval's lower end is a test of this rule at this look.
+    `level` is the two-sided level at which an interval's lower end is a test of this rule at this look. `groups`: what
+    the trainer samples anyway, where it is known and there is a window of it.
     """
 
     kind: str
@@ -31,6 +41,7 @@ class Evidence:
     held: HeldOut
     start_scores: PromptScores
     scores: PromptScores
+    groups: SampledGroups | None = None
 
     @cached_property
     def trajectory(self) -> Trajectory:

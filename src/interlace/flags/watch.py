@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from interlace.flags.base import Evidence
+from interlace.flags.base import Evidence, SampledGroups
 from interlace.measurement import HeldOut, PromptScores
 from interlace.wording import Number
 
@@ -81,14 +81,14 @@ class FlagWatch:
         tests = max(1, self.num_tasks) * max(1, len(self.rules))
         return share_level(FALSE_ALARMS, tests / self.looks[step])
 
-    def see(self, step: int, held: HeldOut, scores: PromptScores) -> list[Alarm]:
-        """The alarms of one task at one look; none at the start itself."""
+    def see(self, step: int, held: HeldOut, scores: PromptScores, groups: SampledGroups | None = None) -> list[Alarm]:
+        """The alarms of one task at one look; none at the start itself. `groups`: what the trainer sampled on it."""
         start = self.start_of(held.task) if step > 0 else None
         if start is None:
             return []
         if not self._affords(step):
             return self._spent(step, held.task)
-        evidence = Evidence(self.kind, step, self.level(step), held, start, scores)
+        evidence = Evidence(self.kind, step, self.level(step), held, start, scores, groups)
         asked = [(name, rule) for name, rule in self.rules.items() if (held.task, name) not in self._done]
         found = [(name, self._ask(name, rule, evidence)) for name, rule in asked]
         alarms = [Alarm(name, step, text) for name, text in found if text is not None]
