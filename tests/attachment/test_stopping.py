@@ -54,6 +54,30 @@ def test_a_callback_alone_stops_too_and_keeps_an_adapter_as_an_adapter(tmp_path:
     )
 
 
+def test_a_rule_that_the_budget_starves_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """No room for a look: at the fourth wished it is said once, and at the end, of which the rule is shown the look."""
+    task = worlds.make_task()
+    trainer = worlds.sft(tmp_path, task, max_steps=6)
+    callback = interlace.attach(trainer, task, every=1, overhead=1e-9, stop={"rule": "kl", "nats": 99.0})
+    with caplog.at_level(logging.WARNING, logger="interlace"):
+        trainer.train()
+    said = [flag for flag in read_run(callback.folder).stages[0].flags if "the stop rule" in flag]
+    assert [flag.split(", so")[0] for flag in said] == [
+        "the stop rule kl was given 0 of 4 looks wished so far",
+        "the stop rule kl was given 1 of 6 looks wished",
+    ]
+    assert all("no room for its probes (divergence). For more, raise overhead=" in flag for flag in said)
+    assert "5 looks were left out" in caplog.text and "every=" in caplog.text
+
+
+def test_a_rule_that_is_given_every_look_says_nothing_of_it(tmp_path: Path) -> None:
+    task = worlds.make_task()
+    trainer = worlds.sft(tmp_path, task, max_steps=6)
+    callback = interlace.attach(trainer, task, every=1, overhead=None, stop={"rule": "kl", "nats": 99.0})
+    trainer.train()
+    assert not any("the stop rule" in flag for flag in read_run(callback.folder).stages[0].flags)
+
+
 @pytest.mark.parametrize(
     ("stop", "options", "error", "message"),
     [

@@ -30,6 +30,12 @@ from interlace.store.run_store import EVENTS
 
 Say = Callable[[str], None]
 
+REMEDY = (
+    "For more, raise overhead= (None: no limit), or measure less at each by prompts= or completions=; a larger every= "
+    "spaces those that fit evenly"
+)
+"""How more looks fit into the budget."""
+
 
 class Speaker(Observer):
     """Says notes through `say`, each once."""
@@ -99,13 +105,17 @@ class Session:
             store.heldout(target.heldout)
         _announce(store, run, args, state)
         expert, observer = settings.expert_beside(policy), Speaker(say)
+        for target in targets:
+            if target.cut_off is not None:
+                observer.note(target.cut_off)
         probes = probes_of(settings.preset, with_expert=expert is not None)
         instruments = Instruments(store, observer, targets, probes, settings.completions, run.seed, expert=expert)
         names, failures = [task.name for task in settings.tasks], Failures(run.stage, store, observer)
         watch = stage_watch(store, run.stage, run.kind, names, state.max_steps, settings.every, already)
         looking = Looking(
-            run.stage, instruments, policy, start, settings.every, settings.overhead, watch=watch, on_failure=failures
-        )
+            run.stage, instruments, policy, start, settings.every, settings.overhead, watch=watch, on_failure=failures,
+            remedy=REMEDY,
+        )  # fmt: skip
         if settings.stop is not None:
             rule = build_rule(settings.stop, planned_looks(state.max_steps, settings.every))
             held = targets[0].heldout
@@ -217,7 +227,8 @@ class Session:
                 0,
                 "overhead",
                 f"{budget.num_thinned} looks were left out and {budget.num_lightened} were made with cheaper probes, "
-                f"to keep within overhead={budget.overhead:g} (used {meter.share or 0.0:.3g} between start and end)",
+                f"to keep within overhead={budget.overhead:g} (used {meter.share or 0.0:.3g} between start and end). "
+                f"{REMEDY}",
             )
 
     def _ledger(self, args: TrainingArguments, state: TrainerState) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from interlace.callback.rollouts import Rollouts
 from interlace.callback.stopping import Stopping
 from interlace.estimate import Figure
 from interlace.flags import FlagWatch, SampledGroups
+from interlace.flags.watch import planned_looks
 from interlace.measurement import AVERAGED, RAW, Measurement, Point
 from interlace.policies import Policy
 from interlace.policies.averaging import AveragedWeights
@@ -30,6 +31,8 @@ LAST_PROBES, LAST_FIXED = "probe_cpu_seconds", "fixed_cpu_seconds"
 """What a record of the overhead says of the latest look: each probe's seconds, and those beside them."""
 WATCHED = "watched"
 """What a look took of the error that the stage's flags may make (`FlagWatch.looks`), in the same record."""
+REMEDY = "For more, raise measure.overhead, or lower measure.prompts or measure.completions"
+"""How more looks of a pipeline's stage fit into the budget."""
 
 
 @dataclass
@@ -40,7 +43,7 @@ class Looking:
     between looks (the start and the end are always looked at); `overhead` is the largest share of the stage's CPU time
     that everything between the two may take, what is kept before a step included (None: no limit); `on_failure` takes
     the errors of probes (None: they are raised); `watch` raises flags; `stopping` asks the stage's stop rule;
-    `rollouts` gathers what an RL trainer samples; `sampled` are its latest figures.
+    `rollouts` gathers what an RL trainer samples; `sampled` are its latest figures; `remedy` says how more looks fit.
     """
 
     stage: str
@@ -54,6 +57,7 @@ class Looking:
     stopping: Stopping | None = None
     on_failure: OnFailure | None = None
     rollouts: Rollouts | None = None
+    remedy: str = REMEDY
     clock: Clock = field(default_factory=Clock)
     meter: Meter = field(default_factory=Meter)
     budget: Budget = field(init=False)
@@ -102,8 +106,8 @@ class Looking:
             if self.averaged is not None:
                 self.averaged.update(self.policy.model)
             looked = self.is_due(step, is_last) and self.look(step, None if is_last else self.planned(step, is_last))
-            if looked and self.stopping is not None:
-                self.stopping.see(step, is_last, self.instruments, self.policy, self.averaged)
+            if self.stopping is not None and self.is_due(step, is_last):
+                self._ask_rule(self.stopping, step, is_last, looked)
             if not looked:
                 self._forget()
             if self.is_due(step, is_last):
@@ -178,6 +182,15 @@ class Looking:
         """Record a flag and say it."""
         self.instruments.store.event("flag", stage=self.stage, step=step, rule=rule, task=task, text=text)
         self.instruments.observer.note(f"{self.stage}: {text}")
+
+    def _ask_rule(self, stopping: Stopping, step: int, is_last: bool, looked: bool) -> None:
+        """Show the stop rule the look, if there was one, and say if the budget leaves it too few."""
+        if looked:
+            names = [probe.name for probe in self.planned(step, is_last)]
+            stopping.see(step, is_last, self.instruments, self.policy, self.averaged, names)
+        starved = stopping.starved(planned_looks(step, self.every), is_last)
+        if starved is not None and self.overhead is not None:
+            self.flag(step, "stop_rule", f"{starved}. {self.remedy}")
 
     def _forget(self) -> None:
         """What was kept for a look that is not made would be of another step at the next."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from interlace.store.stopped import STOPPED, Stopped
 
 LOOKED = "stop_rule"
 """The kind of the events that hold a rule's state after each look."""
+ENOUGH_TO_TELL = 4
+"""Looks wished after which it is said on the way that a rule was given less than half of them."""
 
 
 @dataclass
@@ -65,7 +67,8 @@ class Stopping:
     """Shows a rule the looks at `task`, and remembers what it decided.
 
     `start_of` finds the task's scores at the stage's start. `stopped` is set at the look that ends the stage.
-    `goes_back`: whoever runs the stage takes up the kept weights; else it is only said where they are.
+    `goes_back`: whoever runs the stage takes up the kept weights; else it is only said where they are. `num_given`:
+    looks that had all the probes that the rule reads, those of earlier processes included.
     """
 
     rule: StopRule
@@ -78,6 +81,7 @@ class Stopping:
     kept: KeptWeights | None = None
     goes_back: bool = True
     stopped: Stopped | None = None
+    num_given: int = 0
     _said: set[str] = field(default_factory=set)
 
     @classmethod
@@ -101,7 +105,8 @@ class Stopping:
         earlier = last_event(store.folder / EVENTS, LOOKED, stage, already) if already else {}
         state = State.from_json(earlier["state"]) if earlier else rule.init()
         kept = KeptWeights(store.stage_folder(stage), state.candidate) if rule.options.rewind else None
-        return cls(rule, held.task, stage, store, start_of, say, state, kept)
+        given = int(earlier.get("given", 0))
+        return cls(rule, held.task, stage, store, start_of, say, state, kept, num_given=given)
 
     def start(self, policy: Policy, averaged: AveragedWeights | None) -> None:
         """Keep the stage's start: what a rule goes back to that nothing after it pleased."""
@@ -109,22 +114,47 @@ class Stopping:
             self.kept.keep(0, policy, averaged)
 
     def see(
-        self, step: int, is_last: bool, instruments: Instruments, policy: Policy, averaged: AveragedWeights | None
+        self,
+        step: int,
+        is_last: bool,
+        instruments: Instruments,
+        policy: Policy,
+        averaged: AveragedWeights | None,
+        probes: Collection[str],
     ) -> None:
-        """Show the rule the latest look, and do what it says."""
+        """Show the rule the latest look, which used `probes`, and do what it says."""
         sighting = self._sighting(step, is_last, instruments)
         if sighting is None or self.stopped is not None:
             return
+        self.num_given += set(self.rule.needs) <= set(probes)
         self.state, decision = self.rule.update(self.state, sighting)
         if decision.keep and self.kept is not None:
             self.kept.keep(step, policy, averaged)
-        self.store.event(LOOKED, stage=self.stage, step=step, rule=self.rule.name, state=self.state.to_json())
+        self.store.event(
+            LOOKED, stage=self.stage, step=step, rule=self.rule.name, state=self.state.to_json(), given=self.num_given
+        )
         if decision.stop and not (is_last and decision.rewind_to is None):
             self._stop(step, decision.figure, decision.reason, decision.rewind_to)
         elif decision.reason and not decision.stop and self.rule.name not in self._said:
             self._said.add(self.rule.name)
             self.store.event("flag", stage=self.stage, step=step, rule=self.rule.name, text=decision.reason)
             self.say(f"{self.stage}: {decision.reason}")
+
+    def starved(self, wished: int, is_last: bool) -> str | None:
+        """That the rule was given too few of the looks `wished` so far, once on the way and once at the end.
+
+        On the way: less than half of `ENOUGH_TO_TELL` or more. At the end: any fewer than all.
+        """
+        key = "end" if is_last else "starved"
+        enough = wished if is_last else wished / 2.0 if wished >= ENOUGH_TO_TELL else 0.0
+        if self.stopped is not None or self.num_given >= enough or key in self._said:
+            return None
+        self._said.add(key)
+        so_far = "" if is_last else " so far"
+        return (
+            f"the stop rule {self.rule.name} was given {self.num_given} of {wished} looks wished{so_far}, so it may "
+            f"stop late or not at all: the others had no room for its probes ({', '.join(self.rule.needs)})"
+        )
 
     def checkpointed(self) -> None:
         """A checkpoint was written: what a resume from it goes back to stays."""

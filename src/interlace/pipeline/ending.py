@@ -10,6 +10,7 @@ import torch
 from transformers import Trainer
 
 from interlace.callback import StageCallback
+from interlace.callback.looking import REMEDY
 from interlace.callback.stage import COUNTERS
 from interlace.estimate import Estimate, Figure
 from interlace.ledger import Ledger, estimated_flops
@@ -134,7 +135,7 @@ class Ending:
                 "Start from weights that earn reward now and then, or sample larger groups"
             )
         if thinned:
-            remarks.append(f"{thinned} scheduled measurements were left out to keep within measure.overhead")
+            remarks.append(f"{thinned} scheduled measurements were left out to keep within measure.overhead. {REMEDY}")
         return [remark for remark in remarks if remark is not None]
 
     def _nothing_moved(self) -> bool:

@@ -113,6 +113,8 @@ class StageRun:
         targets = prepared_targets(self.recipe, self.tasks, start)
         for target in targets:
             self.store.heldout(target.heldout)
+            if target.cut_off is not None:
+                self.observer.note(target.cut_off)
         expert = self._expert_policy(policy)
         probes = probes_of(measure.preset, with_expert=expert is not None)
         instruments = Instruments(
