@@ -70,14 +70,16 @@ def test_what_is_logged_is_what_is_measured(tmp_path: Path) -> None:
         for entry in trainer.state.log_history
         if "coupling/sft_loss" in entry
     }
-    assert set(logged) == {2.0, 4.0}  # the start's are followed by step 2's before the first log
+    assert set(logged) == {0.0, 2.0, 4.0}
+    assert all(entry["step"] == entry["coupling/step"] for entry in trainer.state.log_history if "loss" in entry)
+    assert [entry["step"] for entry in trainer.state.log_history if entry.get("coupling/step") == 0.0] == [0]
     for step, value in logged.items():
         figure = figures[int(step), "sft_loss"]
         assert isinstance(figure, Estimate) and figure.value == value
     change = trainer.state.log_history[-1].get("coupling/sft_loss_change")
     start, end = figures[0, "sft_loss"], figures[4, "sft_loss"]
     assert isinstance(start, Estimate) and isinstance(end, Estimate)
-    changes = [entry["coupling/sft_loss_change"] for entry in trainer.state.log_history if "coupling/step" in entry]
+    changes = [entry["coupling/sft_loss_change"] for entry in trainer.state.log_history if entry.get("coupling/step")]
     assert change is None and changes[-1] == pytest.approx(end.value - start.value, abs=1e-9)
 
 
@@ -106,6 +108,9 @@ def test_what_rl_samples_anyway_is_read(build: Callable[..., Trainer], tmp_path:
     assert means.n == len(flat) // 4
     assert isinstance(tokens, Estimate) and tokens.value == pytest.approx(sum(lengths) / len(lengths))
     assert read_run(callback.folder).stages[0].ledger["tokens_sampled"] == sum(lengths)
+    seen = {name.removeprefix("coupling/") for entry in trainer.state.log_history for name in entry if "/" in name}
+    assert {"train_reward", "train_reward_lower", "sft_loss_change_upper", "parity_gap"} <= seen
+    assert not {"train_completion_tokens", "train_truncated_fraction", "pass_at_k/2", "sft_loss_per_token"} & seen
     gap = found["train_parity_gap"]
     assert isinstance(gap, Unresolved) and "not the task's reward alone" in gap.reason
     assert {"train_reward_variance", "train_flat_groups_fraction", "train_truncated_fraction"} <= set(found)
@@ -117,7 +122,8 @@ def test_a_callback_alone_reaches_the_trainers_history(tmp_path: Path) -> None:
     trainer = worlds.sft(tmp_path, task, [interlace.CouplingCallback(task, every=2, overhead=None)])
     reporter = worlds.with_reporter(trainer)
     trainer.train()
-    assert any("coupling/sft_loss" in entry for entry in trainer.state.log_history)
+    looks = [(entry["step"], entry["coupling/step"]) for entry in trainer.state.log_history if "coupling/step" in entry]
+    assert looks == [(2, 2.0), (4, 4.0)]
     assert not any(name.startswith("coupling/") for name in reporter.seen)  # set up before it: only attach reaches it
 
 

@@ -33,10 +33,17 @@ def attach(
     """Look at both objectives of `task` while `trainer` trains: SFT loss, reward and divergence on held-out prompts.
 
     For TRL's SFT, GRPO, RLOO, DPO and KTO trainers and a plain Transformers Trainer; before ``trainer.train()``. Every
-    tracker gets the figures as ``coupling/...`` with their intervals, beside what training logs (evaluations are left
-    alone); a run folder is written that `interlace report` reads, and what GRPO and RLOO sample anyway is read too
-    (``coupling/train_...``). Training ends where it would have ended without; what fails is recorded, said once and
-    switched off. In several processes rank 0 looks and writes.
+    tracker gets the main figures with their intervals, the start's at step 0, later ones beside what training logs
+    (evaluations are left alone); a run folder is written that `interlace report` reads, and what GRPO and RLOO sample
+    anyway is read too. Training ends where it would have ended without; what fails is recorded, said once and switched
+    off. In several processes rank 0 looks and writes.
+
+    Names in the logs: ``coupling/QUANTITY`` is the value, ``_lower`` and ``_upper`` its 95 % interval (``coupling/TASK/
+    QUANTITY`` of several tasks); ``train_`` before a quantity: of what was sampled since the last look; ``_change``:
+    since the stage's start; ``coupling/step``: the step looked at. All other figures and n, method, unit: run folder.
+
+    ``coupling/train_rl_time``, the integral of dR/V (D5), is negative where the sampled reward fell; perhaps by noise,
+    if its interval holds 0.
 
     Args:
         trainer: what will be trained.
@@ -85,6 +92,7 @@ def attach(
     )
     callback.bind(trainer.args, trainer.model, trainer.processing_class)
     callback.writes_logs = True
+    callback.log_start = lambda news: Trainer.log(trainer, news)  # not TRL's, which adds what was sampled: nothing yet
     if samples(trainer) and trainer.is_world_process_zero():
         callback.rollouts = listen(trainer, callback.settings.tasks[0], callback.guarded)
     log_ahead(trainer, callback)

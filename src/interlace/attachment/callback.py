@@ -49,7 +49,8 @@ class CouplingCallback(TrainerEvents):
     """Looks at both objectives of `task` while a trainer trains, and writes a run folder that `interlace report` reads.
 
     A callback sees the model, not what a trainer samples or logs to reporters that were set up before it: its figures
-    reach the progress bar, the printed logs and `trainer.state.log_history`. `interlace.attach` gives all of it.
+    reach the progress bar, the printed logs and `trainer.state.log_history`, the look at the start with the first of
+    them (`coupling/step` says 0). `interlace.attach` gives all of it, the start at step 0.
 
     Args, Raises, Cost: those of `interlace.attach`; the model is refused at the trainer's construction.
     """
@@ -71,6 +72,7 @@ class CouplingCallback(TrainerEvents):
         self.session: Session | None = None
         self.is_off = False
         self.writes_logs = False
+        self.log_start: Callable[[dict[str, float]], None] | None = None
         self.rollouts: Rollouts | None = None
         self._start: KeptPolicy | None = None
 
@@ -121,6 +123,8 @@ class CouplingCallback(TrainerEvents):
             self.rollouts.begin(is_resumed=event.step > 0)
         self.session.looking.rollouts = self.rollouts
         self.session.look_at_start(event.step)
+        if self.log_start is not None and (news := self.session.news()):
+            self.log_start(news)
 
     @harmless
     def before_step(self, event: TrainerEvent) -> None:

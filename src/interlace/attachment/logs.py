@@ -15,9 +15,17 @@ from interlace.statistics import paired_change
 
 PREFIX = "coupling/"
 
+RECORD_ONLY = {
+    "train_completion_tokens", "train_truncated_fraction", "train_flat_groups_fraction",  # TRL logs each by itself
+    "train_reward_variance", "train_advantage_size", "reward_variance",  # D5's parts: RL time is what they make
+    "sft_loss_per_token", "sft_loss_right", "sft_loss_wrong",  # sft_loss in other units, and its parts
+}  # fmt: skip
+"""Figures that the run folder has and the logs do not: each costs three keys, and says little without the report. With
+them go those whose name holds a slash: one figure of many (pass@k at each k, a layer's share, another task's price)."""
+
 
 def logged(figures: Mapping[str, Figure], task: str = "") -> dict[str, float]:
-    """Value, lower and upper end of every figure that is resolved; what is not is left out, never logged as 0.
+    """Value, lower and upper end of every main figure that is resolved; what is not is left out, never logged as 0.
 
     `task` goes into the names where several are measured. Ends are left out where a figure is exact.
 
@@ -27,9 +35,11 @@ def logged(figures: Mapping[str, Figure], task: str = "") -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for name, figure in figures.items():
-        if isinstance(figure, Estimate):
+        if isinstance(figure, Estimate) and name not in RECORD_ONLY and "/" not in name:
             full = PREFIX + (f"{task}/{name}" if task else name)
-            found |= {full: figure.value, f"{full}_lower": figure.lower, f"{full}_upper": figure.upper}
+            found[full] = figure.value
+            if not figure.method.startswith("exact"):
+                found |= {f"{full}_lower": figure.lower, f"{full}_upper": figure.upper}
     return found
 
 

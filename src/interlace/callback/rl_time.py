@@ -27,8 +27,11 @@ class RlTimePath:
     """The integral of dR/V from the first window whose rewards varied within groups to the latest (D5).
 
     A window where they did not, as they are or in a resample of its groups, has no V to divide by: it is left out, and
-    the next step of the trapezoid reaches over it. `rewards` and `variances` are those of the last window that counts,
-    `times` (per reward unit) the integral up to it, `num_groups` the fewest of a window; `rng` resamples groups.
+    the next step of the trapezoid reaches over it. It is signed: a reward that fell since then gives a negative time,
+    which may be noise of what was sampled if its interval holds 0.
+
+    `rewards` and `variances` are those of the last window that counts, `times` (per reward unit) the integral up to it,
+    `num_groups` the fewest of a window; `rng` resamples groups.
     """
 
     rng: np.random.Generator

@@ -26,7 +26,10 @@ class RlPath:
     """
 
     name = "rl_path"
-    sentence = "RL time and on-path share: how the policy's log-ratio to the start follows the reward within prompts"
+    sentence = (
+        "RL time and on-path share: how the policy's log-ratio to the start follows the reward within prompts "
+        "(negative: against it, perhaps noise if the interval holds 0; so train_rl_time of what a trainer samples)"
+    )
     source = "D5"
     cost: Price = "forward"
     needs: tuple[str, ...] = ("sampled_groups",)
