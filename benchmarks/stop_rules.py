@@ -25,12 +25,12 @@ from typing import Any
 import numpy as np
 
 from interlace.analysis.trajectory import REWARD, SFT_LOSS, Trajectory, read_trajectory
-from interlace.api import run_folders_in
 from interlace.controllers import build_rule, replay
 from interlace.controllers.best_checkpoint import choosing, judging
 from interlace.controllers.objectives import gain
 from interlace.estimate import Estimate, Figure
 from interlace.measurement import RAW
+from interlace.readback import run_folders_in
 from interlace.statistics import mean_interval
 from interlace.store import RunRecord, StageRecord, read_run
 

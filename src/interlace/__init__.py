@@ -9,20 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from interlace.api import (
-        coupling_table,
-        fork,
-        measure,
-        plan,
-        read_law,
-        run,
-        score_forecasts,
-        summarise,
-        write_report,
-    )
+    from interlace.api import fork, measure, plan, read_law, run
     from interlace.attachment import CouplingCallback, attach
     from interlace.errors import InterlaceError
     from interlace.estimate import Estimate, Unresolved
+    from interlace.readback import coupling_table, score_forecasts, summarise, verdict_tally, write_report
     from interlace.recipe import Recipe, load_recipe
     from interlace.tasks import Task
     from interlace.theory.finite import FiniteProblem
@@ -39,6 +30,7 @@ __all__ = [
     "summarise",
     "coupling_table",
     "score_forecasts",
+    "verdict_tally",
     "write_report",
     "read_law",
     # In a trainer of your own
@@ -63,10 +55,11 @@ _HOMES = {
     "fork": "interlace.api",
     "measure": "interlace.api",
     "plan": "interlace.api",
-    "summarise": "interlace.api",
-    "coupling_table": "interlace.api",
-    "score_forecasts": "interlace.api",
-    "write_report": "interlace.api",
+    "summarise": "interlace.readback",
+    "coupling_table": "interlace.readback",
+    "score_forecasts": "interlace.readback",
+    "verdict_tally": "interlace.readback",
+    "write_report": "interlace.readback",
     "read_law": "interlace.api",
     "attach": "interlace.attachment",
     "CouplingCallback": "interlace.attachment",

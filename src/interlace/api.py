@@ -6,20 +6,16 @@ What trains imports torch and TRL (6 s), so it is imported where it is called: r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from interlace.analysis import CouplingRow, RunSummary
-from interlace.analysis import coupling_table as rows_over_seeds
-from interlace.analysis import summarise as summarise_record
-from interlace.analysis.forecast_scores import ForecastScores, scored_forecasts, tallies
-from interlace.errors import DataError, MissingFileError, RecipeError
+from interlace.analysis import RunSummary
+from interlace.errors import RecipeError
 from interlace.observer import Observer
 from interlace.options import parse_options
+from interlace.readback import Outcome, report_on
 from interlace.recipe import ForksConfig, Recipe, RecipeLike, load_recipe
-from interlace.store import read_run
-from interlace.store.run_store import MANIFEST
 from interlace.tasks import Task
 
 if TYPE_CHECKING:
@@ -33,18 +29,8 @@ if TYPE_CHECKING:
     from interlace.planning import Plan
     from interlace.theory.laws.reading import Reading
 
-REPORT = "report.html"
 BY_STAGE = "by_stage"
 """The placebo of forks that nobody named: strict where the stage has true rewards, else none."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What runs left: a folder and a summary each, and one report of all of them."""
-
-    folders: tuple[Path, ...]
-    summaries: tuple[RunSummary, ...]
-    report: Path
 
 
 def run(
@@ -158,84 +144,6 @@ def fork_request(
     named = {name: value for name, value in asked.items() if (name, value) != ("placebo", BY_STAGE)}
     options = parse_options(ForksConfig, named, "forks")
     return ForkRun(Path(run), stage, options, from_step, _named(tasks or {}), observer or Observer())
-
-
-def report_on(folders: Sequence[Path], out: Path | None = None) -> Outcome:
-    """Summarise the runs in which anything is measured and write one report of them; see `write_report` for where.
-
-    Raises DataError if nothing is measured in any.
-    """
-    from interlace.report import write_report as write  # plotly takes half a second
-
-    records = [record for record in map(read_run, folders) if any(stage.measurements for stage in record.stages)]
-    if not records:
-        named = ", ".join(map(str, folders))
-        raise DataError(f"RUN must hold measurements. Got {named}, where none is made yet. Wait for the first.")
-    summaries = [summarise_record(record) for record in records]
-    around = folders[0] if len(folders) == 1 else folders[0].parent
-    path = out or around / REPORT
-    path = path / REPORT if path.is_dir() else path
-    write(list(zip(records, summaries, strict=True)), path)
-    return Outcome(tuple(record.folder for record in records), tuple(summaries), path)
-
-
-def summarise(run: str | Path) -> RunSummary:
-    """What the run in a folder did, stage by stage. Raises RunFolderError if the folder is no run folder."""
-    return summarise_record(read_run(Path(run)))
-
-
-def write_report(*runs: str | Path, out: str | Path | None = None) -> Path:
-    """One self-contained HTML page about one run, or about several side by side; its path.
-
-    A folder of run folders, one a seed, stands for all of them. By default the page is written into the run's folder,
-    for several runs into the folder around the first.
-    """
-    folders = [folder for run in runs for folder in run_folders_in(run)]
-    return report_on(folders, Path(out) if out else None).report
-
-
-def run_folders_in(path: str | Path) -> list[Path]:
-    """`path` if it is a run folder, else the run folders directly in it (one a seed), in order of name.
-
-    Raises MissingFileError if there is neither.
-    """
-    folder = Path(path)
-    if (folder / MANIFEST).exists():
-        return [folder]
-    inside = sorted(item.parent for item in folder.glob(f"*/{MANIFEST}"))
-    if not inside:
-        raise MissingFileError(
-            f"RUN must be a run folder (`interlace run` makes them) or a folder of run folders. Got {folder}. Check it."
-        )
-    return inside
-
-
-def coupling_table(*runs: str | Path) -> list[CouplingRow]:
-    """What every stage of some runs did to SFT loss and to reward, over the seeds of each recipe; a row an arm.
-
-    ``coupling_table("runs/coupling-addition")[0].sft_loss_change``. A folder of run folders, one a seed, stands for all
-    of them. Seeds that the recipe's `exclude_seeds` leaves out are counted in each row.
-    """
-    return rows_over_seeds([summarise(folder) for run in runs for folder in run_folders_in(run)])
-
-
-def score_forecasts(*runs: str | Path) -> ForecastScores:
-    """Judge the forecasts that runs kept of their own RL stages, against what came and against baselines.
-
-    `runs`: run folders, or folders of them. Every finished stage counts whose run kept forecasts.
-
-    Raises RecipeError without runs, RunFolderError for what is none, DataError where no forecast was kept.
-    """
-    if not runs:
-        raise RecipeError("--score must be told which runs. Got none. Say interlace plan --score runs/quickstart.")
-    records = [read_run(folder) for run in runs for folder in run_folders_in(run)]
-    scored = tuple(each for record in records for each in scored_forecasts(record))
-    if not scored:
-        raise DataError(
-            f"a run to score must have a finished RL stage that kept forecasts. None of {len(records)} has: runs of "
-            "older versions and controls keep none. Run the recipe again with --fresh."
-        )
-    return ForecastScores(scored, tuple(tallies(scored)))
 
 
 def read_law(label: str, /, **inputs: Any) -> Reading:

@@ -15,13 +15,13 @@ from transformers import Qwen3ForSequenceClassification, Trainer, TrainerCallbac
 from trl import RewardConfig, RewardTrainer
 
 import interlace
-from interlace.api import write_report
 from interlace.attachment.attach import refuse_trainer
 from interlace.attachment.settings import Settings
 from interlace.errors import DataError, MissingFileError, ModelError, RecipeError
 from interlace.estimate import Unresolved
 from interlace.policies import make_embedded
 from interlace.probes.divergence import Divergence
+from interlace.readback import write_report
 from interlace.store import RunStore, read_run
 from interlace.tasks.example import Example, ExpertResponse
 from tests.attachment import worlds

@@ -13,12 +13,12 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from trl import GRPOConfig, SFTConfig
 
 import interlace
-from interlace.api import write_report
 from interlace.attachment.logs import changes
 from interlace.attachment.trainers import stage_kind
 from interlace.errors import MissingFileError
 from interlace.estimate import Estimate, Unresolved
 from interlace.measurement import RAW, HeldOut, PromptScores
+from interlace.readback import write_report
 from interlace.statistics import sampled_difference
 from interlace.store import read_run
 from tests.attachment import worlds

@@ -72,9 +72,10 @@ def _plan(run: Path, stage: str | None, from_step: int, asked: Mapping[str, Any]
 
 
 def _make(run: Path, stage: str | None, from_step: int, asked: Mapping[str, Any], json: bool) -> None:
-    from interlace.api import fork_request, report_on
+    from interlace.api import fork_request
     from interlace.cli.forks import print_forks
     from interlace.cli.progress import TerminalObserver
+    from interlace.readback import report_on
 
     with redirect_stdout(sys.stderr), TerminalObserver(stderr()) as observer:
         summary = fork_request(run, stage, from_step, asked, observer=observer).make()

@@ -151,8 +151,8 @@ def plan(
 
 
 def _score(runs: Sequence[str], json: bool) -> None:
-    from interlace.api import score_forecasts
     from interlace.cli.scored import print_scores
+    from interlace.readback import score_forecasts
 
     found = score_forecasts(*runs)
     if json:

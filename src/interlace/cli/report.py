@@ -16,8 +16,8 @@ def report(
     json: JsonOption = False,
 ) -> None:
     """Write a report of runs and print their summary."""
-    from interlace.api import report_on, run_folders_in
     from interlace.cli.tables import print_outcome
+    from interlace.readback import report_on, run_folders_in
 
     folders = [folder for run in runs for folder in run_folders_in(run)]
     outcome = report_on(folders, out)

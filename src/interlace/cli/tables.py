@@ -9,10 +9,10 @@ from rich.table import Table
 
 from interlace.analysis import ObjectiveChangeAcrossSeeds, RunSummary, StageSummary, across_seeds, result_json
 from interlace.analysis.summary import AT_FAULT
-from interlace.api import Outcome
 from interlace.cli.output import print_json, stderr, stdout
 from interlace.estimate import Figure, Unresolved, interval_text, value_text
 from interlace.measurement import RAW
+from interlace.readback import Outcome
 from interlace.report.formatting import objective_name
 
 ARROW = "\u2192"

@@ -34,6 +34,7 @@ from interlace.report.provenance import (
 )
 from interlace.report.samples import StageSamples, stage_samples
 from interlace.report.tables import Table, landmark_table, parts_table, points_table, seeds_table, stage_table
+from interlace.report.tally import tally_tables
 from interlace.report.verdicts import CheckView, VerdictView, check_views, verdict_views
 from interlace.store import RunRecord
 
@@ -166,13 +167,13 @@ def _together(summaries: Sequence[RunSummary]) -> TogetherView:
     if not groups:
         headline = Headline(f"{len(summaries)} runs, side by side", ())
         scope = " ".join([SCOPE_TOO_FEW if left_out else SCOPE_RUNS, *said])
-        return TogetherView("All runs together", scope, headline, charts, ())
+        return TogetherView("All runs together", scope, headline, charts, tuple(tally_tables(summaries)))
     tables = (
         table
         for group in groups
         for table in (arms_table([*group, *excluded(summaries, group[0])]), seeds_table(group), parts_table(group))
     )
-    filled = tuple(table for table in tables if table.rows)
+    filled = (*(table for table in tables if table.rows), *tally_tables(summaries))
     averaged = {id(summary) for group in groups for summary in group}
     alone = [_title(run) for run in summaries if id(run) not in averaged and run.excluded is None]
     scope = " ".join([SCOPE_SEEDS, *said, *[SCOPE_ALONE.format("; ".join(alone))] * bool(alone)])

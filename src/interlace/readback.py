@@ -1,0 +1,114 @@
+"""Runs read back: their summaries, their report, and what several of them show together. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from interlace.analysis import CouplingRow, RunSummary
+from interlace.analysis import coupling_table as rows_over_seeds
+from interlace.analysis import summarise as summarise_record
+from interlace.analysis.forecast_scores import ForecastScores, scored_forecasts, tallies
+from interlace.analysis.tally import TallyRow
+from interlace.analysis.tally import verdict_tally as tally_of
+from interlace.errors import DataError, MissingFileError, RecipeError
+from interlace.store import read_run
+from interlace.store.run_store import MANIFEST
+
+REPORT = "report.html"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What runs left: a folder and a summary each, and one report of all of them."""
+
+    folders: tuple[Path, ...]
+    summaries: tuple[RunSummary, ...]
+    report: Path
+
+
+def report_on(folders: Sequence[Path], out: Path | None = None) -> Outcome:
+    """Summarise the runs in which anything is measured and write one report of them; see `write_report` for where.
+
+    Raises DataError if nothing is measured in any.
+    """
+    from interlace.report import write_report as write  # plotly takes half a second
+
+    records = [record for record in map(read_run, folders) if any(stage.measurements for stage in record.stages)]
+    if not records:
+        named = ", ".join(map(str, folders))
+        raise DataError(f"RUN must hold measurements. Got {named}, where none is made yet. Wait for the first.")
+    summaries = [summarise_record(record) for record in records]
+    around = folders[0] if len(folders) == 1 else folders[0].parent
+    path = out or around / REPORT
+    path = path / REPORT if path.is_dir() else path
+    write(list(zip(records, summaries, strict=True)), path)
+    return Outcome(tuple(record.folder for record in records), tuple(summaries), path)
+
+
+def summarise(run: str | Path) -> RunSummary:
+    """What the run in a folder did, stage by stage. Raises RunFolderError if the folder is no run folder."""
+    return summarise_record(read_run(Path(run)))
+
+
+def write_report(*runs: str | Path, out: str | Path | None = None) -> Path:
+    """One self-contained HTML page about one run, or about several side by side; its path.
+
+    A folder of run folders, one a seed, stands for all of them. By default the page is written into the run's folder,
+    for several runs into the folder around the first.
+    """
+    folders = [folder for run in runs for folder in run_folders_in(run)]
+    return report_on(folders, Path(out) if out else None).report
+
+
+def run_folders_in(path: str | Path) -> list[Path]:
+    """`path` if it is a run folder, else the run folders directly in it (one a seed), in order of name.
+
+    Raises MissingFileError if there is neither.
+    """
+    folder = Path(path)
+    if (folder / MANIFEST).exists():
+        return [folder]
+    inside = sorted(item.parent for item in folder.glob(f"*/{MANIFEST}"))
+    if not inside:
+        raise MissingFileError(
+            f"RUN must be a run folder (`interlace run` makes them) or a folder of run folders. Got {folder}. Check it."
+        )
+    return inside
+
+
+def coupling_table(*runs: str | Path) -> list[CouplingRow]:
+    """What every stage of some runs did to SFT loss and to reward, over the seeds of each recipe; a row an arm.
+
+    ``coupling_table("runs/coupling-addition")[0].sft_loss_change``. A folder of run folders, one a seed, stands for all
+    of them. Seeds that the recipe's `exclude_seeds` leaves out are counted in each row.
+    """
+    return rows_over_seeds([summarise(folder) for run in runs for folder in run_folders_in(run)])
+
+
+def verdict_tally(*runs: str | Path) -> list[TallyRow]:
+    """How often each law held, was contradicted, was not resolved or did not apply, over every stage of some runs.
+
+    ``verdict_tally("runs/coupling-addition")[0].counts``. A folder of run folders stands for all of them.
+    """
+    return tally_of([summarise(folder) for run in runs for folder in run_folders_in(run)])
+
+
+def score_forecasts(*runs: str | Path) -> ForecastScores:
+    """Judge the forecasts that runs kept of their own RL stages, against what came and against baselines.
+
+    `runs`: run folders, or folders of them. Every finished stage counts whose run kept forecasts.
+
+    Raises RecipeError without runs, RunFolderError for what is none, DataError where no forecast was kept.
+    """
+    if not runs:
+        raise RecipeError("--score must be told which runs. Got none. Say interlace plan --score runs/quickstart.")
+    records = [read_run(folder) for run in runs for folder in run_folders_in(run)]
+    scored = tuple(each for record in records for each in scored_forecasts(record))
+    if not scored:
+        raise DataError(
+            f"a run to score must have a finished RL stage that kept forecasts. None of {len(records)} has: runs of "
+            "older versions and controls keep none. Run the recipe again with --fresh."
+        )
+    return ForecastScores(scored, tuple(tallies(scored)))
