@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from interlace.analysis.controls import placebo_words
 from interlace.analysis.passage import Passage
 from interlace.analysis.summary import NOT_RESOLVED, OUTSIDE, Verdict
-from interlace.analysis.verdicts import mixture, parity, rewards_only, threshold
+from interlace.analysis.verdicts import mixture, one_update, parity, rewards_only, threshold
 from interlace.analysis.words import signed
 from interlace.estimate import Unresolved
 
@@ -17,11 +17,18 @@ LAWS: Mapping[str, Mapping[str, Law]] = {
     "rl": {parity.LAW: parity.verdicts, threshold.LAW: threshold.verdicts, rewards_only.LAW: rewards_only.verdicts},
     "sft": {mixture.LAW: mixture.verdicts},
 }
-"""By kind of stage, then by the law's label in theory."""
+"""By kind of stage, then by the law's label in theory: laws of the reward, of which a placebo has none."""
+ALWAYS: Sequence[Law] = (one_update.verdicts,)
+"""Laws of any update, whatever it was made for."""
 
 
 def stage_verdicts(passage: Passage) -> tuple[Verdict, ...]:
     """What every law of this kind of stage says of it."""
+    always = tuple(verdict for judge in ALWAYS for verdict in judge(passage))
+    return (*_of_reward(passage), *always)
+
+
+def _of_reward(passage: Passage) -> tuple[Verdict, ...]:
     laws = LAWS.get(passage.stage.kind, {})
     if passage.gap is not None:
         return tuple(_not_measured(passage, law, passage.gap) for law in laws)
