@@ -380,3 +380,20 @@ def test_tasks_need_names_of_their_own(tmp_path: Path) -> None:
     task = worlds.make_task()
     with pytest.raises(DataError, match="tasks must be at least one, with names of their own. Got sums, sums"):
         interlace.attach(worlds.sft(tmp_path, task), [task, task])
+
+
+def test_a_forecast_that_fails_is_said_and_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("no such path")
+
+    monkeypatch.setattr("interlace.callback.foreseeing.running_forecast", broken)
+    task = worlds.make_task()
+    trainer = worlds.grpo(tmp_path, task)
+    callback = interlace.attach(trainer, task, every=2, overhead=None)
+    trainer.train()
+    assert callback.folder is not None and not callback.is_off
+    (stage,) = read_run(callback.folder).stages
+    assert stage.finished and stage.forecasts == ()
+    assert [text for text in stage.flags if "forecast failed" in text] == [
+        "the probe forecast failed and was switched off: ValueError: no such path"
+    ]

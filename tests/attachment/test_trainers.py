@@ -52,6 +52,8 @@ def test_every_tracker_gets_the_figures_and_the_folder_is_a_run(
     assert (stage.kind, stage.steps_done, stage.finished) == (kind, 4, True)
     points = read_run(callback.folder).points(stage.stage, "sums", RAW)
     assert [point.step for point in points] == [0, 2, 4]
+    made = [each.forecast.made_at for each in stage.forecasts]
+    assert made == ([0, 2] if kind == "rl" else []), "at the start and at half of the stage"
     assert stage.training and stage.samples and stage.ledger["train_seconds"] > 0.0
     assert write_report(callback.folder).read_text(encoding="utf-8").count("sums")
 

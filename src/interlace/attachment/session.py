@@ -15,6 +15,7 @@ from interlace.attachment.logs import PREFIX, changes, logged
 from interlace.attachment.settings import Settings
 from interlace.attachment.trainers import stage_kind, stage_options
 from interlace.callback import Looking, Stopping, stage_watch
+from interlace.callback.foreseeing import Foreseeing
 from interlace.controllers import build_rule
 from interlace.errors import DataError, RewardError
 from interlace.flags.watch import planned_looks
@@ -27,6 +28,7 @@ from interlace.probes.instruments import Instruments
 from interlace.store import REWARD_FAILED, RunStore
 from interlace.store.events import last_event
 from interlace.store.run_store import EVENTS
+from interlace.theory.paths import PathOptions
 
 Say = Callable[[str], None]
 
@@ -124,6 +126,19 @@ class Session:
             if stopping.kept is not None:
                 stopping.kept.source = model
             looking.stopping = stopping
+        if run.kind == "rl" and state.max_steps > 0:
+            looking.foreseeing = Foreseeing(
+                store=store,
+                stage=run.stage,
+                task=names[0],
+                held={target.task.name: target.heldout for target in targets},
+                start_of=watch.start_of,
+                max_steps=state.max_steps,
+                options=PathOptions(group_size=getattr(args, "num_generations", 8)),
+                seed=run.seed,
+                say=observer.note,
+                already=already,
+            )
         looking.carry_on(last_event(store.folder / EVENTS, "overhead", run.stage, already))
         return cls(looking, store, failures)
 

@@ -18,7 +18,7 @@ from interlace.forecasting import SHARES, Curve, Looks, Start, prompt_paths, run
 from interlace.forecasting.calibration import PATHS, Composition, along_paths, at_a_price
 from interlace.measurement import AVERAGED, RAW, HeldOut, Measurement, PromptScores
 from interlace.store import RunStore
-from interlace.store.events import read_events
+from interlace.store.events import last_event, read_events
 from interlace.store.forecasts import FORECAST
 from interlace.store.run_store import EVENTS
 from interlace.theory.finite import top_reward
@@ -33,9 +33,9 @@ class Foreseeing:
     """Forecasts the reward of `task`, which RL trains, and the SFT loss of every held-out set in `held`.
 
     `start_of`: a task's scores at the stage's start; `options`: what the path models need to know of the stage;
-    `decay`: of the averaged weights, if they are kept;
-    `already`: steps that an earlier process did, whose forecasts are kept. Cost: following two path models once
-    (some seconds of CPU), then some milliseconds a forecast; no model is run.
+    `decay`: of the averaged weights, if they are kept; `already`: steps that an earlier process did, whose forecasts
+    are kept. What raw weights will cost on `task` is said. Cost: following two path models once (some seconds of CPU),
+    then some milliseconds a forecast; no model is run.
     """
 
     store: RunStore
@@ -46,12 +46,14 @@ class Foreseeing:
     max_steps: int
     options: PathOptions
     seed: int
+    say: Callable[[str], None]
     decay: float | None = None
     already: int = -1
     _next: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self._next = self._due(self.already)
+        kept = last_event(self.store.folder / EVENTS, FORECAST, self.stage, self.already)
+        self._next = self._due(kept["step"]) if kept else 0
 
     def see(self, step: int) -> None:
         """After a look at `step`: forecast, if it is time."""
@@ -74,6 +76,11 @@ class Foreseeing:
         )  # fmt: skip
         place = {"step": found.made_at, "task": task, "weights": weights, "reward_task": self.task}
         self.store.event(FORECAST, stage=self.stage, **place, forecast=found.to_json())
+        if (task, weights) == (self.task, RAW) and isinstance(found.sft_loss, Estimate):
+            self.say(
+                f"{self.stage}: forecast after step {found.made_at:,} for step {found.for_step:,}: SFT loss "
+                f"{found.sft_loss}, reward {found.reward}"
+            )
 
     def _composition(self, task: str, weights: str) -> Composition:
         if task == self.task and self._curves:

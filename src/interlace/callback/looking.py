@@ -15,6 +15,7 @@ import torch
 
 from interlace.callback.budget import Budget, MeteredProbe, OnFailure
 from interlace.callback.clock import Clock, Meter
+from interlace.callback.foreseeing import Foreseeing
 from interlace.callback.rollouts import Rollouts
 from interlace.callback.stopping import Stopping
 from interlace.estimate import Figure
@@ -43,7 +44,8 @@ class Looking:
     between looks (the start and the end are always looked at); `overhead` is the largest share of the stage's CPU time
     that everything between the two may take, what is kept before a step included (None: no limit); `on_failure` takes
     the errors of probes (None: they are raised); `watch` raises flags; `stopping` asks the stage's stop rule;
-    `rollouts` gathers what an RL trainer samples; `sampled` are its latest figures; `remedy` says how more looks fit.
+    `foreseeing` forecasts the rest of an RL stage; `rollouts` gathers what an RL trainer samples; `sampled` are its
+    latest figures; `remedy` says how more looks fit.
     """
 
     stage: str
@@ -55,6 +57,7 @@ class Looking:
     averaged: AveragedWeights | None = None
     watch: FlagWatch | None = None
     stopping: Stopping | None = None
+    foreseeing: Foreseeing | None = None
     on_failure: OnFailure | None = None
     rollouts: Rollouts | None = None
     remedy: str = REMEDY
@@ -142,6 +145,7 @@ class Looking:
         for probe in chosen:
             probe.is_new = probe.is_new and step == 0 and not STEP_NEEDS.isdisjoint(probe.needs)
         self.keep_overhead(step)
+        self._foresee(step)
         return True
 
     def budget_order(self) -> list[MeteredProbe]:
@@ -191,6 +195,18 @@ class Looking:
         starved = stopping.starved(planned_looks(step, self.every), is_last)
         if starved is not None and self.overhead is not None:
             self.flag(step, "stop_rule", f"{starved}. {self.remedy}")
+
+    def _foresee(self, step: int) -> None:
+        """Forecast, if it is time; where errors of probes are taken, one of a forecast is, and no more are made."""
+        if self.foreseeing is None:
+            return
+        try:
+            self.foreseeing.see(step)
+        except Exception as error:
+            if self.on_failure is None:
+                raise
+            self.foreseeing = None
+            self.on_failure("forecast", error)
 
     def _forget(self) -> None:
         """What was kept for a look that is not made would be of another step at the next."""

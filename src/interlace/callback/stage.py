@@ -15,7 +15,6 @@ from transformers import Trainer
 
 from interlace.callback.counting import CountingCallback
 from interlace.callback.events import TrainerEvent
-from interlace.callback.foreseeing import Foreseeing
 from interlace.callback.gathering import listen
 from interlace.callback.looking import Looking
 from interlace.callback.stop import StopRequest
@@ -31,7 +30,7 @@ class StageCallback(Looking, CountingCallback):
     """Measures both objectives through a stage, and keeps with each checkpoint what a resume needs.
 
     `counters` add up over resumes; `save_at` divides the steps at which a checkpoint resumes exactly; `checkpoint` is
-    the one that was resumed from; `foreseeing` forecasts the rest of an RL stage.
+    the one that was resumed from.
     """
 
     stop: StopRequest = field(default_factory=StopRequest)
@@ -39,7 +38,6 @@ class StageCallback(Looking, CountingCallback):
     resumed_from: int | None = None
     counters: dict[str, float] = field(default_factory=dict)
     checkpoint: Path | None = None
-    foreseeing: Foreseeing | None = None
 
     def listen_to(self, trainer: Trainer, task: Task) -> None:
         """Take what an RL trainer samples into the record, from where a resumed one left off."""
@@ -61,8 +59,6 @@ class StageCallback(Looking, CountingCallback):
                 self.instruments.show(self.stage, 0, self.policy, self.start)
                 if self.stopping is not None:
                     self.stopping.start(self.start, self.averaged)
-                if self.foreseeing is not None:
-                    self.foreseeing.see(0)
 
     def after_micro_batch(self, event: TrainerEvent) -> None:
         """Between micro-batches: keep what the look wants to know of them."""
@@ -74,10 +70,7 @@ class StageCallback(Looking, CountingCallback):
 
     def after_step(self, event: TrainerEvent) -> None:
         """Take the new weights into the average; look if it is time; save and stop if asked."""
-        looked = self.step_done(event.step, event.is_complete)
-        if looked and self.foreseeing is not None:
-            with self.meter.counting():
-                self.foreseeing.see(event.step)
+        self.step_done(event.step, event.is_complete)
         self.instruments.observer.step(self.stage, event.step)
         is_asked = self.stop.signal_number is not None and event.step % self.save_at == 0
         if self.is_stopped or is_asked:

@@ -176,6 +176,7 @@ class StageRun:
             max_steps=arguments.max_steps,
             options=PathOptions(group_size=getattr(arguments, "num_generations", 8)),
             seed=self.seed,
+            say=self.observer.note,
             decay=self.config.averaged_weights.decay if self.config.averaged_weights else None,
             already=already,
         )
