@@ -33,9 +33,10 @@ class Foreseeing:
     """Forecasts the reward of `task`, which RL trains, and the SFT loss of every held-out set in `held`.
 
     `start_of`: a task's scores at the stage's start; `options`: what the path models need to know of the stage;
-    `decay`: of the averaged weights, if they are kept; `already`: steps that an earlier process did, whose forecasts
-    are kept. What raw weights will cost on `task` is said. Cost: following two path models once (some seconds of CPU),
-    then some milliseconds a forecast; no model is run.
+    `decay`: of the averaged weights, if they are kept; `exchange_rate`: of the stage's stop rule, if it has one;
+    `already`: steps that an earlier process did, whose forecasts are kept. What raw weights will cost on `task` is
+    said. Cost: following two path models once (some seconds of CPU), then some milliseconds a forecast; no model is
+    run.
     """
 
     store: RunStore
@@ -48,6 +49,7 @@ class Foreseeing:
     seed: int
     say: Callable[[str], None]
     decay: float | None = None
+    exchange_rate: float | None = None
     already: int = -1
     _next: int = field(init=False)
 
@@ -73,6 +75,7 @@ class Foreseeing:
         found = running_forecast(
             looks, self._composition(task, weights), self.max_steps, self._rng(task, weights, looks),
             top=self._top(), expert_reward=self._expert_reward, decay=self.decay if weights == AVERAGED else None,
+            exchange_rate=self.exchange_rate,
         )  # fmt: skip
         place = {"step": found.made_at, "task": task, "weights": weights, "reward_task": self.task}
         self.store.event(FORECAST, stage=self.stage, **place, forecast=found.to_json())

@@ -178,6 +178,7 @@ class StageRun:
             seed=self.seed,
             say=self.observer.note,
             decay=self.config.averaged_weights.decay if self.config.averaged_weights else None,
+            exchange_rate=(self.config.stop or {}).get("exchange_rate"),
             already=already,
         )
 
