@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from interlace.forecasting.calibration import SPREAD, Calibration, Composition, Shape, at_a_price, progress_at
+from interlace.forecasting import Start, followed_path, start_of
+from interlace.forecasting.calibration import (
+    SPREAD,
+    Calibration,
+    Composition,
+    Shape,
+    along_paths,
+    at_a_price,
+    progress_at,
+)
+from interlace.theory.paths import PathOptions
+from tests.forecasting.starts import make_start
 
 SHAPES = [
     Shape("curve", lambda gains, progress: gains**2, 1.0, 0.5),
@@ -80,3 +93,19 @@ def test_an_average_lags_behind_weights_that_move_evenly() -> None:
     found = progress_at(np.arange(1.0, 41.0), 40, decay)
     assert found == pytest.approx(np.array(seen) / seen[-1])
     assert progress_at(np.array([10.0]), 40) == pytest.approx([0.25])
+
+
+def test_a_path_is_mirrored_before_its_start_and_straight_beyond_what_is_trusted() -> None:
+    """At an almost untrained policy, whose curve falls by nats within a thousandth of reward."""
+    held, scores = make_start(np.random.default_rng(0), 20, other=1.0 - 1e-9)
+    start = start_of(held, scores)
+    assert isinstance(start, Start)
+    curve = followed_path(start, "systematic", PathOptions())
+    (shape, *_) = along_paths([curve], "raw").shapes
+    at = partial(shape.at, progress=np.ones(1))
+    small = np.array([0.01])
+    assert at(-small) == pytest.approx(-at(small)) and abs(float(at(-small)[0])) < 40.0
+    end = 0.95 * (curve.reward[-1] - curve.reward[0])
+    further, furthest = (float(at(np.array([gain]))[0]) for gain in (end, end + 0.01))
+    last = float(at(np.array([end - 0.01]))[0])
+    assert furthest - further == pytest.approx(further - last, rel=1e-6)

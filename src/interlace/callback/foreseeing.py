@@ -14,7 +14,7 @@ import numpy as np
 
 from interlace.errors import DataError
 from interlace.estimate import Estimate, Unresolved
-from interlace.forecasting import SHARES, Curve, Looks, Start, prompt_paths, running_forecast, start_of
+from interlace.forecasting import SHARES, Curve, Looks, Start, followed_path, running_forecast, start_of
 from interlace.forecasting.calibration import PATHS, Composition, along_paths, at_a_price
 from interlace.measurement import AVERAGED, RAW, HeldOut, Measurement, PromptScores
 from interlace.store import RunStore
@@ -147,8 +147,6 @@ class Foreseeing:
 def _followed(start: Start, options: PathOptions) -> Iterator[Curve]:
     for model in PATHS:
         try:
-            curve = Curve(prompt_paths(start, model, options))
-        except DataError:  # it cannot serve these rewards
+            yield followed_path(start, model, options)
+        except DataError:  # it cannot serve these rewards, or leads nowhere
             continue
-        if curve.reward.size > 2:
-            yield curve

@@ -10,7 +10,17 @@ from interlace.forecasting.afterwards import SftAfterRl, sft_after_rl
 from interlace.forecasting.curve import Curve, CurvePoint
 from interlace.forecasting.landmarks import Landmarks, Stop, best_stop, landmarks_of
 from interlace.forecasting.paths import PromptPaths, prompt_paths
-from interlace.forecasting.preflight import MODELS, Bound, Facts, Forecast, Preflight, Silent, facts_of, preflight
+from interlace.forecasting.preflight import (
+    MODELS,
+    Bound,
+    Facts,
+    Forecast,
+    Preflight,
+    Silent,
+    facts_of,
+    followed_path,
+    preflight,
+)
 from interlace.forecasting.running import SHARES, FanPoint, Looks, RunningForecast, running_forecast
 from interlace.forecasting.start import Start, start_of
 
@@ -20,7 +30,7 @@ __all__ = [
     # a path model from there
     "prompt_paths", "PromptPaths", "Curve", "CurvePoint", "landmarks_of", "Landmarks", "best_stop", "Stop",
     # all of them
-    "preflight", "MODELS", "Preflight", "Forecast", "Silent", "Bound",
+    "preflight", "MODELS", "Preflight", "Forecast", "Silent", "Bound", "followed_path",
     # while RL goes on
     "running_forecast", "RunningForecast", "FanPoint", "Looks", "SHARES",
     # SFT after it

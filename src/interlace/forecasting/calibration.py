@@ -165,10 +165,12 @@ class Calibration:
 
 
 def _followed(curve: Curve, gains: Gains, progress: Gains | None = None) -> Gains:
-    """The curve's change of SFT loss at gains of reward, straight on beyond its start and its `TRUSTED` part."""
+    """The curve's change of SFT loss at gains of reward, straight on beyond its `TRUSTED` part. Before its start it is
+    mirrored: at an untrained policy its slope there is 1/(next to nothing), and a reward that wobbles below the start's
+    is no walk back along the path."""
     grid = curve.reward - curve.reward[0]
     last = max(1, int(np.searchsorted(grid, TRUSTED * grid[-1])))
     known, change = grid[: last + 1], curve.loss_change[: last + 1]
-    slopes = [(change[j] - change[i]) / (known[j] - known[i]) for i, j in ((0, 1), (-2, -1))]
-    beyond = slopes[0] * np.minimum(gains, 0.0) + slopes[1] * np.maximum(gains - known[-1], 0.0)
-    return np.interp(gains, known, change) + beyond
+    slope = (change[-1] - change[-2]) / (known[-1] - known[-2])
+    size = np.abs(gains)
+    return np.sign(gains) * (np.interp(size, known, change) + slope * np.maximum(size - known[-1], 0.0))

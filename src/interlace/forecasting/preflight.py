@@ -156,10 +156,7 @@ def _share(values: Float[np.ndarray, "prompt"], *, is_exact: bool) -> Figure:
 
 
 def _forecast(start: Start, model: str, options: PathOptions, exchange_rate: float | None) -> Forecast:
-    path = Curve(prompt_paths(start, model, options))
-    gain, room = float(path.reward[-1] - path.reward[0]), _best_reward(start) - float(path.reward[0])
-    if path.reward.size < 3 or gain < NO_GAIN * room:
-        raise DataError(f"on this path RL gains {gain:.2g} of the {room:.2g} reward units that there are to gain.")
+    path = followed_path(start, model, options)
     rewards = np.linspace(path.reward[0], path.reward[-1], SHOWN)
     return Forecast(
         path_model=model,
@@ -169,6 +166,18 @@ def _forecast(start: Start, model: str, options: PathOptions, exchange_rate: flo
         after=sft_after_rl(start, path.paths.log_policy[-1], exchange_rate),
         path=path,
     )
+
+
+def followed_path(start: Start, model: str, options: PathOptions) -> Curve:
+    """The curve of a path model (one of PATH_MODELS) from `start`.
+
+    Raises DataError where it cannot serve the start's rewards, lacks an option, or leads nowhere.
+    """
+    path = Curve(prompt_paths(start, model, options))
+    gain, room = float(path.reward[-1] - path.reward[0]), _best_reward(start) - float(path.reward[0])
+    if path.reward.size < 3 or gain < NO_GAIN * room:
+        raise DataError(f"on this path RL gains {gain:.2g} of the {room:.2g} reward units that there are to gain.")
+    return path
 
 
 def _bounds(start: Start) -> tuple[Bound, ...] | Unresolved:

@@ -113,7 +113,8 @@ def running_forecast(
 
     `composition`: what SFT loss may be made of; `top`: the best mean reward there is; `expert_reward`: R_D;
     `decay`: of the exponential average, where it is that which is forecast.
-    Intervals are the middle 95 % of draws from the posterior predictive, the noise of the later look included.
+    Intervals are the middle 95 % of draws from the posterior predictive, the noise of the later look included; no draw
+    of SFT loss is below 0.
     """
     come = progress_at(looks.steps[1:], for_step, decay)
     calibration = Calibration(
@@ -127,10 +128,8 @@ def running_forecast(
     steps = np.unique(np.linspace(made_at, for_step, 64).round())
     curve = RewardCurve(looks.steps[1:], looks.reward[1:] - looks.reward[0], max(1e-6, top - float(looks.reward[0])))
     gains = curve.draws(steps, DRAWS, rng)
-    rewards, losses = (
-        np.minimum(looks.reward[0] + gains, top),
-        first_loss + calibration.draws(gains, progress_at(steps, for_step, decay), rng),
-    )
+    rewards = np.minimum(looks.reward[0] + gains, top)
+    losses = np.maximum(0.0, first_loss + calibration.draws(gains, progress_at(steps, for_step, decay), rng))
     worth = None if exchange_rate is None else rewards - exchange_rate * losses
     return RunningForecast(
         made_at=made_at,
@@ -152,7 +151,8 @@ def _estimate(data: dict[str, Any]) -> Estimate:
 def _fan(calibration: Calibration, looks: Looks, top: float, rng: np.random.Generator) -> tuple[FanPoint, ...]:
     first = float(looks.reward[0])
     gains = np.linspace(0.0, max(0.0, top - first), FAN)
-    losses = float(looks.sft_loss[0]) + calibration.draws(np.tile(gains, (DRAWS, 1)), np.ones(FAN), rng)
+    drawn = calibration.draws(np.tile(gains, (DRAWS, 1)), np.ones(FAN), rng)
+    losses = np.maximum(0.0, float(looks.sft_loss[0]) + drawn)
     return tuple(FanPoint(first + gain, _middle(losses[:, i], NATS)) for i, gain in enumerate(gains.tolist()))
 
 
