@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from transformers import TrainerState, TrainingArguments
 
 from interlace.attachment.folder import AttachedRun
 from interlace.attachment.logs import PREFIX, changes, logged
+from interlace.attachment.patience import Patience
 from interlace.attachment.settings import Settings
 from interlace.attachment.trainers import stage_kind, stage_options
 from interlace.callback import Looking, Stopping, stage_watch
@@ -84,6 +86,7 @@ class Session:
     looking: Looking
     store: RunStore
     failures: Failures
+    patience: Patience
     _news: dict[str, float] = field(default_factory=dict)
     _last_look: int = -1
 
@@ -140,7 +143,7 @@ class Session:
                 already=already,
             )
         looking.carry_on(last_event(store.folder / EVENTS, "overhead", run.stage, already))
-        return cls(looking, store, failures)
+        return cls(looking, store, failures, Patience.of(args.ddp_timeout, args.world_size))
 
     def look_at_start(self, already: int) -> None:
         """A resumed training is looked at from the weights it once started with, unless an earlier process did."""
@@ -149,7 +152,7 @@ class Session:
         measured = all(self._start_scores(target.task.name) for target in looking.instruments.targets)
         if already and measured:
             return
-        with looking.meter.counting(at_end=True):
+        with self._while_others_wait(0), looking.meter.counting(at_end=True):
             current, looking.policy = looking.policy, looking.policy if not already else looking.start
             looking.look(0)
             self._show(0)
@@ -162,7 +165,8 @@ class Session:
 
     def step_done(self, step: int, is_last: bool) -> None:
         """One optimizer step is done: look if it is time, and log what was sampled since the last look."""
-        looked = self.looking.step_done(step, is_last)
+        with self._while_others_wait(step):
+            looked = self.looking.step_done(step, is_last)
         if not self.looking.is_due(step, is_last):
             return
         with self.looking.meter.counting(at_end=is_last):
@@ -179,7 +183,7 @@ class Session:
 
     def end(self, args: TrainingArguments, state: TrainerState) -> None:
         """Look at the end if the last step was not it, and finish the stage if all its steps were done."""
-        with self.looking.meter.counting(at_end=True):
+        with self._while_others_wait(state.global_step), self.looking.meter.counting(at_end=True):
             if self._last_look != state.global_step and not getattr(args, "load_best_model_at_end", False):
                 self.step_done(state.global_step, is_last=True)
             self._show(state.global_step)
@@ -189,6 +193,15 @@ class Session:
             self.store.event(
                 "stage_finished", stage=looking.stage, steps_done=state.global_step, ledger=self._ledger(args, state)
             )
+
+    @contextmanager
+    def _while_others_wait(self, step: int) -> Iterator[None]:
+        """Time what is done inside; say, once, if it comes near to what the other processes wait."""
+        began = time.perf_counter()
+        yield
+        text = self.patience.tried(step, time.perf_counter() - began)
+        if text is not None:
+            self.looking.flag(step, "ddp_timeout", text)
 
     @property
     def is_closed(self) -> bool:
@@ -248,7 +261,7 @@ class Session:
 
     def _ledger(self, args: TrainingArguments, state: TrainerState) -> dict[str, Any]:
         """What the stage spent, as far as a callback can know it; what it cannot is left out: tokens that other
-        processes sampled, or this one before a resume."""
+        processes sampled, or an earlier one whose checkpoint does not tell."""
         looking = self.looking
         spent = {"optimizer_steps": state.global_step, **looking.clock.totals(looking.instruments.seconds)}
         if looking.rollouts is not None and not looking.rollouts.is_resumed and args.world_size == 1:
