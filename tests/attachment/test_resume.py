@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from transformers import TrainerCallback
 
@@ -184,6 +185,35 @@ def test_tokens_sampled_before_a_resume_are_not_known(tmp_path: Path) -> None:
     assert callback.rollouts is not None and callback.rollouts.tokens_sampled > 0 and callback.folder is not None
     (stage,) = read_run(callback.folder).stages
     assert stage.finished and "tokens_sampled" not in stage.ledger
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_what_was_sampled_goes_on_over_a_resume(tmp_path: Path, named: bool) -> None:
+    """Killed between two looks; resumed from the last checkpoint, or from one that is named and was moved away."""
+    task = worlds.make_task()
+
+    def build(folder: Path) -> tuple[Any, interlace.CouplingCallback]:
+        trainer = worlds.grpo(folder, task, save_strategy="steps", save_steps=3, max_steps=6)
+        return trainer, interlace.attach(trainer, task, every=2, overhead=None)
+
+    trainer, unbroken = build(tmp_path / "whole")
+    trainer.train()
+    trainer, _ = build(tmp_path / "killed")
+    trainer.add_callback(Kill(4))
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    trainer, resumed = build(tmp_path / "killed")
+    checkpoint = tmp_path / "killed" / "out" / "checkpoint-3"
+    if named:
+        checkpoint = checkpoint.rename(tmp_path / "moved")
+    trainer.train(resume_from_checkpoint=str(checkpoint) if named else True)
+    assert resumed.folder is not None and unbroken.folder is not None
+    assert not resumed.is_off and resumed.rollouts is not None and unbroken.rollouts is not None
+    assert figures(resumed.folder) == figures(unbroken.folder)
+    kept = [callback.rollouts.recent.arrays() for callback in (resumed, unbroken)]
+    assert all(np.array_equal(kept[0][name], kept[1][name]) for name in ("sizes", "recent"))
+    ledgers = [read_run(callback.folder).stages[0].ledger["tokens_sampled"] for callback in (resumed, unbroken)]
+    assert ledgers[0] == ledgers[1] > 0
 
 
 def spent(callback: Any) -> dict[int, float]:

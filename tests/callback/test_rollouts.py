@@ -67,7 +67,7 @@ def test_a_new_training_begins_anew() -> None:
     gather(kept, rng, 0.3)
     kept.figures()
     gather(kept, rng, 0.4)
-    kept.begin(is_resumed=False)
+    kept.begin()
     gather(kept, rng, 0.5)
     figures = kept.figures()
     reward, rl_time = figures["train_reward"], figures["train_rl_time"]

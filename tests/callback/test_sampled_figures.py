@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from interlace.callback.gathering import batch_of, rollouts_of
+from interlace.callback.gathering import batch_of, listen, rollouts_of
 from interlace.callback.rollouts import Batch, Rollouts, in_groups
 from interlace.estimate import Estimate, Figure, Unresolved
 from tests.attachment import worlds
@@ -162,3 +162,49 @@ def mean_variance(groups: np.ndarray) -> float:
 
 def test_groups_are_laid_out_in_rows() -> None:
     assert np.array_equal(in_groups(np.arange(4.0), 2), [[0.0, 1.0], [2.0, 3.0]])
+
+
+@pytest.mark.parametrize(
+    ("funcs", "options", "is_dead", "falls"),
+    [
+        (1, {}, True, True),
+        (2, {}, True, False),
+        (1, {"shuffle_dataset": False}, True, False),
+        (1, {"multi_objective_aggregation": "normalize_then_sum"}, True, True),
+        (2, {"multi_objective_aggregation": "normalize_then_sum"}, False, False),
+    ],
+)
+def test_flags_read_groups_only_as_far_as_they_can_be_read(
+    tmp_path: Path, funcs: int, options: dict[str, object], is_dead: bool, falls: bool
+) -> None:
+    """Equal sums of several rewards have advantages where each is normalised first; other rewards than the task's, or
+    prompts in an order of their own, do not compare with the first ones."""
+    task = worlds.make_task()
+    rollouts = rollouts_of(worlds.grpo(tmp_path, task, reward_funcs=[task.reward] * funcs, **options), task)
+    for _ in range(4):
+        rollouts.add(Batch(np.zeros((32, 4)), np.ones((32, 4)), np.zeros((32, 4))))
+    groups, flat = rollouts.groups, rollouts.figures()["train_flat_groups_fraction"]
+    assert (groups is not None) == is_dead == isinstance(flat, Estimate)
+    assert (groups is not None and groups.first is not None) == falls
+
+
+def test_equal_sums_of_rewards_normalised_first_have_advantages(tmp_path: Path) -> None:
+    """TRL's own advantages, of two rewards whose weighted sums are all the same."""
+    task = worlds.make_task()
+
+    def first(completions: list[str], **_: object) -> list[float]:
+        return [float(i % 2) for i in range(len(completions))]
+
+    def second(completions: list[str], **_: object) -> list[float]:
+        return [-2.0 * value for value in first(completions)]
+
+    sizes = []
+    for way in ("sum_then_normalize", "normalize_then_sum"):
+        trainer = worlds.grpo(tmp_path, task, reward_funcs=[first, second], reward_weights=[1.0, 0.5], max_steps=1,
+                              multi_objective_aggregation=way)  # fmt: skip
+        rollouts = listen(trainer, task, lambda where, read: read())
+        trainer.train()
+        (batch,) = rollouts.batches
+        assert np.ptp(batch.rewards) == 0.0
+        sizes.append(float(np.max(rollouts.advantages)))
+    assert sizes[0] == 0.0 and sizes[1] > 0.5

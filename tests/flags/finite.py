@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from interlace.flags import FLAGS, FlagWatch
+from interlace.flags import FLAGS, FlagWatch, SampledGroups
 from interlace.flags.watch import LookPlan
 from interlace.measurement import GradientProducts, HeldOut, PromptScores
 from interlace.probes.parts import MOST_PARTS, split_prompts
@@ -46,10 +46,19 @@ class World:
             advantage = policy * (self.reward - (policy * self.reward).sum(axis=1, keepdims=True))
             gradients = self.products(policy, advantage)
             return PromptScores(logprobs.ravel(), self.reward, policy, True, None, gradients)
-        drawn = (self.rng.random((PROMPTS, SAMPLES, 1)) > policy.cumsum(axis=1)[:, None, :-1]).sum(axis=-1)
-        rewards = np.take_along_axis(self.reward, drawn, axis=1)
+        drawn, rewards = self.drawn(policy)
         gradients = self.products(policy, self.policy_gradient(policy, drawn, rewards))
         return PromptScores(logprobs.ravel(), rewards, np.full_like(rewards, 1 / SAMPLES), False, None, gradients)
+
+    def drawn(self, policy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`SAMPLES` responses to each prompt, and their rewards."""
+        drawn = (self.rng.random((PROMPTS, SAMPLES, 1)) > policy.cumsum(axis=1)[:, None, :-1]).sum(axis=-1)
+        return drawn, np.take_along_axis(self.reward, drawn, axis=1)
+
+    def groups(self, first: np.ndarray, recent: np.ndarray) -> SampledGroups:
+        """What RL samples with the logits of its first batches, and with its latest."""
+        policies = (np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)) for logits in (first, recent))
+        return SampledGroups(*(self.drawn(policy)[1] for policy in policies))
 
     def policy_gradient(self, policy: np.ndarray, drawn: np.ndarray, rewards: np.ndarray) -> np.ndarray:
         """dR/dlogits of each prompt from its samples, leave-one-out."""
@@ -69,13 +78,15 @@ class World:
 def alarms(
     world: World, path: Sequence[np.ndarray], kind: str, sampled: bool, rules: Sequence[str] = tuple(FLAGS)
 ) -> dict[str, int]:
-    """The first step at which each of `rules` spoke along a path of logits, its start first."""
+    """The first step at which each of `rules` spoke along a path of logits, its start first. RL samples too."""
     start = world.scores(path[0], sampled)
     watch = FlagWatch(kind, {name: FLAGS[name] for name in rules}, LookPlan(len(path) - 1, 1), 1, lambda task: start)
     found = [
         alarm
         for step, logits in enumerate(path[1:], start=1)
-        for alarm in watch.see(step, world.held, world.scores(logits, sampled))
+        for alarm in watch.see(
+            step, world.held, world.scores(logits, sampled), world.groups(path[0], logits) if kind == "rl" else None
+        )
     ]
     assert not any("failed" in alarm.text for alarm in found)
     return {alarm.rule: alarm.step for alarm in found}

@@ -24,14 +24,16 @@ def share(found: Found, rule: str | None = None) -> float:
 
 
 @pytest.mark.parametrize("sampled", [False, True])
-def test_a_constant_reward_raises_no_flag(sampled: bool) -> None:
-    """Nothing to learn: the policy only wobbles."""
+def test_a_constant_reward_raises_no_flag_but_dead_groups(sampled: bool) -> None:
+    """Nothing to learn: the policy only wobbles. That all groups are dead is true, and said at the first look."""
 
     def run(rng: np.random.Generator) -> dict[str, int]:
         world = finite.World(rng, constant=True)
         return finite.alarms(world, finite.jitter(world, world.near_expert(0.2), LOOKS, 0.1), "rl", sampled)
 
-    assert share(simulated(run)) <= 0.05
+    found = simulated(run)
+    assert all(alarms.pop("dead_groups") == 1 for alarms in found)
+    assert share(found) <= 0.05
 
 
 @pytest.mark.parametrize("sampled", [False, True])

@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from interlace.callback.recent_groups import LEAST_BATCHES, LEAST_GROUPS, RecentGroups
-from interlace.flags import FLAGS, FlagWatch
-from interlace.flags.watch import LookPlan
+from interlace.flags import FLAGS, FlagWatch, SampledGroups
+from interlace.flags.dead_groups import DEAD
+from interlace.flags.watch import FALSE_ALARMS, LookPlan, share_level
 from interlace.measurement import HeldOut, PromptScores
 
 RUNS, LOOKS, EVERY, MEMBERS = 60, 10, 10, 8
@@ -84,10 +86,29 @@ def test_a_collapse_of_the_sampled_reward_is_detected(groups: int) -> None:
 def test_what_is_said_names_the_groups_and_what_to_do() -> None:
     said = alarms(np.random.default_rng(0), lambda rng, step: np.zeros((16, MEMBERS)))
     assert set(said) == {"dead_groups"}
-    assert "in 1.00 [0.94, 1.00] of the last 128 groups on t" in said["dead_groups"]
+    assert "in 1.00 [0.94, 1.00] of the last 128 groups that the trainer sampled all comp" in said["dead_groups"]
     assert "sample larger groups" in said["dead_groups"]
     fell = alarms(np.random.default_rng(0), stepping(0.9, 0.3, 32))["reward_fall"]
-    assert "the reward that the trainer samples on t fell by 0." in fell and "since the stage's first groups" in fell
+    assert "the reward of what the trainer samples fell by 0." in fell and "since the stage's first groups" in fell
+
+
+def test_a_window_resolves_dead_groups_in_as_many_looks_as_it_says() -> None:
+    """By the exact binomial tail: the lower end lies above `DEAD` where k or more of 128 at `DEAD` are rarer."""
+    for flat, looks in ((119, 177), (120, 620)):
+        tail = float(stats.binom.sf(flat - 1, LEAST_GROUPS, DEAD))
+        share = FALSE_ALARMS / len(FLAGS)
+        assert share / looks > tail > share / (looks + 1)
+        assert tail < (1.0 - share_level(FALSE_ALARMS, looks * len(FLAGS))) / 2.0
+
+
+def test_a_reward_that_does_not_compare_falls_unsaid_and_its_dead_groups_are_said() -> None:
+    """A sum with other rewards, or prompts in an order of their own: `first` is None."""
+    flat = np.tile([0.0], (LEAST_GROUPS, MEMBERS))
+    for rule, first, said in (
+        ("reward_fall", flat + 1.0, True), ("reward_fall", None, False), ("dead_groups", None, True)
+    ):  # fmt: skip
+        watch = FlagWatch("rl", {rule: FLAGS[rule]}, LookPlan(1, 1), 1, lambda task: LIGHT)
+        assert bool(watch.see(1, HELD, PromptScores(), SampledGroups(first, flat))) is said
 
 
 def test_a_window_is_a_number_of_groups_and_of_batches() -> None:

@@ -36,7 +36,8 @@ def attach(
     tracker gets the main figures with their intervals, the start's at step 0, later ones beside what training logs
     (evaluations are left alone); a run folder is written that `interlace report` reads, and what GRPO and RLOO sample
     anyway is read too. Training ends where it would have ended without; what fails is recorded, said once and switched
-    off. In several processes rank 0 looks and writes.
+    off. In several processes rank 0 looks and writes, and the others wait for it at their next exchange of gradients.
+    What was sampled goes on over a resume: each checkpoint then holds `interlace_sampled.npz`.
 
     Names in the logs: ``coupling/QUANTITY`` is the value, ``_lower`` and ``_upper`` its 95 % interval (``coupling/TASK/
     QUANTITY`` of several tasks); ``train_`` before a quantity: of what was sampled since the last look; ``_change``:
@@ -47,12 +48,15 @@ def attach(
 
     Args:
         trainer: what will be trained.
-        task: what is measured; several tasks give a coupling matrix.
-        every: optimizer steps between looks, the wish; the start and the end are always looked at.
-        overhead: the largest share of the training's CPU time that everything between start and end may take; the
-            dearest probes are left out first. "preset": 0.005 with `light`, else 0.03 (`interlace.probes.OVERHEADS`).
-            None: no limit. Of steps of a few milliseconds the callback alone, which looks at nothing, takes about
-            0.5 %.
+        task: what is measured; several tasks give a coupling matrix. What an RL trainer samples stands under the first,
+            whatever it trains on.
+        every: optimizer steps between looks, the wish; the start and the end are always looked at. Neither has a bound:
+            in several processes a look must take less than the trainer's ``ddp_timeout`` (half an hour by default),
+            after which the others end the training. One that takes more than a quarter of it is warned of, once.
+        overhead: the largest share of the training's CPU time (of the process that looks, those before a resume
+            included) that everything between start and end may take; the dearest probes are left out first. "preset":
+            0.005 with `light`, else 0.03 (`interlace.probes.OVERHEADS`). None: no limit. Of steps of a few milliseconds
+            the callback alone, which looks at nothing, takes about 0.5 %.
         out: the run folder; by default `interlace` in the trainer's output_dir. A used one is never written into unless
             training resumes: a new training takes `-2`, `-3` ...
         preset: a price list of `interlace.probes.PRESETS`: "light", "standard" or "full".
@@ -133,10 +137,13 @@ def log_ahead(trainer: Trainer, callback: CouplingCallback) -> None:
 
 
 def let_go_after(trainer: Trainer, callback: CouplingCallback) -> None:
-    """Close the run folder however training ends, by an error or Ctrl-C too: who resumes it may be this process."""
+    """Close the run folder however training ends, by an error or Ctrl-C too: who resumes it may be this process. On the
+    way in: the checkpoint that it resumes from, where it is named."""
     original = trainer.train
 
     def train(*args: Any, **kwargs: Any) -> Any:
+        asked = args[0] if args else kwargs.get("resume_from_checkpoint")
+        callback.resumed_from = Path(asked) if isinstance(asked, str | Path) else None
         try:
             return original(*args, **kwargs)
         finally:

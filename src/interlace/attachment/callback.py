@@ -74,6 +74,7 @@ class CouplingCallback(TrainerEvents):
         self.writes_logs = False
         self.log_start: Callable[[dict[str, float]], None] | None = None
         self.rollouts: Rollouts | None = None
+        self.resumed_from: Path | None = None
         self._start: KeptPolicy | None = None
 
     @property
@@ -120,7 +121,9 @@ class CouplingCallback(TrainerEvents):
         self.session = Session.begin(self.settings, event.args, event.state, policy, self._start, logger.warning,
                                      event.rest["model"])  # fmt: skip
         if self.rollouts is not None:
-            self.rollouts.begin(is_resumed=event.step > 0)
+            self.rollouts.begin()
+            if event.step > 0:
+                self.rollouts.restore(self.resumed_from or event.checkpoint)
         self.session.looking.rollouts = self.rollouts
         self.session.look_at_start(event.step)
         if self.log_start is not None and (news := self.session.news()):
@@ -152,10 +155,12 @@ class CouplingCallback(TrainerEvents):
 
     @harmless
     def saved(self, event: TrainerEvent) -> None:
-        """Record what a training that resumes from this checkpoint needs to know of the time spent."""
+        """Keep what a training that resumes from this checkpoint needs to know: the time spent, what was sampled."""
         if self.open_session is not None:
             with self.counted():
                 self.open_session.looking.keep_overhead(event.step)
+                if self.rollouts is not None and event.checkpoint.is_dir():  # a search of hyperparameters has others
+                    self.rollouts.save(event.checkpoint)
 
     @harmless
     def logged(self, event: TrainerEvent) -> None:

@@ -17,6 +17,8 @@ from interlace.tasks import Task
 SAMPLES = "_calculate_rewards"
 ROLLOUT = "_generate_and_score_completions"
 """TRL's method that scores a batch of completions, and the one around it that turns scores into advantages."""
+SUM_FIRST = "sum_then_normalize"
+"""TRL's name for adding rewards up before they are compared within a group."""
 
 Guarded: TypeAlias = Callable[[str, Callable[[], None]], None]
 """Runs what reads at a named seam: counts its time, and decides what an error of ours does."""
@@ -79,7 +81,16 @@ def rollouts_of(trainer: Trainer, task: Task) -> Rollouts:
     single = [r.reward for e in task.heldout for r in e.responses if r.reward is not None]
     rewards = np.array(single, dtype=np.float64)
     expert = reward_interval(means, rewards, is_exact=task.expert_is_known)
-    return Rollouts.seeded(task.name, expert, _mismatch(trainer, task), int(trainer.args.seed))
+    rollouts = Rollouts.seeded(task.name, expert, _mismatch(trainer, task), int(trainer.args.seed))
+    rollouts.is_shuffled, rollouts.is_summed = bool(getattr(trainer, "shuffle_dataset", True)), _is_summed(trainer)
+    return rollouts
+
+
+def _is_summed(trainer: Trainer) -> bool:
+    """Whether equal sums of rewards have no advantage: always of one reward, and of several unless TRL's GRPO
+    normalises each within its group before it adds them."""
+    way = getattr(trainer, "multi_objective_aggregation", SUM_FIRST)
+    return way == SUM_FIRST or len(trainer.reward_funcs) == 1
 
 
 def _mismatch(trainer: Trainer, task: Task) -> str | None:

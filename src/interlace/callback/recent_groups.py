@@ -10,7 +10,8 @@ from jaxtyping import Float
 from interlace.flags import SampledGroups
 
 LEAST_GROUPS = 128
-"""Groups of a window: from 128 on, 94 % of them flat are resolved above `DEAD` at a look's share of the error."""
+"""Groups of a window: 120 of 128 flat (94 %) are resolved above `DEAD` at a look's share of the error in a stage of up
+to 620 looks at one task, 119 (93 %) of up to 177."""
 LEAST_BATCHES = 4
 """Batches of a window: one batch without signal is no finding."""
 
@@ -20,7 +21,7 @@ Rewards = Float[np.ndarray, "_ member"]
 @dataclass
 class RecentGroups:
     """The latest batches, as few as hold `LEAST_GROUPS` groups and `LEAST_BATCHES` batches; `first` is the first such
-    window. Where a resume lost the beginning, `first` is that of what followed (`begin`)."""
+    window. Where a resume finds nothing kept, `first` is that of what followed."""
 
     batches: list[Rewards] = field(default_factory=list)
     first: Rewards | None = None

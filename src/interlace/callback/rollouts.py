@@ -17,6 +17,7 @@ from jaxtyping import Float
 from interlace.callback.recent_groups import RecentGroups
 from interlace.callback.rl_time import RlTimePath
 from interlace.estimate import Estimate, Figure, Unresolved
+from interlace.flags import SampledGroups
 from interlace.statistics import bounded_mean_interval, mean_interval, reward_interval
 
 REWARD_UNIT = "reward units"
@@ -43,9 +44,12 @@ class Batch:
 class Rollouts:
     """Batches since the last look, and the path of reward since the start.
 
-    `task` is what is trained on; `expert_reward` is R_D; `mismatch`: why the trainer's reward is not the task's alone,
-    so that the two do not compare (None: they do); `path` adds up RL time; `advantages` are their absolute values, a
-    completion each; `recent` is what flags read; `is_resumed`: what was sampled before a resume is not known.
+    `task` is the one that the figures stand under: the one trained on in a pipeline, the first one measured with
+    `attach`, whatever the trainer trains on. `expert_reward` is R_D; `mismatch`: why the trainer's reward is not the
+    task's alone, so that the two do not compare (None: they do); `path` adds up RL time; `advantages` are their
+    absolute values, a completion each; `recent` is what flags read; `is_resumed`: what was sampled before a resume is
+    not known; `is_shuffled`: prompts come in a random order; `is_summed`: rewards are added up before they are compared
+    within a group, so that equal sums have no advantage.
     """
 
     name = "rollouts"
@@ -65,17 +69,27 @@ class Rollouts:
     recent: RecentGroups = field(default_factory=RecentGroups)
     tokens_sampled: int = 0
     is_resumed: bool = False
+    is_shuffled: bool = True
+    is_summed: bool = True
 
     @classmethod
     def seeded(cls, task: str, expert_reward: Figure, mismatch: str | None, seed: int) -> Rollouts:
         """An empty gathering whose resamples are drawn by `seed`."""
         return cls(task, expert_reward, mismatch, RlTimePath(np.random.default_rng(seed)))
 
-    def begin(self, *, is_resumed: bool) -> None:
+    def begin(self) -> None:
         """Begin anew: what an earlier training of this process gathered is not this one's."""
         self.batches, self.advantages, self.tokens_sampled = [], [], 0
-        self.path, self.is_resumed = RlTimePath(self.path.rng), is_resumed
+        self.path, self.is_resumed = RlTimePath(self.path.rng), False
         self.recent = RecentGroups()
+
+    @property
+    def groups(self) -> SampledGroups | None:
+        """What flags may read of the windows; None until one is full, and where equal sums may have advantages."""
+        found = self.recent.groups if self.is_summed else None
+        if found is None or (self.mismatch is None and self.is_shuffled):
+            return found
+        return replace(found, first=None)
 
     def add(self, batch: Batch) -> None:
         """Take in one batch of generations."""
@@ -131,10 +145,16 @@ class Rollouts:
         return {
             "train_reward": reward,
             "train_reward_variance": _variance(variances),
-            "train_flat_groups_fraction": _share((variances == 0.0).astype(np.float64)),
+            "train_flat_groups_fraction": self._flat(variances),
             "train_parity_gap": self._parity_gap(reward),
             "train_rl_time": Unresolved(_RESUMED) if self.is_resumed else rl_time,
         }
+
+    def _flat(self, variances: Float[np.ndarray, "group"]) -> Figure:
+        """The share of groups without an advantage."""
+        if not self.is_summed:
+            return Unresolved("the trainer normalises each reward before it adds them: equal sums may have advantages")
+        return _share((variances == 0.0).astype(np.float64))
 
     def _parity_gap(self, reward: Figure) -> Figure:
         """R - R_D; the two come from different prompts, so their errors add in square."""

@@ -20,9 +20,13 @@ of their loss from step to step without anything being wrong, and large held-out
 @dataclass(frozen=True, slots=True)
 class SampledGroups:
     """Rewards of what an RL trainer sampled, a row a group of completions of one prompt (NaN: not scored): of the first
-    window of the stage that was full, and of the latest."""
+    window of the stage that was full, and of the latest.
 
-    first: Float[np.ndarray, "first_group member"]
+    `first` is None where the two do not compare as rewards of the task: the trainer adds up others, or its prompts come
+    in an order of their own.
+    """
+
+    first: Float[np.ndarray, "first_group member"] | None
     recent: Float[np.ndarray, "group member"]
 
 
@@ -32,7 +36,7 @@ class Evidence:
     where nobody knows which.
 
     `level` is the two-sided level at which an interval's lower end is a test of this rule at this look. `groups`: what
-    the trainer samples anyway, where it is known and there is a window of it.
+    the trainer samples anyway, where it is known and there is a window of it; on which prompts is not told.
     """
 
     kind: str

@@ -15,8 +15,10 @@ DEAD = 0.8
 class DeadGroups:
     """The share of the trainer's latest groups whose rewards are all equal has its exact lower end above `DEAD`.
 
-    Such a group has advantage 0, whether all of it is right or all wrong. Of RL stages whose samples are read
-    (`attach`, pipelines); the window is a fixed number of groups over several batches, whatever they show.
+    The reward gives such a group no advantage, whether all of it is right or all wrong. Of RL stages whose samples are
+    read (`attach`, pipelines); the window is a fixed number of groups over several batches, whatever they show. A
+    constant reward raises it, which is no false alarm: all groups are dead. Not where TRL normalises each of several
+    rewards before it adds them (`normalize_then_sum`): there equal sums may have advantages.
     """
 
     name = "dead_groups"
@@ -38,7 +40,8 @@ class DeadGroups:
             return None
         earned = float(np.nanmean(rewards))
         return (
-            f"step {evidence.step}: in {value_text(share)} {interval_text(share)} of the last {flat.size} groups on "
-            f"{evidence.held.task} all completions earned the same (mean reward {earned:.3g}): they have no advantage "
-            "and teach nothing (D5). Train on prompts that are answered right now and then, or sample larger groups"
+            f"step {evidence.step}: in {value_text(share)} {interval_text(share)} of the last {flat.size} groups that "
+            f"the trainer sampled all completions earned the same (mean reward {earned:.3g}): the reward gives them no "
+            "advantage and teaches nothing (D5). Train on prompts that are answered right now and then, or sample "
+            "larger groups"
         )
