@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 
 from interlace.callback import Looking
+from interlace.callback.rollouts import Batch, Rollouts
+from interlace.estimate import Unresolved
+from interlace.flags import FLAGS, FlagWatch
+from interlace.flags.watch import LookPlan
+from interlace.measurement import HeldOut, PromptScores
+from interlace.observer import Observer
 from interlace.policies import Policy
 from interlace.probes.base import Price, Reading
 from interlace.probes.context import ProbeContext
@@ -54,8 +62,13 @@ class Asked:
 class Store:
     def __init__(self, ticks: Ticks) -> None:
         self.ticks = ticks
+        self.events: list[dict[str, Any]] = []
 
-    def event(self, kind: str, **_: Any) -> None:
+    def event(self, kind: str, **said: Any) -> None:
+        self.ticks.take(LOG)
+        self.events.append({"kind": kind, **said})
+
+    def measurements(self, *_: Any) -> None:
         self.ticks.take(LOG)
 
 
@@ -203,3 +216,23 @@ def test_what_is_new_after_a_resume_is_what_no_look_has_told(ticks: Ticks) -> No
         "loss": False,
         "update": True,
     }
+
+
+def test_what_is_sampled_is_watched_where_the_budget_leaves_a_look_out(ticks: Ticks) -> None:
+    """All groups are dead and no look fits: it is said at the first step due, which takes its planned share."""
+    looking, instruments = stage(ticks, 0.1, every=10, seconds=1000.0)
+    held = HeldOut("t", 2, np.arange(2), np.ones(2), np.ones(2), np.ones(2, dtype=int), False)
+    instruments.targets = cast(Any, (SimpleNamespace(task=SimpleNamespace(name="t"), heldout=held),))
+    instruments.observer, instruments.introduce = Observer(), lambda *_: None  # type: ignore[method-assign]
+    looking.watch = FlagWatch("rl", FLAGS, LookPlan(100, 10), 1, lambda task: PromptScores(np.full(2, -1.0)))
+    looking.rollouts = Rollouts.seeded("t", Unresolved("not asked"), None, 0)
+    for _ in range(4):
+        looking.rollouts.add(Batch(np.zeros((32, 8)), np.ones((32, 8)), np.zeros((32, 8))))
+    train(looking, ticks, range(1, 31))
+    assert set(instruments.seen) == {0}
+    events = cast(Store, instruments.store).events
+    assert [(event["step"], event["rule"], event["task"]) for event in events if event["kind"] == "flag"] == [
+        (10, "dead_groups", "t")
+    ]
+    watched = {event["step"]: event["watched"] for event in events if "watched" in event}
+    assert watched == looking.watch.looks == pytest.approx({10: 0.1, 20: 0.1, 30: 0.1})

@@ -21,7 +21,7 @@ from interlace.callback.stopping import Stopping
 from interlace.estimate import Figure
 from interlace.flags import FlagWatch, SampledGroups
 from interlace.flags.watch import planned_looks
-from interlace.measurement import AVERAGED, RAW, Measurement, Point
+from interlace.measurement import AVERAGED, RAW, Measurement, Point, PromptScores
 from interlace.policies import Policy
 from interlace.policies.averaging import AveragedWeights
 from interlace.probes.instruments import Instruments
@@ -114,7 +114,7 @@ class Looking:
             if not looked:
                 self._forget()
             if self.is_due(step, is_last):
-                self.sampled = self._take_sampled(step, is_last)
+                self.sampled = self._take_sampled(step, is_last, looked)
             return looked
 
     @property
@@ -140,7 +140,8 @@ class Looking:
         took = Meter()
         with took.counting():
             self._look(step, chosen)
-            self._raise_flags(step)
+            if self.watch is not None:
+                self._raise_flags(self.watch, step, self._latest_scores())
         self.budget.fixed = max(0.0, took.between + ahead - sum(probe.seconds for probe in chosen))
         for probe in chosen:
             probe.is_new = probe.is_new and step == 0 and not STEP_NEEDS.isdisjoint(probe.needs)
@@ -220,8 +221,9 @@ class Looking:
             averaged = self.policy.with_model(self.averaged.model)
             self.instruments.look(self.stage, step, averaged, self.start, AVERAGED, probes=probes)
 
-    def _take_sampled(self, step: int, is_last: bool) -> Mapping[str, Figure]:
-        """Record what was sampled since the last time. Where there is no room for it, it is gathered further."""
+    def _take_sampled(self, step: int, is_last: bool, looked: bool) -> Mapping[str, Figure]:
+        """Record what was sampled since the last time, and watch it where no look has. Where there is no room for it,
+        it is gathered further."""
         if self.rollouts is None or not (is_last or self.budget.room > self._sampling_took):
             return {}
         began = time.process_time()
@@ -231,21 +233,27 @@ class Looking:
             self.instruments.store.measurements(
                 Measurement(Point(self.stage, step, self.rollouts.task), quantity, figure)
             )
+        if not looked and self.watch is not None and self.rollouts.groups is not None:
+            self._raise_flags(self.watch, step, {self.rollouts.task: PromptScores()})
+            self.keep_overhead(step)
         self._sampling_took = time.process_time() - began
         return figures
 
-    def _raise_flags(self, step: int) -> None:
-        if self.watch is None:
-            return
-        for target in self.instruments.targets:
-            name = target.task.name
-            scores, groups = self.instruments.latest_scores.get((name, RAW)), self._groups_of(name)
-            for alarm in self.watch.see(step, target.heldout, scores, groups) if scores is not None else ():
-                self.flag(step, alarm.rule, alarm.text, name)
+    def _latest_scores(self) -> dict[str, PromptScores]:
+        """What each task's prompts contributed at the latest look at the raw weights."""
+        latest = self.instruments.latest_scores
+        return {task: scores for (task, weights), scores in latest.items() if weights == RAW}
 
-    def _groups_of(self, task: str) -> SampledGroups | None:
-        """What the trainer samples on the task, if it is the one that it trains on."""
-        return self.rollouts.recent.groups if self.rollouts is not None and self.rollouts.task == task else None
+    def _raise_flags(self, watch: FlagWatch, step: int, scores: Mapping[str, PromptScores]) -> None:
+        """Show what was measured of each task, and what is sampled. A step whose look was left out takes that look's
+        share of the error for what is sampled."""
+        for held in (target.heldout for target in self.instruments.targets if target.task.name in scores):
+            for alarm in watch.see(step, held, scores[held.task], self._groups_beside(held.task)):
+                self.flag(step, alarm.rule, alarm.text, held.task)
+
+    def _groups_beside(self, task: str) -> SampledGroups | None:
+        """What the trainer samples, if it stands under this task."""
+        return self.rollouts.groups if self.rollouts is not None and self.rollouts.task == task else None
 
 
 def _first_that_needs(need: str, probes: Sequence[MeteredProbe]) -> MeteredProbe | None:
