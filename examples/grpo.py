@@ -24,6 +24,6 @@ trainer = GRPOTrainer(
     train_dataset=Dataset.from_list(task.rl_rows()),
     args=GRPOConfig("grpo", max_steps=100, bf16=False, **options),
 )
-interlace.attach(trainer, task)
+coupling = interlace.attach(trainer, task)
 trainer.train()
-print(interlace.write_report("grpo/interlace"))
+print(interlace.write_report(coupling.folder))

@@ -9,7 +9,7 @@ from pathlib import Path
 from interlace.analysis import CouplingRow, RunSummary
 from interlace.analysis import coupling_table as rows_over_seeds
 from interlace.analysis import summarise as summarise_record
-from interlace.analysis.forecast_scores import ForecastScores, scored_forecasts, tallies
+from interlace.analysis.forecast_scores import ForecastScores, scored_forecasts, silence, tallies
 from interlace.analysis.tally import TallyRow
 from interlace.analysis.tally import verdict_tally as tally_of
 from interlace.errors import DataError, MissingFileError, RecipeError
@@ -100,15 +100,17 @@ def score_forecasts(*runs: str | Path) -> ForecastScores:
 
     `runs`: run folders, or folders of them. Every finished stage counts whose run kept forecasts.
 
+    A folder that is named twice counts once.
+
     Raises RecipeError without runs, RunFolderError for what is none, DataError where no forecast was kept.
     """
     if not runs:
         raise RecipeError("--score must be told which runs. Got none. Say interlace plan --score runs/quickstart.")
-    records = [read_run(folder) for run in runs for folder in run_folders_in(run)]
-    scored = tuple(each for record in records for each in scored_forecasts(record))
+    folders = dict.fromkeys(folder.resolve() for run in runs for folder in run_folders_in(run))
+    found = {folder: scored_forecasts(record) for folder, record in zip(folders, map(read_run, folders), strict=True)}
+    silent = {str(folder): silence(read_run(folder)) for folder, scored in found.items() if not scored}
+    scored = tuple(each for judged in found.values() for each in judged)
     if not scored:
-        raise DataError(
-            f"a run to score must have a finished RL stage that kept forecasts. None of {len(records)} has: runs of "
-            "older versions and controls keep none. Run the recipe again with --fresh."
-        )
-    return ForecastScores(scored, tuple(tallies(scored)))
+        told = "; ".join(f"{folder}: {reason}" for folder, reason in silent.items())
+        raise DataError(f"a run to score must have a finished RL stage that kept forecasts. Got {told}.")
+    return ForecastScores(scored, tuple(tallies(scored)), silent)

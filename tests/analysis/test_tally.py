@@ -43,5 +43,5 @@ def test_self_checks_stand_apart() -> None:
 def test_the_page_shows_both() -> None:
     verdicts, checks = tally_tables([run(0), run(1)])
     assert verdicts.name == "Verdicts over 2 runs, by law" and checks.name == "Self-checks over 2 runs"
-    assert verdicts.columns[2:] == ("Holds", "Contradicts", "Not resolved", "Outside its conditions", "Stages")
+    assert verdicts.columns[2:] == ("Holds", "Contradicts", "Not resolved", "Outside its conditions", "Readings")
     assert all(len(row) == len(verdicts.columns) for row in verdicts.rows)

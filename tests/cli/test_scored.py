@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from interlace.analysis.forecast_scores import ForecastScores, scored_forecasts, tallies
@@ -23,6 +24,12 @@ def test_runs_must_be_named_and_have_forecasts(call: Call, tmp_path: Path) -> No
     assert called.code == 3 and "nowhere" in called.error
 
 
+@pytest.mark.parametrize("option", [("--html", "a.html"), ("--task", "rows.jsonl"), ("--exchange-rate", "1")])
+def test_other_options_say_nothing_to_finished_runs(call: Call, option: tuple[str, str]) -> None:
+    called = call("plan", "--score", "runs/a", *option)
+    assert called.code == 2 and f"--score takes runs and --json alone. Got {option[0]}" in called.error
+
+
 def test_one_checkpoint_is_planned_from(call: Call) -> None:
     called = call("plan", "a", "b")
     assert called.code == 2 and "plan starts from one checkpoint. Got 2: a, b." in called.error
@@ -33,8 +40,9 @@ def test_tables_say_what_was_forecast_and_what_came(record: MemoryRecord) -> Non
     kept = keeping(record, forecast(15, truth + 0.5, ((0.0, 1.0), (1.0, 1.0)), 0.1))
     scored = scored_forecasts(kept)
     console = Console(width=120, record=True, file=io.StringIO())
-    print_scores(console, ForecastScores(tuple(scored), tuple(tallies(scored))))
+    silent = {"runs/other": "it has no RL stage yet"}
+    print_scores(console, ForecastScores(tuple(scored), tuple(tallies(scored)), silent))
     shown = console.export_text()
     for words in ("SFT loss as runs forecast it", "Skill against baselines", "One by one", "end of stage", "20%",
-                  "persistence", "rl of made-up", f"{truth:.3f}", "outside"):  # fmt: skip
+                  "persistence", "rl of made-up", f"{truth:.3f}", "outside", "Left out: runs/other"):  # fmt: skip
         assert words in shown, words

@@ -78,3 +78,16 @@ def test_the_reward_curves_intervals_hold_its_future() -> None:
         low, high = np.quantile(draws, [0.025, 0.975])
         held += low <= looks[-1] <= high
     assert 0.92 <= held / repetitions <= 1.0
+
+
+def test_where_nothing_moves_nothing_is_forecast() -> None:
+    still = Looks(STEPS[:4], np.zeros(4), np.full(4, 1.3))
+    found = running_forecast(still, MADE_OF, 60, np.random.default_rng(0), top=1.0, expert_reward=0.5)
+    assert isinstance(found.reward, Unresolved) and "has moved" in found.reward.reason
+    assert isinstance(found.sft_loss, Unresolved)
+
+
+def test_a_reward_stays_in_its_range() -> None:
+    flat = Looks(STEPS[:4], np.array([0.0, 0.01, 0.0, 0.0]), LOSS[:4])
+    found = running_forecast(flat, MADE_OF, 60, np.random.default_rng(0), top=1.0, bottom=0.0, expert_reward=0.5)
+    assert isinstance(found.reward, Estimate) and found.reward.lower >= 0.0 and found.reward.value < 0.02

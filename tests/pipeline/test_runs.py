@@ -360,6 +360,15 @@ def test_a_planned_folder_is_free(tmp_path: Path) -> None:
     assert read_run(run_recipe(changed, tmp_path)[0]).stages[0].finished
 
 
+def test_seeds_that_were_only_planned_do_not_block_one_run(tmp_path: Path) -> None:
+    plan_recipe(recipe(seeds=[0, 1]), tmp_path)
+    assert {item.name for item in tmp_path.iterdir()} == {"seed-0", "seed-1"}
+    plan_recipe(recipe(seeds=[0]), tmp_path)
+    (tmp_path / "seed-1" / "notes.txt").write_text("mine")
+    with pytest.raises(RunFolderError, match="must be empty or a run folder"):
+        plan_recipe(recipe(seeds=[1]), tmp_path)
+
+
 def test_chat_messages_meet_the_models_template_in_sft_rl_and_measurement(tmp_path: Path) -> None:
     """The trainer's loss and ours agree on templated text, and RL samples after the generation prompt."""
     task = build_task("sums", {"kind": "addition", "digits": 1, "heldout": 16}, 0)

@@ -71,19 +71,33 @@ class ForecastTally:
 
 @dataclass(frozen=True, slots=True)
 class ForecastScores:
-    """Every forecast judged, and all of a kind together."""
+    """Every forecast judged, and all of a kind together; `silent`: the runs that have none, and why."""
 
     forecasts: tuple[ScoredForecast, ...]
     tallies: tuple[ForecastTally, ...]
+    silent: Mapping[str, str]
 
     def to_json(self) -> dict[str, Any]:
         """The object on the wire."""
-        return {"tallies": jsonable(self.tallies), "forecasts": jsonable(self.forecasts)}
+        return {"tallies": jsonable(self.tallies), "forecasts": jsonable(self.forecasts),
+                "silent": dict(self.silent)}  # fmt: skip
 
 
 def scored_forecasts(record: RunRecord) -> list[ScoredForecast]:
     """Every forecast of the run's finished stages."""
     return [each for stage in record.stages if stage.finished for each in _of_stage(record, stage)]
+
+
+def silence(record: RunRecord) -> str:
+    """Why a run has no forecast to judge, and what to do."""
+    rl = [stage for stage in record.stages if stage.kind == "rl"]
+    if not rl:
+        return "it has no RL stage yet"
+    if not any(stage.finished for stage in rl):
+        return "its RL stage is not finished: run the same command again"
+    if not any(stage.forecasts for stage in rl):
+        return "it kept no forecast, as runs of older versions and controls: run the recipe again with --fresh"
+    return "its forecasts were made at the last look"
 
 
 def tallies(scored: Sequence[ScoredForecast]) -> list[ForecastTally]:
@@ -149,7 +163,7 @@ def looks_of(stage: StageRecord, kept: ForecastRecord) -> Looks:
 
 
 def _tally(kind: str, weights: str, share: float, group: Sequence[ScoredForecast]) -> ForecastTally:
-    errors = np.array([each.score.relative_error for each in group])
+    errors = np.array([each.score.relative_error for each in group if each.score.spread > 0.0])
     biases = np.array([each.score.error / each.score.spread for each in group if each.score.spread > 0.0])
     covered = sum(each.score.is_covered for each in group)
     return ForecastTally(

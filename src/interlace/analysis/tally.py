@@ -34,7 +34,7 @@ class TallyRow:
 
     @property
     def total(self) -> int:
-        """Stages judged."""
+        """Readings: a law may judge a stage twice, as A4 below parity and above it."""
         return sum(self.counts.values())
 
     def to_json(self) -> dict[str, Any]:

@@ -104,7 +104,10 @@ class Session:
         """Take the folder and record what begins. `model` is the trainer's own, adapters and all."""
         run = AttachedRun(Path(str(args.output_dir)).name, stage_kind(args), settings.tasks, int(args.seed))
         already = state.global_step
-        store = run.claim(settings.out or Path(str(args.output_dir)) / "interlace", already > 0)
+        wished = settings.out or Path(str(args.output_dir)) / "interlace"
+        store = run.claim(wished, already > 0)
+        if store.folder != wished:
+            say(f"{wished} holds another training; this one is written to {store.folder}")
         targets = settings.targets(policy, getattr(args, "max_completion_length", None))
         for target in targets:
             store.heldout(target.heldout)

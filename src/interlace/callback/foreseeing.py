@@ -73,10 +73,16 @@ class Foreseeing:
 
     def _forecast(self, task: str, weights: str, looks: Looks) -> None:
         found = running_forecast(
-            looks, self._composition(task, weights), self.max_steps, self._rng(task, weights, looks),
-            top=self._top(), expert_reward=self._expert_reward, decay=self.decay if weights == AVERAGED else None,
+            looks,
+            self._composition(task, weights),
+            self.max_steps,
+            self._rng(task, weights, looks),
+            top=self._top(),
+            bottom=self._bottom(),
+            expert_reward=self._expert_reward,
             exchange_rate=self.exchange_rate,
-        )  # fmt: skip
+            decay=self.decay if weights == AVERAGED else None,
+        )
         place = {"step": found.made_at, "task": task, "weights": weights, "reward_task": self.task}
         self.store.event(FORECAST, stage=self.stage, **place, forecast=found.to_json())
         if (task, weights) == (self.task, RAW) and isinstance(found.sft_loss, Estimate):
@@ -112,6 +118,12 @@ class Foreseeing:
             return float(self._start.problem.prompts @ top_reward(self._start.problem))
         known = self.held[self.task].reward
         return float(np.nanmax(known)) if np.isfinite(known).any() else 1.0
+
+    def _bottom(self) -> float:
+        """The least mean reward that there is, as far as the start and the expert tell."""
+        scores, known = self.start_of(self.task), self.held[self.task].reward
+        seen = [] if scores is None or scores.reward_values is None else [float(scores.reward_values.min())]
+        return min([*seen, *known[np.isfinite(known)].tolist()], default=-math.inf)
 
     def _price(self, task: str) -> float:
         """D15's price at the start, nats/response of `task` per reward unit; 0 where no probe has read it."""

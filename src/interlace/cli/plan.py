@@ -116,9 +116,6 @@ def plan(
     weights; `interlace plan --score RUN...` judges what runs forecast of themselves. Try
     `interlace plan --rollouts example --exchange-rate 0.5 --html plan.html`.
     """
-    if score:
-        _score(checkpoints or [], json)
-        return
     check_files({"--html": (html, ".html")})
     of_rollouts = {"--expert-reward": expert_reward, "--expert-scores": expert_scores, "--logprobs": logprobs,
                    "--columns": columns, "--reward": reward}  # fmt: skip
@@ -129,6 +126,11 @@ def plan(
         "--gradients": gradients,
         "--path-model": path_models,
     }
+    if score:
+        _refuse_beside_score(of_rollouts | of_checkpoints | {"--rollouts": rollouts, "--html": html,
+                                                             "--exchange-rate": exchange_rate})  # fmt: skip
+        _score(checkpoints or [], json)
+        return
     checkpoint = _one(checkpoints)
     _check_form(checkpoint, rollouts, of_checkpoints, of_rollouts)
     if checkpoint is None:
@@ -148,6 +150,13 @@ def plan(
         with stoppable():
             found = session.plan(checkpoint, tasks, base, status.update)
     _show_forecast(found, json, html)
+
+
+def _refuse_beside_score(others: Mapping[str, object]) -> None:
+    """Raises RecipeError for an option that says nothing to finished runs."""
+    astray = next((name for name, value in others.items() if value is not None), None)
+    if astray is not None:
+        raise RecipeError(f"--score takes runs and --json alone. Got {astray}. Leave it out; `interlace report` draws.")
 
 
 def _score(runs: Sequence[str], json: bool) -> None:

@@ -12,6 +12,17 @@ from interlace.analysis.forecast_scores import LEAST_FOR_A_MEDIAN, ForecastScore
 from interlace.estimate import Figure, Unresolved, interval_text, value_text
 from interlace.wording import number
 
+READING = (
+    "end of stage: SFT loss at the stage's last step; given reward: the same, told the reward that came; made at: the "
+    "share of the stage that was done.",
+    "Error: |forecast - truth| over the range that SFT loss had in the stage; its median has an interval from "
+    f"{LEAST_FOR_A_MEDIAN} stages on. Bias: the mean of forecast - truth over that range, above 0 is too high. Covered: "
+    "the share of the 95 % intervals that held what came.",
+    "Skill: 1 - interval score / that of the baseline, over the stages where the baseline could speak; above 0 is "
+    "better than it, - where it could nowhere. Baselines knew the same looks; those in reward and in KL were told the "
+    "reward and the KL that came.",
+)
+"""How to read the tables."""
 GROUP = "forecast", "weights", "made at"
 
 
@@ -20,13 +31,10 @@ def print_scores(console: Console, found: ForecastScores) -> None:
     console.print(_together(found.tallies))
     console.print(_skills(found.tallies))
     console.print(_singly(found.forecasts))
-    console.print(
-        f"Error: |forecast - truth| over the range that SFT loss had in the stage; its median has an interval from "
-        f"{LEAST_FOR_A_MEDIAN} stages on. Skill: 1 - interval score / that of the baseline, over the stages where the "
-        "baseline could speak; above 0 is better than it, - where it could nowhere. Baselines knew the same looks; "
-        "those in reward and in KL were told the reward and the KL that came.",
-        style="dim",
-    )
+    for sentence in READING:
+        console.print(sentence, style="dim", markup=False)
+    for folder, reason in found.silent.items():
+        console.print(f"Left out: {folder}: {reason}.", markup=False, soft_wrap=True)
 
 
 def _together(tallies: tuple[ForecastTally, ...]) -> Table:
@@ -54,9 +62,14 @@ def _singly(forecasts: tuple[ScoredForecast, ...]) -> Table:
         came = number(each.score.truth, 3) + ("" if each.score.is_covered else "\n[red]outside[/red]")
         table.add_row(
             f"{escape(each.stage)} of {escape(each.recipe)}\n[dim]{escape(each.task)}, {each.weights} weights[/dim]",
-            each.kind, f"{each.share:.0%}", _cell(each.score.forecast), came, f"{each.score.relative_error:.0%}",
+            each.kind, f"{each.share:.0%}", _cell(each.score.forecast), came, _error(each),
         )  # fmt: skip
     return table
+
+
+def _error(each: ScoredForecast) -> str:
+    error = each.score.relative_error
+    return f"{error:.0%}" if math.isfinite(error) else "[dim]SFT loss did not move[/dim]"
 
 
 def _table(title: str, first: str, *others: str) -> Table:

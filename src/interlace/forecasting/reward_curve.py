@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
-HEIGHTS = np.linspace(0.02, 1.0, 50)
+HEIGHTS = np.linspace(0.0, 1.0, 51)
 """A, as shares of what there is to gain."""
 TIMES = np.geomspace(0.1, 100.0, 41)
 """T, in units of the latest look's step."""

@@ -105,13 +105,15 @@ def running_forecast(
     rng: np.random.Generator,
     *,
     top: float,
+    bottom: float = -np.inf,
     expert_reward: float,
     exchange_rate: float | None = None,
     decay: float | None = None,
 ) -> RunningForecast:
     """Forecast the rest of a stage from the `looks` so far.
 
-    `composition`: what SFT loss may be made of; `top`: the best mean reward there is; `expert_reward`: R_D;
+    `composition`: what SFT loss may be made of; `top`, `bottom`: the best and the least mean
+    reward there is; `expert_reward`: R_D;
     `decay`: of the exponential average, where it is that which is forecast.
     Intervals are the middle 95 % of draws from the posterior predictive, the noise of the later look included; no draw
     of SFT loss is below 0.
@@ -125,10 +127,13 @@ def running_forecast(
     if looks.steps.size <= LEAST_LOOKS:
         mute = Unresolved("how fast reward rises is told from the third look on; `fan` says what each reward costs")
         return RunningForecast(made_at, for_step, mute, mute, mute, mute if exchange_rate else None, fan)
+    if not (np.ptp(looks.reward) > 0.0 or np.ptp(looks.sft_loss) > 0.0):
+        mute = Unresolved("neither reward nor SFT loss has moved since the start")
+        return RunningForecast(made_at, for_step, mute, mute, mute, mute if exchange_rate else None, fan)
     steps = np.unique(np.linspace(made_at, for_step, 64).round())
     curve = RewardCurve(looks.steps[1:], looks.reward[1:] - looks.reward[0], max(1e-6, top - float(looks.reward[0])))
     gains = curve.draws(steps, DRAWS, rng)
-    rewards = np.minimum(looks.reward[0] + gains, top)
+    rewards = np.clip(looks.reward[0] + gains, min(bottom, looks.reward.min()), top)
     losses = np.maximum(0.0, first_loss + calibration.draws(gains, progress_at(steps, for_step, decay), rng))
     worth = None if exchange_rate is None else rewards - exchange_rate * losses
     return RunningForecast(

@@ -24,7 +24,7 @@ def tally_tables(summaries: Sequence[RunSummary]) -> list[Table]:
 
 
 def _table(name: str, rows: Sequence[TallyRow], verdicts: Sequence[str]) -> Table:
-    columns = ("Law", "Weights", *(verdict.capitalize() for verdict in verdicts), "Stages")
+    columns = ("Law", "Weights", *(verdict.capitalize() for verdict in verdicts), "Readings")
     return Table(name, columns, tuple(_cells(row, verdicts) for row in rows), 2)
 
 

@@ -89,8 +89,16 @@ def refuse_foreign(folder: Path, resolved: str) -> None:
                 f"{folder} must hold a run of this recipe. It holds another: {difference}. "
                 "Choose another --out, or --fresh for a new folder beside it."
             )
-    elif {item.name for item in folder.iterdir()} - PLANNED:
+    elif not _is_only_planned(folder):
         raise RunFolderError(f"{folder} must be empty or a run folder. It holds other files. Choose another --out.")
+
+
+def _is_only_planned(folder: Path) -> bool:
+    """Whether all that stands in `folder`, or in folders of seeds in it, was left by dry runs."""
+    return all(
+        item.name in PLANNED or (item.is_dir() and {each.name for each in item.iterdir()} <= PLANNED)
+        for item in folder.iterdir()
+    )
 
 
 def first_difference(kept: str, asked: str) -> str | None:

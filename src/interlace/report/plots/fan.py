@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from interlace.analysis.forecast_scores import ScoredForecast, looks_of, scored_forecasts
+from interlace.analysis.forecast_scores import OUTRIGHT, ScoredForecast, looks_of, scored_forecasts
 from interlace.forecasting import FanPoint, Looks
 from interlace.report.formatting import shorten
 from interlace.report.plots.base import Chart, Key, Spec, line, plot_text, ribbon, tips
@@ -15,6 +15,10 @@ from interlace.wording import number
 
 COLOURS = ("@expert", "@rl")
 """Of the first forecast that is shown, and of the last."""
+NO_END = (
+    "The stage\u2019s end was not forecast: that takes three looks before it, the start\u2019s among them, and "
+    "something that moves."
+)
 SHOWN = (0.0, 0.2)
 """Shares of a stage whose forecasts are drawn: before it, and the first from there on."""
 
@@ -57,7 +61,7 @@ def _chart(name: str, stage: StageRecord, shown: Sequence[ForecastRecord], judge
         narrow=NARROW,
         keys=(*(Key(f"forecast {_when(each)}", colour[1:]) for each, colour in zip(shown, COLOURS, strict=False)),
               Key("what came, look by look", "ink")),
-        notes=tuple(_note(each) for each in judged if each.kind == "end of stage"),
+        notes=tuple(_note(each) for each in judged if each.kind == OUTRIGHT) or (NO_END,),
     )  # fmt: skip
 
 
