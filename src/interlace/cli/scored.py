@@ -16,8 +16,8 @@ READING = (
     "end of stage: SFT loss at the stage's last step; given reward: the same, told the reward that came; made at: the "
     "share of the stage that was done.",
     "Error: |forecast - truth| over the range that SFT loss had in the stage; its median has an interval from "
-    f"{LEAST_FOR_A_MEDIAN} stages on. Bias: the mean of forecast - truth over that range, above 0 is too high. Covered: "
-    "the share of the 95 % intervals that held what came.",
+    f"{LEAST_FOR_A_MEDIAN} stages on. Bias: the mean of forecast - truth over that range, above 0 is too high. "
+    "Covered: the share of the 95 % intervals that held what came.",
     "Skill: 1 - interval score / that of the baseline, over the stages where the baseline could speak; above 0 is "
     "better than it, - where it could nowhere. Baselines knew the same looks; those in reward and in KL were told the "
     "reward and the KL that came.",
