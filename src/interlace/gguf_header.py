@@ -17,6 +17,8 @@ SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 """Bytes of a value, by the format's number of its type."""
 STRING, ARRAY = 8, 9
 ALIGNMENT = 32
+MOST_DIMENSIONS = 4
+"""GGML's own maximum of a tensor."""
 LARGEST_COUNT = 2**32
 """More entries than any file has: what is beyond is no count."""
 
@@ -57,8 +59,10 @@ def _tensor_end(file: BinaryIO) -> int:
     from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType  # only here: most looks meet no .gguf
 
     _string(file)
-    length = 1
-    for _ in range(_number(file, "<I")):
+    length, dimensions = 1, _number(file, "<I")
+    if dimensions > MOST_DIMENSIONS:
+        raise ValueError(f"a tensor of {dimensions} dimensions")
+    for _ in range(dimensions):
         length *= _count(file)
     block, size = GGML_QUANT_SIZES[GGMLQuantizationType(_number(file, "<I"))]
     return int(_number(file, "<Q") + -(-length // block) * size)

@@ -124,6 +124,16 @@ def test_a_broken_gguf_is_refused_by_name_before_anything_is_loaded(
         find_checkpoints([models / "a", file])
 
 
+@pytest.mark.parametrize("dimensions", [5, 500, 2**32 - 1])
+def test_more_dimensions_than_a_tensor_has_are_refused_before_they_are_read(tmp_path: Path, dimensions: int) -> None:
+    """Four are GGML's own maximum; the product of 500 of 2^32 - 1 is a number that Python does not print."""
+    head = b"GGUF" + struct.pack("<IQQ", 3, 1, 0) + struct.pack("<Q", 1) + b"t" + struct.pack("<I", dimensions)
+    file = tmp_path / "many.gguf"
+    file.write_bytes(head + struct.pack("<Q", 2**32 - 1) * 500 + struct.pack("<IQ", 0, 0))
+    with pytest.raises(ModelError, match=rf"many.gguf must be a whole .gguf file. Got a tensor of {dimensions} dim"):
+        refuse_broken_gguf(file)
+
+
 def test_a_gguf_file_is_one_checkpoint(tmp_path: Path, models: Path) -> None:
     file = tmp_path / "model-q4.gguf"
     file.write_bytes(gguf_of(np.ones(64, dtype=np.float32), tmp_path))
