@@ -8,7 +8,7 @@ One row an interval, kind of data and n; `mean` is over the row's settings (rate
 - nominal: 93 to 97 % on average, 90 % at each setting
 - exact: 95 % at each setting (anytime-valid ones: over 1,000 looks together)
 - honest: 93 % on average and 90 % at each setting, or more
-- few: 84 % at each setting or more; changes of skewed losses over 12 to 32 prompts, which fall short of `honest`
+- few: 89 % at each setting or more; changes over 12 to 32 prompts, or carried by 3 of them on average
 - gated: honest if what is not printed counts as not wrong (a figure that is refused where the signal is small; `mean`
   and `least` are of what is printed all the same)
 """
@@ -119,7 +119,7 @@ class Row:
         if self.claim == "exact":
             return worst >= LEVEL
         if self.claim == "few":
-            return worst >= 0.84
+            return worst >= 0.89
         return worst >= 0.90 and high >= 0.93 and (self.claim == "honest" or low <= 0.97)
 
     def __str__(self) -> str:
@@ -309,6 +309,21 @@ def skewed(rng: np.random.Generator, repetitions: int) -> Iterator[Row]:
         yield Row("paired_change", "label losses", size, "honest" if prompts >= 128 else "few", tuple(change))
 
 
+def carried(rng: np.random.Generator, repetitions: int) -> Iterator[Row]:
+    """Changes that a few prompts carry, exponential or log-normal (sigma 1); the others scatter by a fiftieth."""
+    for prompts, share in ((32, 0.1), (64, 0.05), (32, 0.25), (64, 0.1), (128, 0.05), (128, 0.1), (512, 0.1)):
+        shape, settings = (repetitions, prompts), []
+        for label, size, mean in (
+            ("exponential", rng.exponential(size=shape), 1.0),
+            ("log-normal", rng.lognormal(size=shape), math.exp(0.5)),
+        ):
+            change = (rng.random(shape) < share) * size + 0.02 * rng.standard_normal(shape)
+            figures = (paired_change(np.zeros(prompts), row, unit="") for row in change)
+            settings.append(setting(label, figures, share * mean))
+        claim = "honest" if prompts * share > 6 else "few"
+        yield Row("paired_change", f"{share:.0%} of prompts carry it", f"{prompts} prompts", claim, tuple(settings))
+
+
 # --------------------------------------------------------------------------------------------------------------- seeds
 
 
@@ -434,7 +449,22 @@ def vectors(
     return mean + rng.standard_normal((repetitions, number, directions)) / math.sqrt(directions)
 
 
-PARTS = (rates, levels, changes, flips, passes, looks, losses, skewed, together, seeds, tasks, gradients, forks)
+PARTS = (
+    rates,
+    levels,
+    changes,
+    flips,
+    passes,
+    looks,
+    losses,
+    skewed,
+    carried,
+    together,
+    seeds,
+    tasks,
+    gradients,
+    forks,
+)
 
 
 def main() -> int:

@@ -145,7 +145,9 @@ def test_single_binary_rewards_are_compared_exactly(models: Path) -> None:
     several = interlace.measure([models / "a", models / "c"], task, completions=4)
     (clustered,) = (item for item in several.differences if item.objective == "reward")
     means = [several.snapshots[name, "rows"].reward for name in "ac"]
-    assert clustered.p_value == pytest.approx(stats.ttest_rel(means[1], means[0]).pvalue)
+    t, a = stats.ttest_rel(means[1], means[0]).statistic, stats.skew(means[1] - means[0]) / 60**0.5
+    halls = t + a * t**2 / 3 + a**2 * t**3 / 27 + a / 6
+    assert clustered.p_value == pytest.approx(2 * stats.t.sf(min(abs(t), abs(halls)), 59))
     assert "no expert responses" in str(single.figure("a", "sft_loss"))
     assert "there is no SFT loss to weigh" in single.recommend().reason
 

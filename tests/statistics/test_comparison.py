@@ -15,12 +15,29 @@ def rng():
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.3])
-def test_paired_difference_has_the_t_tests_p_value(rng, shift):
+def test_paired_difference_has_the_larger_p_value_of_t_and_halls_statistic(rng, shift):
     before = rng.normal(size=40)
     after = before + shift + rng.normal(size=40)
     difference = paired_difference(before, after, unit="nats", level=0.9)
     assert difference.change == paired_change(before, after, unit="nats", level=0.9)
-    assert difference.p_value == pytest.approx(stats.ttest_rel(after, before).pvalue)
+    t, a = stats.ttest_rel(after, before).statistic, stats.skew(after - before) / 40**0.5
+    both = (t, t + a * t**2 / 3 + a**2 * t**3 / 27 + a / 6)
+    assert difference.p_value == pytest.approx(max(2 * stats.t.sf(abs(statistic), 39) for statistic in both))
+
+
+def test_the_p_value_is_the_level_at_which_the_interval_ends_at_0(rng):
+    for _ in range(20):
+        change = rng.exponential(size=16) - rng.uniform(0.3, 1.5)
+        found = paired_difference(np.zeros(16), change, unit="")
+        figure = paired_change(np.zeros(16), change, unit="", level=1.0 - found.p_value)
+        end = figure.lower if figure.value > 0.0 else figure.upper
+        assert end == pytest.approx(0.0, abs=1e-9)
+
+
+def test_changes_without_skewness_have_the_t_tests_p_value():
+    change = 0.3 + np.concatenate([np.arange(10.0), -np.arange(10.0)]) / 9
+    expected = stats.ttest_1samp(change, 0.0).pvalue
+    assert paired_difference(np.zeros(20), change, unit="").p_value == pytest.approx(expected)
 
 
 def test_paired_difference_without_variation_or_without_prompts():

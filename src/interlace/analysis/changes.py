@@ -22,7 +22,7 @@ from interlace.statistics import (
     ratio_interval,
     reward_interval,
 )
-from interlace.statistics.intervals import LEVEL
+from interlace.statistics.intervals import LEVEL, ratio_influence
 
 NATS_RESPONSE, NATS_TOKEN, REWARD_UNIT = "nats/response", "nats/token", "reward units"
 
@@ -51,6 +51,11 @@ class Objective:
         ones = np.ones(before.held.num_prompts)
         share = ones if self.share is None else self.share(before.held)
         return PromptValues(self.value(before), self.value(after), share)
+
+    def influence(self, before: Snapshot, after: Snapshot) -> PerPrompt:
+        """What each prompt that is counted adds to the error of the change (`influence_interval`)."""
+        change = self.value(after) - self.value(before)
+        return change if self.share is None else ratio_influence(change, self.share(before.held))[1]
 
     def figure(self, snapshot: Snapshot) -> Figure:
         """The objective at one snapshot."""

@@ -29,7 +29,7 @@ HULL = "hull of Wilson intervals over prompts, of the paired gaps and of the rew
 def parity_gap(now: Snapshot, expert: Float[np.ndarray, "prompt"], *, level: float = LEVEL) -> Figure:
     """R - R_D over the same prompts, where `expert` is the expert's known reward of each: positive is above.
 
-    Enumerated rewards: paired Student t. Sampled ones lie in [0, 1] where all are 0 or 1, else within what was seen of
+    Enumerated rewards: `paired_change`. Sampled ones lie in [0, 1] where all are 0 or 1, else within what was seen of
     policy and expert. The interval is bounded, of the gaps; with fewer than `MINIMUM_EACH_SIDE` prompts above or below
     the expert's it is the hull with one of the reward less the mean R_D, which knows how little samples near an end of
     the range say: conservative where prompts differ much in how hard they are. Unresolved if no reward seen differs.

@@ -23,9 +23,9 @@ NO_FLIPS = Unresolved("no prompt flipped, which tells no scatter: measure more p
 def reward_difference(before: Snapshot, after: Snapshot, unit: str, *, level: float = LEVEL) -> PairedDifference:
     """R at `after` minus at `before`, the same prompts: positive means a rise; and the p-value of no change.
 
-    Enumerated: paired Student t over prompts. One sampled 0 or 1 a prompt: exact (McNemar, melded interval). Several:
-    `sampled_difference`. Sampled with other values, whose range is not known: Student t, refused where few prompts
-    changed. The p-value is below 1 - `level` exactly where the interval excludes 0.
+    Enumerated: `paired_difference`. One sampled 0 or 1 a prompt: exact (McNemar, melded interval). Several:
+    `sampled_difference`. Sampled with other values, whose range is not known: `sampled_change`. The p-value is below
+    1 - `level` exactly where the interval excludes 0.
     """
     if before.scores.reward_is_exact or after.scores.reward_is_exact:
         return paired_difference(before.reward, after.reward, unit=unit, level=level)

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from scipy import special, stats
 
 from interlace.estimate import Estimate, Figure, Unresolved
-from interlace.statistics.intervals import LEVEL, paired_change
+from interlace.statistics.intervals import LEVEL, paired_change, transformed
 from interlace.statistics.power import detectable_change
 
 NO_SCATTER = Unresolved("every prompt changed by the same amount, which tells no scatter")
@@ -40,20 +40,27 @@ class Flips:
 def paired_difference(
     before: Float[np.ndarray, "prompt"], after: Float[np.ndarray, "prompt"], *, unit: str, level: float = LEVEL
 ) -> PairedDifference:
-    """Mean of `after` - `before` over the same prompts, with the paired t-test's p-value."""
-    return tested(paired_change(before, after, unit=unit, level=level))
+    """Mean of `after` - `before` over the same prompts, with the p-value that goes with its interval (`tested`)."""
+    change = paired_change(before, after, unit=unit, level=level)
+    return tested(change, after - before) if isinstance(change, Estimate) else PairedDifference(change, None)
 
 
-def tested(change: Figure) -> PairedDifference:
-    """A change with a Student t interval, and the two-sided p-value that goes with it."""
+def tested(change: Figure, influence: Float[np.ndarray, "prompt"]) -> PairedDifference:
+    """A change as of `paired_change` and its two-sided p-value: the larger of the paired t-test's and of that
+    with the skewness taken off.
+
+    `influence`: as of `influence_interval`, of the prompts that are counted. The p-value is below 1 - level exactly
+    where the interval excludes 0.
+    """
     if not isinstance(change, Estimate):
         return PairedDifference(change, None)
-    half = (change.upper - change.lower) / 2.0
-    if half == 0.0:
+    if change.upper == change.lower:
         return PairedDifference(change, 1.0 if change.value == 0.0 else 0.0, NO_SCATTER)
-    error = half / float(special.stdtrit(change.n - 1, 0.5 + change.level / 2))
-    detectable = detectable_change(error * change.n**0.5, change.n, unit=change.unit, level=change.level)
-    return PairedDifference(change, float(2 * special.stdtr(change.n - 1, -abs(change.value / error))), detectable)
+    scatter = float(influence.std(ddof=1))
+    detectable = detectable_change(scatter, change.n, unit=change.unit, level=change.level)
+    statistic = change.value / scatter * change.n**0.5
+    nearest = min(abs(statistic), abs(transformed(statistic, influence)))
+    return PairedDifference(change, float(2 * special.stdtr(change.n - 1, -nearest)), detectable)
 
 
 def mcnemar(before: Bool[np.ndarray, "prompt"], after: Bool[np.ndarray, "prompt"]) -> Flips:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -21,8 +22,15 @@ LEVEL = 0.95
 MINIMUM_PROMPTS = 12
 """Prompts from which a loss, and a paired change, have an interval. In simulation of losses as skewed as those of a
 classifier's labels (softplus of normal logits of scatter 1.5 to 3) a level then covers in 92 to 95 %; with Student t
-alone it would be 79 to 92 %, and 65 to 90 % at 3 prompts. A change is Student t and covers less where a few prompts
-carry all of it: 75 to 94 % from 3 to 8 prompts, 85 to 94 % from 12, 87 to 94 % from 16, 90 to 95 % from 32."""
+alone it would be 79 to 92 %, and 65 to 90 % at 3 prompts. A change of them (`change_interval`) covers in 91 to 95 %,
+from 32 prompts in 93 to 96 %; with Student t alone in 85 to 94 %. Where 3 prompts on average carry all of it to one
+side it is 91 %, where only one or two do 68 to 76 %."""
+MINIMUM_CHANGED = 8
+"""Prompts that must have changed for a change to have an interval. In simulation over 16 to 1000 prompts of 8 sampled
+rewards, equal and unequal, intervals that rest on 8 changed prompts cover in 95 to 97.7 % on average over rates and in
+at least 94 % at each; Student t without this refusal, down to 61 % at 16 unequal prompts."""
+ROUNDING = 1e-12
+"""A prompt that changed by less (nats, reward units) did not change: its value was computed on two ways."""
 
 
 def influence_interval(
@@ -61,16 +69,51 @@ def influence_interval(
     return Estimate(value, lower, upper, level, count, f"{method}, skewness taken off", unit, scope)
 
 
+def change_interval(
+    value: float,
+    influence: Float[np.ndarray, "prompt"],
+    *,
+    unit: str,
+    method: str,
+    level: float = LEVEL,
+) -> Figure:
+    """A change: the hull of Student t's interval and of that with the skewness taken off; arguments as there.
+
+    Where few prompts carry a change to one side, Student t alone misses it beyond that end (in 84 % of cases it covers
+    what a tenth of 64 prompts carries, the hull in 97 %). Where they carry it to both sides, the skewness that is seen
+    is chance, and taken off alone it covers in as few (84 %, the hull in 98 %). Normal changes: 95 to 96 %.
+    """
+    plain = influence_interval(value, influence, unit=unit, method=method, level=level)
+    if isinstance(plain, Unresolved) or plain.lower == plain.upper:
+        return plain
+    count, error = influence.size, float(influence.std(ddof=1)) / math.sqrt(influence.size)
+    quantile = float(special.stdtrit(count - 1, 0.5 + level / 2))
+    lower, upper = (value - error * unskewed(end, influence) for end in (quantile, -quantile))
+    method = f"{method}, widened by the skewness"
+    return replace(plain, lower=min(plain.lower, lower), upper=max(plain.upper, upper), method=method)
+
+
 def unskewed(quantile: float, values: Float[np.ndarray, "unit"]) -> float:
     """The studentised mean t of skewed `values` at which Hall's transformation (1992) of it comes to `quantile`.
 
-    It is t + a t^2 / 3 + a^2 t^3 / 27 + a / 6, close to symmetric, with a the skewness over sqrt(n).
+    It is t + a t^2 / 3 + a^2 t^3 / 27 + a / 6 (`transformed`), close to symmetric, with a the skewness over sqrt(n).
     """
-    deviation = values - values.mean()
-    skewness = float((deviation**3).mean()) / float(deviation.std()) ** 3 / math.sqrt(values.size)
+    skewness = _skewness(values)
     if abs(skewness) < 1e-9:
         return quantile
     return 3.0 / skewness * (math.cbrt(1.0 + skewness * (quantile - skewness / 6.0)) - 1.0)
+
+
+def transformed(statistic: float, values: Float[np.ndarray, "unit"]) -> float:
+    """Hall's transformation of the studentised mean `statistic` of skewed `values`, the inverse of `unskewed`."""
+    skewness = _skewness(values)
+    return statistic + skewness * statistic**2 / 3.0 + skewness**2 * statistic**3 / 27.0 + skewness / 6.0
+
+
+def _skewness(values: Float[np.ndarray, "unit"]) -> float:
+    """The skewness over sqrt(n); `values` must vary."""
+    deviation = values - values.mean()
+    return float(((deviation / deviation.std()) ** 3).mean()) / math.sqrt(values.size)
 
 
 def mean_interval(
@@ -104,16 +147,21 @@ def paired_change(
     weights: Float[np.ndarray, "prompt"] | None = None,
     level: float = LEVEL,
 ) -> Figure:
-    """Mean of `after` - `before` over the same prompts: positive means a rise. Unresolved below `MINIMUM_PROMPTS`.
+    """Mean of `after` - `before` over the same prompts: positive means a rise.
 
-    Student t for bounded values too (rewards): a difference lies inside its range, not near an end as a level may.
+    The interval is `change_interval`'s, for bounded values too (rewards): a difference lies inside its range, not near
+    an end as a level may. Unresolved below `MINIMUM_PROMPTS`, and where fewer than `MINIMUM_CHANGED` changed; where
+    none did, the change is 0 exactly. `weights`: as of `mean_interval`.
     """
     with np.errstate(invalid="ignore"):  # inf - inf: counted as not finite
         change = after - before
-    refusal = refusal_of(change, "prompts", MINIMUM_PROMPTS)
+    refusal = refusal_of_change(change)
     if refusal is not None:
         return refusal
-    return mean_interval(change, unit=unit, weights=weights, method="paired Student t over prompts", level=level)
+    relative = np.ones_like(change) if weights is None else weights / weights.mean()
+    value = float((relative * change).mean())
+    influence = relative * (change - value)
+    return change_interval(value, influence, unit=unit, method="paired Student t over prompts", level=level)
 
 
 def ratio_interval(
@@ -132,7 +180,7 @@ def ratio_interval(
     refusal = refusal_of(numerator, "prompts") or refusal_of(denominator, "prompts") or _no_total(denominator)
     if refusal is not None:
         return refusal
-    value, influence = _ratio(numerator, denominator)
+    value, influence = ratio_influence(numerator, denominator)
     method = "linearised ratio over the prompts that have a part in it"
     return influence_interval(value, influence, unit=unit, method=method, level=level, least=least)
 
@@ -147,17 +195,19 @@ def paired_ratio_change(
 ) -> Figure:
     """Change of a ratio whose denominator stays (the same expert tokens): sum of `after` - `before` over its sum.
 
-    Prompts whose denominator is 0 are not counted; Unresolved with fewer than `MINIMUM_PROMPTS` others.
+    Prompts whose denominator is 0 are not counted; Unresolved with fewer than `MINIMUM_PROMPTS` others, and else as
+    `paired_change`, whose interval it takes.
     """
     with np.errstate(invalid="ignore"):
         change = after - before
     refusal = refusal_of(change, "prompts") or refusal_of(denominator, "prompts") or _no_total(denominator)
-    refusal = refusal or refusal_of(change[denominator > 0.0], "prompts that have a part in it", MINIMUM_PROMPTS)
+    part = change[denominator > 0.0] if refusal is None else change
+    refusal = refusal or refusal_of_change(part, "prompts that have a part in it")
     if refusal is not None:
         return refusal
-    value, influence = _ratio(change, denominator)
+    value, influence = ratio_influence(change, denominator)
     method = "paired linearised ratio over the prompts that have a part in it"
-    return influence_interval(value, influence, unit=unit, method=method, level=level)
+    return change_interval(value, influence, unit=unit, method=method, level=level)
 
 
 def seed_interval(values: Sequence[float], *, unit: str, level: float = LEVEL) -> Figure:
@@ -172,7 +222,7 @@ def seed_interval(values: Sequence[float], *, unit: str, level: float = LEVEL) -
     )
 
 
-def _ratio(
+def ratio_influence(
     numerator: Float[np.ndarray, "prompt"], denominator: Float[np.ndarray, "prompt"]
 ) -> tuple[float, Float[np.ndarray, "part"]]:
     """The ratio, and the influence on it of each prompt that has a part in it."""
@@ -191,6 +241,22 @@ def refusal_of(values: Float[np.ndarray, "unit"], units: str, minimum: int = 2) 
     if values.size < minimum:
         return Unresolved(f"an interval needs at least {minimum} {units}, got {values.size}")
     return None
+
+
+def refusal_of_change(change: Float[np.ndarray, "prompt"], units: str = "prompts") -> Unresolved | None:
+    """Why a paired change has no interval: as `refusal_of`, or because a few prompts only changed at all."""
+    refusal = refusal_of(change, units, MINIMUM_PROMPTS)
+    if refusal is not None:
+        return refusal
+    changed = int((np.abs(change) > ROUNDING).sum())
+    if changed == 0 or changed >= MINIMUM_CHANGED:
+        return None
+    return few_changed(changed, change.size)
+
+
+def few_changed(changed: int, prompts: int) -> Unresolved:
+    """Why a change that so many of the prompts made has no interval."""
+    return Unresolved(f"{changed} of {prompts} prompts changed, {MINIMUM_CHANGED} are needed: measure more prompts")
 
 
 def _no_total(denominator: Float[np.ndarray, "prompt"]) -> Unresolved | None:

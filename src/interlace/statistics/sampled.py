@@ -11,9 +11,8 @@ from jaxtyping import Float
 from scipy import special
 
 from interlace.estimate import Estimate, Unresolved
-from interlace.statistics.bounded import MINIMUM_CHANGED
 from interlace.statistics.comparison import NO_SCATTER, PairedDifference, paired_difference
-from interlace.statistics.intervals import LEVEL, MINIMUM_PROMPTS, refusal_of
+from interlace.statistics.intervals import LEVEL, MINIMUM_CHANGED, MINIMUM_PROMPTS, refusal_of
 
 FEW = "Clopper-Pearson bounds of the shares that rose and fell; no test of few changes"
 TOO_FEW = Unresolved(
