@@ -10,7 +10,8 @@ import pytest
 import interlace
 from interlace.checkpoints import Measured
 from interlace.checkpoints.asked import build_tasks
-from interlace.checkpoints.conditions import failures, parse_condition
+from interlace.checkpoints.conditions import failures, parse_condition, same_weights
+from interlace.checkpoints.session import Session
 from interlace.errors import RecipeError
 from interlace.tasks import Task
 
@@ -97,6 +98,20 @@ def test_a_change_needs_two_checkpoints(models: Path, task: Task) -> None:
     assert failures(alone, [parse_condition("reward.value.estimate > 2")]) == []
     with pytest.raises(RecipeError, match="must have two checkpoints to compare. Got a alone"):
         failures(alone, [parse_condition("sft_loss.increase > 0.02")])
+
+
+def test_the_same_weights_named_twice_changed_by_0_exactly(models: Path, task: Task) -> None:
+    gate = "sft_loss.increase > 0"
+    session = Session(prompts=12, fail_on=[gate])
+    same = session.measure([models / "a", f"again={models / 'a'}"], [task])
+    conditions = [parse_condition(gate), parse_condition("reward.decrease > 0")]
+    assert [item.name for item in same.checkpoints] == ["a"] and failures(same, conditions) == []
+    assert (
+        same_weights(same, conditions) == f"{models / 'a'} has the weights of a: each change between them is 0 exactly"
+    )
+    assert same_weights(same, [parse_condition("reward.value < 1")]) is None
+    (met,) = failures(same, [parse_condition("sft_loss.increase >= 0")])
+    assert met == f"sft_loss.increase >= 0: {models / 'a'} against a on sums, 0.000 nats/response"
 
 
 @pytest.mark.parametrize(

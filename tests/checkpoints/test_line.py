@@ -21,6 +21,8 @@ from interlace.checkpoints.blend import write_blend
 from interlace.checkpoints.found import find_checkpoints
 from interlace.checkpoints.line import _position_of_budget
 from interlace.checkpoints.loading import load_checkpoint
+from interlace.checkpoints.measure import Bench
+from interlace.checkpoints.preset import Preset
 from interlace.errors import ModelError, RecipeError
 from interlace.estimate import Estimate
 from interlace.policies import Policy, load_policy, make_embedded
@@ -217,12 +219,53 @@ def test_a_budget_is_looked_for_by_the_upper_end_of_the_rise() -> None:
     assert _position_of_budget(few, 0.1) is None
 
 
+def test_the_positions_measured_are_those_of_their_names(models: Path, task: Task) -> None:
+    ends = [models / "a", models / "c"]
+    line = interlace.measure(ends, task, between=2, prompts=12, preset="light").line
+    assert line is not None
+    assert line.positions == (0.0, 0.3333, 0.6667, 1.0) == tuple(map(float, line.names))
+    start, end = (load_policy(str(folder)) for folder in ends)
+    third = start.with_model(interpolated(start.model, end.model, 0.3333))
+    by_hand = Bench([task], prompts=12, preset=Preset("light")).look("x", third)["x", "sums"].loss.mean()
+    found = {(cell.checkpoint, cell.objective): cell.figure for cell in line.cells}["0.3333", "sft_loss"]
+    assert isinstance(found, Estimate)
+    assert found.value == pytest.approx(float(by_hand), rel=1e-12)
+
+
+def test_a_blend_of_adapters_names_the_base_that_it_was_made_on(adapters: Path, models: Path, tmp_path: Path) -> None:
+    """Adapters that name a hub's model which is not here, measured on --base: the blend names that folder."""
+    ends = []
+    for name in ("first", "second"):
+        folder = shutil.copytree(adapters / name, tmp_path / name)
+        settings = json.loads((folder / "adapter_config.json").read_text())
+        (folder / "adapter_config.json").write_text(json.dumps(settings | {"base_model_name_or_path": "org/other"}))
+        ends.append(folder)
+    found = find_checkpoints(ends, models / "a")
+    write_blend(found, *map(load_checkpoint, found), 0.5, tmp_path / "blend", "float32")
+    named = json.loads((tmp_path / "blend" / "adapter_config.json").read_text())["base_model_name_or_path"]
+    assert named == str((models / "a").resolve())
+    (blend,) = find_checkpoints([tmp_path / "blend"])
+    assert blend.base == models / "a"
+
+
+def test_a_blend_that_would_be_read_on_another_base_is_not_kept(
+    adapters: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = find_checkpoints([adapters / "first", adapters / "second"])
+    monkeypatch.setattr(blend_module, "_name_of_base", lambda adapter: str(models / "b"))
+    with pytest.raises(ModelError, match=r"--write must save an adapter that names its own base, \S+/a. It was read"):
+        write_blend(ends, *map(load_checkpoint, ends), 0.5, tmp_path / "blend", "float32")
+    assert not list(tmp_path.iterdir())
+
+
 def test_there_is_one_recommendation(measured: Measured) -> None:
     line = measured.line
     assert line is not None
     assert measured.recommendation.reason == line.choice.reason
     assert "of the 5 positions measured the largest reward" in line.choice.reason
-    assert measured.to_json()["recommendation"] == line.to_json()["recommendation"]
+    found = measured.to_json()["recommendation"]
+    assert found == measured.recommendation.to_json() | {"position": line.chosen}
+    assert line.to_json()["recommendation"] == line.choice.to_json() | {"position": line.chosen}
     ends = {"0": "a", "1": "c"}
     named = ends.get(line.choice.checkpoint, f"the blend at {line.choice.checkpoint} from a to c")
     assert measured.recommendation.checkpoint == named and f"keep {named}: " in str(measured)

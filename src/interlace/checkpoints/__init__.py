@@ -5,9 +5,9 @@
 lies between two checkpoints, `conditions` is ``--fail-on``. This package's own names import no torch.
 """
 
-from interlace.checkpoints.choice import Recommendation
 from interlace.checkpoints.differences import Difference
 from interlace.checkpoints.found import Checkpoint, find_checkpoints
+from interlace.checkpoints.profile import Recommendation
 from interlace.checkpoints.result import Cell, Line, Measured
 
 __all__ = ["Cell", "Checkpoint", "Difference", "Line", "Measured", "Recommendation", "find_checkpoints"]

@@ -12,14 +12,15 @@ from jaxtyping import Float, Int
 from peft import LoraConfig, PeftModel
 
 from interlace import __version__
-from interlace.checkpoints.choice import Recommendation
-from interlace.checkpoints.found import Checkpoint
+from interlace.checkpoints.found import ADAPTER_CONFIG, Checkpoint, find_checkpoints, in_cache
 from interlace.checkpoints.loading import adapted, load_checkpoint
 from interlace.checkpoints.origin import Origin
+from interlace.checkpoints.profile import Recommendation
 from interlace.errors import ModelError
 from interlace.policies import Policy
 from interlace.policies.interpolation import interpolated
 from interlace.policies.loading import offline
+from interlace.safety import read_settings
 from interlace.store import seal_checkpoint
 from interlace.store.places import refuse_used
 
@@ -45,8 +46,8 @@ def write_blend(
     Two LoRA adapters on one base give an adapter whose rank is the sum of theirs and whose effective weights lie on
     the straight line exactly (interpolating their factors would not); it is saved in float32. Anything else gives dense
     weights in `dtype`. What was saved is read back: dense weights must be the same bits, an adapter must give the
-    log-probabilities of the interpolated policy in float32. The manifest holds the blend's `Origin`: both ends,
-    `position`, and the `choice` on `tasks` that it comes from (None: it was given).
+    log-probabilities of the interpolated policy in float32, on the base that it names itself. The manifest holds the
+    blend's `Origin`: both ends, `position`, and the `choice` on `tasks` that it comes from (None: it was given).
 
     Raises RecipeError for a used folder; ModelError, leaving nothing, if what was saved is another policy.
     """
@@ -57,7 +58,7 @@ def write_blend(
         is_adapter = _write_adapter(ends, position, unfinished)
         if is_adapter:
             start.tokenizer.save_pretrained(unfinished)
-            _refuse_another_adapter(Checkpoint(folder.name, unfinished, "adapter", ends[0].base), ends, position)
+            _refuse_another_adapter(_read_back(unfinished, ends[0]), ends, position)
         else:
             wanted = start.with_model(interpolated(start.model, end.model, position))
             wanted.model.save_pretrained(unfinished)
@@ -83,6 +84,18 @@ def _refuse_other_weights(saved: Checkpoint, wanted: Policy, dtype: str) -> None
             f"--write must save the blend's own weights. {len(astray)} were read back as others, {astray[0]} first; "
             "nothing was kept. Look at the disk, or choose another folder."
         )
+
+
+def _read_back(saved: Path, end: Checkpoint) -> Checkpoint:
+    """The adapter as whoever names its folder finds it. Raises ModelError if that is on another base than `end`'s."""
+    (found,) = find_checkpoints([saved])
+    assert found.base is not None and end.base is not None
+    if found.base.resolve() != end.base.resolve():
+        raise ModelError(
+            f"--write must save an adapter that names its own base, {end.base}. It was read back as {found.base}, and "
+            "nothing was kept. Say --base with the folder's whole path."
+        )
+    return found
 
 
 @torch.no_grad()
@@ -119,6 +132,7 @@ def _write_adapter(ends: Sequence[Checkpoint], position: float, folder: Path) ->
     if not (_is_plain(model.peft_config[FIRST]) and _is_plain(model.peft_config[SECOND])):
         return False
     _blend(model, position)
+    model.peft_config[BLEND].base_model_name_or_path = _name_of_base(first)
     _save(model, folder)
     return True
 
@@ -132,6 +146,15 @@ def _blend(model: PeftModel, position: float) -> None:
     model.add_weighted_adapter([FIRST, SECOND], [1.0 - position, position], BLEND, combination_type="cat")
     model.peft_config[BLEND].use_rslora = False
     model.set_adapter(BLEND)
+
+
+def _name_of_base(adapter: Checkpoint) -> str:
+    """The hub's name, where the adapter has one for the base that it was loaded on; else that base's folder."""
+    assert adapter.base is not None
+    folder = adapter.base.resolve()
+    named = str(read_settings(adapter.path / ADAPTER_CONFIG).get("base_model_name_or_path") or "")
+    cached = in_cache(named) if named else None
+    return named if cached is not None and cached.resolve() == folder else str(folder)
 
 
 def _save(model: PeftModel, folder: Path) -> None:

@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from interlace.checkpoints.objectives import COMPARED, IS_DIFFERENCE, KL_FROM_FIRST
+from interlace.checkpoints.found import Checkpoint
+from interlace.checkpoints.objectives import COMPARED, IS_DIFFERENCE, KL_FROM_FIRST, missing
 from interlace.checkpoints.result import Measured
 from interlace.errors import RecipeError, unknown_name
-from interlace.estimate import Estimate, Figure, figure_text
+from interlace.estimate import Estimate, Figure, Unresolved, exact, figure_text
 
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
@@ -70,17 +71,20 @@ def parse_condition(text: str) -> Condition:
     )
 
 
-def refuse_undecidable(conditions: Sequence[Condition], checkpoints: Sequence[str], tasks: Sequence[str]) -> None:
-    """Raise RecipeError for a condition on a task that is not measured, or on a change where there is one checkpoint.
+def refuse_undecidable(
+    conditions: Sequence[Condition], checkpoints: Sequence[Checkpoint], tasks: Sequence[str]
+) -> None:
+    """Raise RecipeError for a condition on a task that is not measured, or on a change where one checkpoint was named.
 
-    Needs names alone, so that it is said before anything is measured.
+    Looks at nothing that is measured, so that it is said before. The same weights named twice are two to compare.
     """
+    named = [name for checkpoint in checkpoints for name in (checkpoint.name, *checkpoint.also)]
     for condition in conditions:
         if condition.task is not None and condition.task not in tasks:
             raise RecipeError(unknown_name("--fail-on task", condition.task, tasks))
-        if condition.property != "value" and len(checkpoints) < 2:
+        if condition.property != "value" and len(named) < 2:
             raise RecipeError(
-                f"--fail-on {condition.text!r} must have two checkpoints to compare. Got {', '.join(checkpoints)} "
+                f"--fail-on {condition.text!r} must have two checkpoints to compare. Got {', '.join(named)} "
                 f"alone. Name the one to compare it with first, or ask for {condition.objective}.value."
             )
 
@@ -89,9 +93,9 @@ def failures(measured: Measured, conditions: Sequence[Condition]) -> list[str]:
     """A sentence for each condition that is met, or cannot be decided, at any checkpoint after the first.
 
     A `value` is held against every checkpoint. What is not resolved fails too: a gate that was not checked is not
-    passed. Raises RecipeError as `refuse_undecidable` does.
+    passed. Weights named twice (`also`) changed by 0 exactly. Raises RecipeError as `refuse_undecidable` does.
     """
-    refuse_undecidable(conditions, [checkpoint.name for checkpoint in measured.checkpoints], measured.tasks)
+    refuse_undecidable(conditions, measured.checkpoints, measured.tasks)
     return [sentence for condition in conditions for sentence in _failures(measured, condition)]
 
 
@@ -114,6 +118,22 @@ def _figures(measured: Measured, condition: Condition) -> Iterator[tuple[str, Fi
         for name in names[1:]:
             change = measured.difference(names[0], name, condition.objective, task).change
             yield f"{name} against {names[0]} on {task}", change
+        for name in measured.checkpoints[0].also:
+            yield f"{name} against {names[0]} on {task}", _no_change(measured, condition.objective, task)
+
+
+def _no_change(measured: Measured, objective: str, task: str) -> Figure:
+    """The change from the first checkpoint to the same weights: 0 exactly, of whatever was measured."""
+    refusal = missing(objective, measured.snapshots[measured.checkpoints[0].name, task])
+    return exact(0.0, COMPARED[objective].unit) if refusal is None else Unresolved(refusal)
+
+
+def same_weights(measured: Measured, conditions: Sequence[Condition]) -> str | None:
+    """What a gate on a change says of weights that were named twice, if any were."""
+    first = measured.checkpoints[0]
+    if not first.also or all(condition.property == "value" for condition in conditions):
+        return None
+    return f"{', '.join(first.also)} has the weights of {first.name}: each change between them is 0 exactly"
 
 
 def _number(text: str) -> float | None:

@@ -178,7 +178,7 @@ def _base_folder(named: str, adapter: Path) -> Path:
     for folder in (Path(named).expanduser(), adapter / named):
         if folder.is_dir():
             return folder
-    cached = _in_cache(named)
+    cached = in_cache(named)
     if cached is None:
         raise MissingFileError(
             f"the base model must be a folder on this machine. Got {named!r}, which is neither that nor in the cache "
@@ -187,7 +187,8 @@ def _base_folder(named: str, adapter: Path) -> Path:
     return cached
 
 
-def _in_cache(identifier: str) -> Path | None:
+def in_cache(identifier: str) -> Path | None:
+    """The folder of a hub's model in this machine's cache; None if there is none, or `identifier` is no such name."""
     from huggingface_hub import snapshot_download  # only here: it takes a third of a second
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 

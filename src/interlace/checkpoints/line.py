@@ -13,12 +13,14 @@ import numpy as np
 
 from interlace.analysis.trajectory import Snapshot
 from interlace.checkpoints.blend import write_blend
-from interlace.checkpoints.choice import Profile, largest_rise, pareto, recommend
+from interlace.checkpoints.budget import largest_rises
+from interlace.checkpoints.choice import recommend
 from interlace.checkpoints.differences import differences_of
 from interlace.checkpoints.ends import check_ends
 from interlace.checkpoints.found import Checkpoint
 from interlace.checkpoints.loading import load_checkpoint
 from interlace.checkpoints.measure import Bench, Note, Snapshots, cells_of
+from interlace.checkpoints.profile import Profile, pareto
 from interlace.checkpoints.result import Line, profiles
 from interlace.errors import ModelError
 from interlace.policies import Policy
@@ -40,7 +42,7 @@ def measure_line(
     dtype: str = "float32",
     note: Note | None = None,
 ) -> Line:
-    """Both objectives at the ends and at `between` blends, evenly spaced; KL is to position 0.
+    """Both objectives at the ends and at `between` blends, evenly spaced up to four digits; KL is to position 0.
 
     With a `budget`, one more blend is measured: where the upper end of the SFT loss's rise, interpolated between
     measured positions, passes it. `choice` is one of the measured positions (`choice.recommend`). `write`: a new folder
@@ -55,7 +57,7 @@ def measure_line(
     _refuse_other_models(ends, start, end)
     bench.first = start
     snapshots = _ends(ends, seen or {})
-    for at in np.linspace(0.0, 1.0, between + 2).tolist():
+    for at in map(_rounded, np.linspace(0.0, 1.0, between + 2).tolist()):
         if any(name == _name(at) for name, _ in snapshots):
             continue
         if note is not None:
@@ -102,6 +104,11 @@ def _ends(ends: Sequence[Checkpoint], seen: Mapping[tuple[str, str], Snapshot]) 
     return {(names[name], task): snapshot for (name, task), snapshot in seen.items()}
 
 
+def _rounded(position: float) -> float:
+    """The position that its name says: what is measured is what is written."""
+    return float(_name(position))
+
+
 def _name(position: float) -> str:
     return f"{position:.4g}"
 
@@ -113,21 +120,21 @@ def _in_order(snapshots: Snapshots) -> Snapshots:
 def _position_of_budget(found: dict[str, Profile], budget: float | None) -> float | None:
     """The last place where the interpolated upper end of the SFT loss's rise comes to the budget, if it is new.
 
-    The rise is that of the task where it is largest (`largest_rise`), which decides what the budget allows. None: no
+    The rise is that of the task where it is largest (`largest_rises`), which decides what the budget allows. None: no
     such place, or one that was measured.
     """
     if budget is None:
         return None
-    places, first = np.array([float(name) for name in found]), next(iter(found.values()))
-    if not first.losses:
+    places = np.array([float(name) for name in found])
+    if not next(iter(found.values())).losses:
         return None
-    excess = np.array([largest_rise(first, profile) - budget for profile in found.values()])
+    excess = np.array(list(largest_rises(found).values())) - budget
     crossings = [i for i in range(len(excess) - 1) if excess[i] <= 0.0 < excess[i + 1]]
     if not crossings:
         return None
     i = crossings[-1]
     share = excess[i] / (excess[i] - excess[i + 1]) if np.isfinite(excess[i + 1]) else 0.0
-    at = float(_name(places[i] + share * (places[i + 1] - places[i])))
+    at = _rounded(places[i] + share * (places[i + 1] - places[i]))
     return at if abs(places - at).min() > SMALLEST_STEP else None
 
 

@@ -11,10 +11,11 @@ from typing import Any
 
 from interlace.analysis import SCHEMA_VERSION
 from interlace.analysis.trajectory import Snapshot
-from interlace.checkpoints.choice import Profile, Recommendation, pareto, recommend
+from interlace.checkpoints.choice import recommend
 from interlace.checkpoints.differences import Difference, num_comparisons
 from interlace.checkpoints.found import Checkpoint
 from interlace.checkpoints.objectives import compare
+from interlace.checkpoints.profile import Profile, Recommendation, pareto
 from interlace.encoding import encode_float
 from interlace.errors import unknown_name
 from interlace.estimate import Figure
@@ -68,10 +69,6 @@ class Line:
         ends = {0.0: self.start, 1.0: self.end}
         return ends.get(self.chosen, f"the blend at {self.choice.checkpoint} from {self.start} to {self.end}")
 
-    def recommendation_json(self) -> dict[str, Any]:
-        """The choice with its position."""
-        return self.choice.to_json() | {"position": encode_float(self.chosen)}
-
     def to_json(self) -> dict[str, Any]:
         """The object on the wire."""
         return {
@@ -85,7 +82,7 @@ class Line:
             "differences": [item.to_json() for item in self.differences],
             "num_comparisons": num_comparisons(self.differences),
             "pareto": list(self.pareto),
-            "recommendation": self.recommendation_json(),
+            "recommendation": self.choice.to_json() | {"position": encode_float(self.chosen)},
             "written": self.written,
         }
 
@@ -154,7 +151,10 @@ class Measured:
         return recommend(self.profiles, budget=budget, exchange_rate=exchange_rate)
 
     def to_json(self) -> dict[str, Any]:
-        """The result of ``interlace measure --json``; with ``figures`` where probes found more than cells hold."""
+        """The result of ``interlace measure --json``; with ``figures`` where probes found more than cells hold.
+
+        ``recommendation`` is that of Python, by the same name; that in ``line`` goes by the position's.
+        """
         head = {"schema_version": SCHEMA_VERSION, "checkpoints": [item.to_json() for item in self.checkpoints]}
         body = {
             "tasks": list(self.tasks),
@@ -162,7 +162,7 @@ class Measured:
             "differences": [item.to_json() for item in self.differences],
             "num_comparisons": num_comparisons(self.differences),
             "pareto": list(self.pareto),
-            "recommendation": self.recommend().to_json() if self.line is None else self.line.recommendation_json(),
+            "recommendation": self.recommendation.to_json() | self._position(),
         }
         if self.figures:
             body["figures"] = [_quantity(cell) for cell in self.figures]
@@ -180,6 +180,10 @@ class Measured:
             writer.writerows(_row(f"{prefix}difference", item.to_json()) for item in differences)
         writer.writerows(_row("figure", cell.to_json()) for cell in self.figures)
         return text.getvalue()
+
+    def _position(self) -> dict[str, Any]:
+        """Where on the line the recommendation lies, if there is one."""
+        return {} if self.line is None else {"position": encode_float(self.line.chosen)}
 
     def _cell_names(self) -> list[str]:
         return [f"{cell.checkpoint}, {cell.objective}, {cell.task}" for cell in (*self.cells, *self.figures)]

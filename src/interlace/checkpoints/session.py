@@ -68,7 +68,7 @@ class Session:
             check_ends(checkpoints, self.between)
         tasks = given or _tasks_around(checkpoints[0])
         names = [task.name for task in tasks]
-        refuse_undecidable(self.conditions, [item.name for item in checkpoints], names)
+        refuse_undecidable(self.conditions, checkpoints, names)
         known = least_losses(self.least_loss, names)
         return self._measure(checkpoints, tasks, known, note)
 

@@ -104,7 +104,7 @@ def measure(
     """Measure SFT loss, reward and KL of checkpoints that any trainer wrote, compare them, and say which to keep."""
     check_files({"--html": (html, ".html"), "--csv": (csv, ".csv")})
     with redirect_stdout(sys.stderr), stderr().status("looking at the checkpoints") as status:
-        from interlace.checkpoints.conditions import failures
+        from interlace.checkpoints.conditions import failures, same_weights
         from interlace.checkpoints.session import Session
 
         session = Session(between, budget, exchange_rate, write, prompts, completions, seed, dtype, preset,
@@ -113,6 +113,8 @@ def measure(
             measured = session.measure(checkpoints, tasks, base, lambda what: _told(status, what, check))
         failed = failures(measured, session.conditions)
     _show(measured, html, csv, json)
+    if (same := same_weights(measured, session.conditions)) is not None:
+        _say("Gate", same)
     for sentence in failed:
         complain(sentence, label="Failed")
     if failed:
