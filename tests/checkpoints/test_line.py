@@ -19,10 +19,11 @@ from interlace.checkpoints import Checkpoint, Measured
 from interlace.checkpoints import blend as blend_module
 from interlace.checkpoints.blend import write_blend
 from interlace.checkpoints.found import find_checkpoints
-from interlace.checkpoints.line import _position_of_budget
+from interlace.checkpoints.line import REFINEMENTS, _position_of_budget, refine
 from interlace.checkpoints.loading import load_checkpoint
 from interlace.checkpoints.measure import Bench
 from interlace.checkpoints.preset import Preset
+from interlace.checkpoints.profile import Profile
 from interlace.errors import ModelError, RecipeError
 from interlace.estimate import Estimate
 from interlace.policies import Policy, load_policy, make_embedded
@@ -288,3 +289,16 @@ def test_what_cannot_be_blended(models: Path, task: Task, tmp_path: Path) -> Non
     (tmp_path / "used" / "file").write_text("mine")
     with pytest.raises(RecipeError, match="--write must name a new or empty folder"):
         interlace.measure([models / "a", models / "b"], task, between=1, write=tmp_path / "used")
+
+
+def test_a_budget_is_nearly_used_up_however_coarse_the_line_is() -> None:
+    """SFT loss that rises with the square of the position, seen at the ends alone."""
+    found = {"0": 0.0, "1": 1.0}
+
+    def profiles() -> dict[str, Profile]:
+        named = sorted(found.items(), key=lambda item: item[1])
+        return world(*(profile(name, 0.1 + 0.8 * at**2, 0.5 + 0.3 * at) for name, at in named))
+
+    refine(profiles, lambda at: found.update({f"{at:.4g}": at}), 0.2)
+    best = max(at for at in found.values() if 0.8 * at**2 <= 0.2)
+    assert len(found) == 2 + REFINEMENTS and 0.8 * best**2 == pytest.approx(0.2, abs=0.02)

@@ -5,7 +5,7 @@ A repair for runs that are over: half way back towards the start often keeps mos
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from interlace.errors import ModelError
 from interlace.policies import Policy
 from interlace.policies.interpolation import interpolated
 
+REFINEMENTS = 4
+"""Blends that a budget adds at most."""
 SMALLEST_STEP = 1e-3
 """Positions closer than this are one."""
 
@@ -44,9 +46,10 @@ def measure_line(
 ) -> Line:
     """Both objectives at the ends and at `between` blends, evenly spaced up to four digits; KL is to position 0.
 
-    With a `budget`, one more blend is measured: where the upper end of the SFT loss's rise, interpolated between
-    measured positions, passes it. `choice` is one of the measured positions (`choice.recommend`). `write`: a new folder
-    for its weights. `seen`: what `bench` has measured of the ends already, by their names.
+    With a `budget`, up to `REFINEMENTS` more blends are measured, one after the other: where the upper end of the SFT
+    loss's rise, interpolated between the positions that were measured, passes it. `choice` is one of the measured
+    positions (`choice.recommend`). `write`: a new folder for its weights. `seen`: what `bench` has measured of the ends
+    already, by their names.
 
     Raises:
         RecipeError: not two checkpoints, `between` < 1.
@@ -63,12 +66,23 @@ def measure_line(
         if note is not None:
             note(f"position {at:.3g} of the line")
         snapshots |= bench.look(_name(at), _at(at, start, end))
-    extra = _position_of_budget(profiles(snapshots), budget)
-    if extra is not None:
-        snapshots |= bench.look(_name(extra), _at(extra, start, end))
+    refine(
+        lambda: profiles(_in_order(snapshots)),
+        lambda at: snapshots.update(bench.look(_name(at), _at(at, start, end))),
+        budget,
+    )
     with_kl = bench.preset.measures("divergence")
     line = _line(ends, _in_order(snapshots), budget, exchange_rate, with_kl)
     return line if write is None else _written(line, ends, start, end, write, dtype)
+
+
+def refine(found: Callable[[], dict[str, Profile]], add: Callable[[float], None], budget: float | None) -> None:
+    """Have up to `REFINEMENTS` more positions measured (`add`) where the budget is passed among those `found`."""
+    for _ in range(REFINEMENTS):
+        extra = _position_of_budget(found(), budget)
+        if extra is None:
+            return
+        add(extra)
 
 
 def _line(
