@@ -85,6 +85,17 @@ def test_what_is_logged_is_what_is_measured(tmp_path: Path) -> None:
     assert change is None and changes[-1] == pytest.approx(end.value - start.value, abs=1e-9)
 
 
+def test_another_reward_than_the_tasks_is_not_forecast(tmp_path: Path) -> None:
+    """The path models follow the task's reward; what RL is paid for here is length."""
+    task = worlds.make_task()
+    trainer = worlds.grpo(tmp_path, task, reward_funcs=lambda completions, **_: [float(len(c)) for c in completions])
+    callback = interlace.attach(trainer, task, every=2, overhead=None)
+    trainer.train()
+    assert callback.folder is not None
+    (stage,) = read_run(callback.folder).stages
+    assert stage.finished and stage.forecasts == ()
+
+
 @pytest.mark.parametrize("build", [worlds.grpo, worlds.rloo])
 def test_what_rl_samples_anyway_is_read(build: Callable[..., Trainer], tmp_path: Path) -> None:
     task = worlds.make_task()

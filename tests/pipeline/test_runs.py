@@ -118,6 +118,8 @@ def test_rl_forecasts_itself_and_keeps_what_it_said(whole: Path) -> None:
     kept = [(each.weights, each.forecast.made_at, each.forecast.for_step) for each in rl.forecasts]
     assert kept == [(RAW, 0, 4), (AVERAGED, 0, 4), (RAW, 2, 4), (AVERAGED, 2, 4)]
     assert sft.forecasts == ()
+    begun = [event for event in read_events(whole / "events.jsonl") if event["kind"] == "stage_started"]
+    assert [event["bf16"] for event in begun] == [False, False, False]
     start = figures(read_run(whole))[Point("02-rl", 0, "sums"), "reward"]
     assert isinstance(start, Estimate)
     assert [each.forecast.fan[0].reward for each in rl.forecasts] == pytest.approx([start.value] * 4, abs=1e-9)

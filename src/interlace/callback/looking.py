@@ -198,8 +198,9 @@ class Looking:
             self.flag(step, "stop_rule", f"{starved}. {self.remedy}")
 
     def _foresee(self, step: int) -> None:
-        """Forecast, if it is time; where errors of probes are taken, one of a forecast is, and no more are made."""
-        if self.foreseeing is None:
+        """Forecast, if it is time and the trainer's reward is known to be the task's: of another reward the paths say
+        nothing. Where errors of probes are taken, one of a forecast is, and no more are made."""
+        if self.foreseeing is None or self.rollouts is None or self.rollouts.mismatch is not None:
             return
         try:
             self.foreseeing.see(step)

@@ -97,6 +97,7 @@ class StageRun:
             steps_planned=planned,
             resumed_from=already if checkpoint else -1,
             options=self.config.to_options(),
+            bf16=self.weights.in_bf16(self.config),  # what `auto` came to on this machine
         )
         self.observer.stage_started(self.stage, self.config.name, self.config.kind, planned, already)
         for reason in skipped:
