@@ -124,27 +124,8 @@ class Session:
             run.stage, instruments, policy, start, settings.every, settings.overhead, watch=watch, on_failure=failures,
             remedy=REMEDY,
         )  # fmt: skip
-        if settings.stop is not None:
-            rule = build_rule(settings.stop, planned_looks(state.max_steps, settings.every))
-            held = targets[0].heldout
-            stopping = Stopping.begin(rule, held, run.stage, store, watch.start_of, observer.note, already)
-            stopping.goes_back = False
-            if stopping.kept is not None:
-                stopping.kept.source = model
-            looking.stopping = stopping
-        if run.kind == "rl" and state.max_steps > 0:
-            looking.foreseeing = Foreseeing(
-                store=store,
-                stage=run.stage,
-                task=names[0],
-                held={target.task.name: target.heldout for target in targets},
-                start_of=watch.start_of,
-                max_steps=state.max_steps,
-                options=PathOptions(group_size=getattr(args, "num_generations", 8)),
-                seed=run.seed,
-                say=observer.note,
-                already=already,
-            )
+        looking.stopping = _stopping(settings, looking, model, state)
+        looking.foreseeing = _foreseeing(run, looking, args, state)
         looking.carry_on(last_event(store.folder / EVENTS, "overhead", run.stage, already))
         return cls(looking, store, failures, Patience.of(args.ddp_timeout, args.world_size))
 
@@ -272,6 +253,42 @@ class Session:
         if state.num_input_tokens_seen:
             spent["tokens_forward"] = spent["tokens_backward"] = int(state.num_input_tokens_seen)
         return spent
+
+
+def _stopping(settings: Settings, looking: Looking, model: Any, state: TrainerState) -> Stopping | None:
+    """The stop rule that was asked for. It keeps the weights of `model` and does not go back to them: the trainer is
+    the user's."""
+    if settings.stop is None:
+        return None
+    assert looking.watch is not None
+    instruments, start_of = looking.instruments, looking.watch.start_of
+    rule = build_rule(settings.stop, planned_looks(state.max_steps, settings.every))
+    held, store, say = instruments.targets[0].heldout, instruments.store, instruments.observer.note
+    stopping = Stopping.begin(rule, held, looking.stage, store, start_of, say, state.global_step)
+    stopping.goes_back = False
+    if stopping.kept is not None:
+        stopping.kept.source = model
+    return stopping
+
+
+def _foreseeing(run: AttachedRun, looking: Looking, args: TrainingArguments, state: TrainerState) -> Foreseeing | None:
+    """Forecasts of a training that is RL and whose length is known."""
+    if run.kind != "rl" or state.max_steps <= 0:
+        return None
+    assert looking.watch is not None
+    instruments = looking.instruments
+    return Foreseeing(
+        store=instruments.store,
+        stage=run.stage,
+        task=instruments.targets[0].task.name,
+        held={target.task.name: target.heldout for target in instruments.targets},
+        start_of=looking.watch.start_of,
+        max_steps=state.max_steps,
+        options=PathOptions(group_size=getattr(args, "num_generations", 8)),
+        seed=run.seed,
+        say=instruments.observer.note,
+        already=state.global_step,
+    )
 
 
 def _announce(store: RunStore, run: AttachedRun, args: TrainingArguments, state: TrainerState) -> None:

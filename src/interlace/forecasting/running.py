@@ -61,8 +61,9 @@ class RunningForecast:
     """Made after `made_at` optimizer steps, of the stage's last step `for_step`.
 
     `reward` and `sft_loss` at that step; `fan`: SFT loss there given the reward there, which can be said before
-    anything is known of how fast reward rises; `parity_step`: when the reward passes the expert's; `best_stop`: the
-    step at which R - lambda L is greatest, for the exchange rate lambda that was asked for (None: none was).
+    anything is known of how fast reward rises; `parity_step`: when the reward passes the expert's; `best_stop`: of the
+    steps left, that at which R - lambda L is greatest, for the exchange rate lambda that was asked for (None: none
+    was).
     """
 
     made_at: int
@@ -112,11 +113,10 @@ def running_forecast(
 ) -> RunningForecast:
     """Forecast the rest of a stage from the `looks` so far.
 
-    `composition`: what SFT loss may be made of; `top`, `bottom`: the best and the least mean
-    reward there is; `expert_reward`: R_D;
-    `decay`: of the exponential average, where it is that which is forecast.
-    Intervals are the middle 95 % of draws from the posterior predictive, the noise of the later look included; no draw
-    of SFT loss is below 0.
+    `composition`: what SFT loss may be made of; `top`, `bottom`: the best and the least mean reward there is;
+    `expert_reward`: R_D; `decay`: of the exponential average, where it is that which is forecast. Intervals are the
+    middle 95 % of draws from the posterior predictive, the noise of the later look included; no draw of SFT loss is
+    below 0.
     """
     come = progress_at(looks.steps[1:], for_step, decay)
     calibration = Calibration(
@@ -124,12 +124,9 @@ def running_forecast(
     )
     made_at, first_loss = int(looks.steps[-1]), float(looks.sft_loss[0])
     fan = _fan(calibration, looks, top, rng)
-    if looks.steps.size <= LEAST_LOOKS:
-        mute = Unresolved("how fast reward rises is told from the third look on; `fan` says what each reward costs")
-        return RunningForecast(made_at, for_step, mute, mute, mute, mute if exchange_rate else None, fan)
-    if not (np.ptp(looks.reward) > 0.0 or np.ptp(looks.sft_loss) > 0.0):
-        mute = Unresolved("neither reward nor SFT loss has moved since the start")
-        return RunningForecast(made_at, for_step, mute, mute, mute, mute if exchange_rate else None, fan)
+    mute = _untold(looks)
+    if mute is not None:
+        return RunningForecast(made_at, for_step, mute, mute, mute, None if exchange_rate is None else mute, fan)
     steps = np.unique(np.linspace(made_at, for_step, 64).round())
     curve = RewardCurve(looks.steps[1:], looks.reward[1:] - looks.reward[0], max(1e-6, top - float(looks.reward[0])))
     gains = curve.draws(steps, DRAWS, rng)
@@ -145,6 +142,15 @@ def running_forecast(
         best_stop=None if worth is None else _middle(steps[worth.argmax(axis=1)], STEPS),
         fan=fan,
     )
+
+
+def _untold(looks: Looks) -> Unresolved | None:
+    """Why the looks do not tell where the stage will end, if so."""
+    if looks.steps.size <= LEAST_LOOKS:
+        return Unresolved("how fast reward rises is told from the third look on; `fan` says what each reward costs")
+    if not (np.ptp(looks.reward) > 0.0 or np.ptp(looks.sft_loss) > 0.0):
+        return Unresolved("neither reward nor SFT loss has moved since the start")
+    return None
 
 
 def _estimate(data: dict[str, Any]) -> Estimate:
