@@ -57,7 +57,9 @@ class PlannedForks:
 
 @dataclass(frozen=True)
 class StagePlan:
-    """What one stage would do; seconds are a rough estimate, None where the model is not on this machine."""
+    """What one stage would do in a run; seconds are a rough estimate, None where the model is not on this machine.
+    `num_seeds`: how many of the runs have it.
+    """
 
     stage: str
     kind: str
@@ -67,6 +69,7 @@ class StagePlan:
     seconds: float | None
     disk_bytes: float | None
     forks: PlannedForks | None = None
+    num_seeds: int = 1
 
     @property
     def whole_seconds(self) -> float:
@@ -116,7 +119,6 @@ def plan_recipe(recipe: Recipe, out: Path | None = None, fresh: bool = False) ->
     plans = tuple(_stage_plan(recipe, tasks, request, config, parameters, speed) for request, config in requests)
     for seed, folder in zip(recipe.seeds, folders, strict=True):
         keep_resolved(recipe.for_seed(seed), folder)
-    seeds = len(recipe.seeds)
     beside = max((plan.forks.disk_bytes or 0.0 for plan in plans if plan.forks), default=0.0)
     return DryRun(
         recipe=recipe.name,
@@ -124,8 +126,8 @@ def plan_recipe(recipe: Recipe, out: Path | None = None, fresh: bool = False) ->
         model=recipe.model,
         num_parameters=parameters,
         stages=plans,
-        seconds=None if parameters is None else seeds * sum(plan.whole_seconds for plan in plans),
-        disk_bytes=None if parameters is None else seeds * sum(plan.disk_bytes or 0.0 for plan in plans) + beside,
+        seconds=None if parameters is None else sum(plan.num_seeds * plan.whole_seconds for plan in plans),
+        disk_bytes=None if parameters is None else sum(p.num_seeds * (p.disk_bytes or 0.0) for p in plans) + beside,
         notes=(*notes, *(_task_note(task) for task in tasks.values())),
     )
 
@@ -194,6 +196,7 @@ def _stage_plan(
         seconds=None if parameters is None else _work(recipe, request, config, arguments, parameters) / speed,
         disk_bytes=None if parameters is None else _kept_bytes(config, parameters),
         forks=None if forks is None else _planned_forks(recipe, tasks, config, forks, arguments, parameters, speed),
+        num_seeds=sum(map(config.is_of, recipe.seeds)),
     )
 
 

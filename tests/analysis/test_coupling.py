@@ -159,3 +159,21 @@ def test_a_part_without_its_prompts_is_not_resolved(records):
     ]
     bare = [dataclasses.replace(summary, seed=n, stages=type(summary.stages)(tuple(stages))) for n in range(2)]
     assert all(isinstance(row.right, Unresolved) for row in coupling_table(bare))
+
+
+def test_an_arm_that_one_seed_has_shows_that_seed_alone():
+    """Controls with `seeds: [0]`: the other runs lack the stage, and still belong to the same recipe."""
+    whole = [record_of(seed) for seed in range(3)]
+    lacking = [dataclasses.replace(record, stages=record.stages[:1]) for record in whole[1:]]
+    partial = whole[0].stages[1]
+    first = dataclasses.replace(
+        whole[0],
+        stages=(whole[0].stages[0], dataclasses.replace(partial, options=partial.options | {"seeds": [0]})),
+    )
+    summaries = [summarise(record) for record in (*lacking, first)]
+    rows = {(row.arm, row.weights): row for row in coupling_table(summaries)}
+    assert (rows["sft", RAW].num_seeds, rows["rl", RAW].num_seeds) == (3, 1)
+    own = summaries[-1].stages["rl"]
+    assert rows["rl", RAW].sft_loss_change == own.sft_loss.change
+    assert rows["rl", RAW].reward_change == own.reward.change
+    assert rows["sft", RAW].sft_loss_change.scope == THIS_RECIPE

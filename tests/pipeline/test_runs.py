@@ -362,6 +362,17 @@ def test_a_planned_folder_is_free(tmp_path: Path) -> None:
     assert read_run(run_recipe(changed, tmp_path)[0]).stages[0].finished
 
 
+def test_a_stage_of_some_seeds_is_left_out_of_the_others(tmp_path: Path) -> None:
+    two = recipe(seeds=(0, 1))
+    control = two.stages[2].model_copy(update={"start_from": "rl", "seeds": (1,)})
+    two = two.model_copy(update={"stages": (*two.stages[:2], control)})
+    plan = plan_recipe(two, tmp_path)
+    assert [stage.num_seeds for stage in plan.stages] == [2, 2, 1]
+    assert plan.seconds == pytest.approx(sum((stage.seconds or 0.0) * stage.num_seeds for stage in plan.stages))
+    done = [[stage.name for stage in read_run(folder).stages] for folder in run_recipe(two, tmp_path)]
+    assert done == [["sft", "rl"], ["sft", "rl", "sft-2"]]
+
+
 def test_seeds_that_were_only_planned_do_not_block_one_run(tmp_path: Path) -> None:
     plan_recipe(recipe(seeds=[0, 1]), tmp_path)
     assert {item.name for item in tmp_path.iterdir()} == {"seed-0", "seed-1"}

@@ -208,6 +208,12 @@ MISTAKES = {
         "max_steps: 4\n      fresh_optimizer: false",
         ":9: fresh_optimizer: false must follow a stage whose optimizer it carries on. Got none. Remove it.",
     ),
+    "seeds that its start lacks": (
+        "max_steps: 4",
+        "max_steps: 4\n      seeds: [1]",
+        ":12: seeds must be among those of the stage that 'rl' starts from. 'sft' has [1], not 0. "
+        "Give both the same, or another start_from.",
+    ),
     "placebo outside RL": (
         "max_steps: 4",
         "max_steps: 4\n      placebo: strict",

@@ -57,7 +57,10 @@ def test_the_arms_of_a_coupling_recipe_differ_from_rl_in_what_they_are_named_aft
     base = arms.pop("rl", None) or arms.pop("beta-0")
     assert recipe.exclude_seeds is not None and recipe.exclude_seeds.stage == recipe.stages[0].name
     for stage in arms.values():
-        changed = {key for key, value in stage.to_options().items() if base.to_options().get(key) != value} - {"name"}
+        changed = {key for key, value in stage.to_options().items() if base.to_options().get(key) != value} - {
+            "name",
+            "seeds",
+        }
         beta, rate = {"beta"}, {"learning_rate"}
         expected = {"placebo": {"placebo"}, "rl-half": rate, "rl-first": {"start_from"}}
         assert changed == expected.get(stage.name, beta), stage.name

@@ -16,11 +16,14 @@ PerPrompt = Float[np.ndarray, "prompt"]
 
 
 def over_seeds(figures: Sequence[Figure], shared: Sequence[PerPrompt] | None = None) -> Figure:
-    """The mean of one figure over seeds; unresolved if it is in any seed, because leaving seeds out would choose.
+    """The mean of one figure over seeds; unresolved if it is in any seed, because leaving seeds out would choose. That
+    of one seed is its own, with its own scope ("this run").
 
     `shared`: of each seed the values that the figure is the mean of, where all seeds saw the same prompts. What is
     peculiar to these prompts is then in the interval; otherwise the seeds' own scatter holds it.
     """
+    if len(figures) == 1:
+        return figures[0]
     values = [figure.value for figure in figures if isinstance(figure, Estimate)]
     missing = [figure.reason for figure in figures if isinstance(figure, Unresolved)]
     if missing:

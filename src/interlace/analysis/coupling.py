@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from interlace.analysis.averages import part_over_seeds
-from interlace.analysis.seeds import ObjectiveChangeAcrossSeeds, across_seeds, excluded, seed_groups
+from interlace.analysis.seeds import ObjectiveChangeAcrossSeeds, across_seeds, excluded, seed_groups, with_stage
 from interlace.analysis.summary import RunSummary
 from interlace.encoding import jsonable
 from interlace.estimate import Figure
@@ -55,7 +55,7 @@ def coupling_table(summaries: Sequence[RunSummary]) -> list[CouplingRow]:
 def _rows(group: Sequence[RunSummary], num_excluded: int) -> list[CouplingRow]:
     found = {(row.stage, row.task, row.weights, row.objective): row for row in across_seeds(group)}
     return [
-        _row(group, num_excluded, row, found[stage, task, weights, "reward"])
+        _row(with_stage(group, stage), num_excluded, row, found[stage, task, weights, "reward"])
         for (stage, task, weights, objective), row in found.items()
         if objective == "sft_loss"
     ]

@@ -58,15 +58,16 @@ FIGURES: Mapping[str, Callable[[StageSummary, str], Figure]] = {
 
 
 def alike(summaries: Sequence[RunSummary]) -> list[list[RunSummary]]:
-    """The runs of each recipe with the same stages, in order of first appearance."""
+    """The runs of each recipe with the same stages, in order of first appearance. Stages that the recipe gives to some
+    of its seeds alone do not part its runs: one that has them comes first."""
     groups: dict[tuple[str, tuple[str, ...]], list[RunSummary]] = {}
     for summary in summaries:
         groups.setdefault(_design(summary), []).append(summary)
-    return list(groups.values())
+    return [sorted(group, key=lambda run: -len(run.stages)) for group in groups.values()]
 
 
 def _design(summary: RunSummary) -> tuple[str, tuple[str, ...]]:
-    return summary.recipe, summary.stages.names
+    return summary.recipe, tuple(name for name in summary.stages.names if name not in summary.partial)
 
 
 def seed_groups(summaries: Sequence[RunSummary]) -> list[list[RunSummary]]:
@@ -79,10 +80,10 @@ def seed_groups(summaries: Sequence[RunSummary]) -> list[list[RunSummary]]:
 def across_seeds(summaries: Sequence[RunSummary]) -> list[ObjectiveChangeAcrossSeeds]:
     """Every objective of every stage over the runs of each of the `seed_groups`."""
     return [
-        _objective(group, stages, change)
+        _objective(having_it, stages, change)
         for group in seed_groups(summaries)
-        for stage, stages in _matched(group)
-        for change in stage.objectives
+        for having_it, stages in _matched(group)
+        for change in stages[0].objectives
     ]
 
 
@@ -99,9 +100,15 @@ def excluded(summaries: Sequence[RunSummary], like: RunSummary) -> list[RunSumma
     return [run for run in summaries if run.excluded is not None and _design(run) == _design(like)]
 
 
-def _matched(group: Sequence[RunSummary]) -> list[tuple[StageSummary, list[StageSummary]]]:
-    """Each stage of the first run with the same stage of every run."""
-    return [(stage, [run.stages[stage.name] for run in group]) for stage in group[0].stages]
+def with_stage(group: Sequence[RunSummary], name: str) -> list[RunSummary]:
+    """The runs of `group` that have the stage `name`."""
+    return [run for run in group if name in run.stages.names]
+
+
+def _matched(group: Sequence[RunSummary]) -> list[tuple[list[RunSummary], list[StageSummary]]]:
+    """For each stage of the first run: the runs that have it, and it in each of them."""
+    having = [(with_stage(group, stage.name), stage.name) for stage in group[0].stages]
+    return [(runs, [run.stages[name] for run in runs]) for runs, name in having]
 
 
 def _objective(
@@ -122,17 +129,17 @@ def _objective(
 
 def _figures(group: Sequence[RunSummary]) -> list[FigureAcrossSeeds]:
     found = [
-        (stages, weights, name, [read(same, weights) for same in stages])
-        for stage, stages in _matched(group)
-        for weights in stage.split
+        (runs, stages, weights, name, [read(same, weights) for same in stages])
+        for runs, stages in _matched(group)
+        for weights in stages[0].split
         for name, read in FIGURES.items()
         if all(weights in same.split for same in stages)
     ]
     return [
         FigureAcrossSeeds(
-            group[0].recipe, stages[0].name, weights, name, over_seeds(figures, _parts(group, stages, weights, name))
+            group[0].recipe, stages[0].name, weights, name, over_seeds(figures, _parts(runs, stages, weights, name))
         )
-        for stages, weights, name, figures in found
+        for runs, stages, weights, name, figures in found
         if any(isinstance(figure, Estimate) for figure in figures)
     ]
 

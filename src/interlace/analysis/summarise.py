@@ -47,6 +47,7 @@ def summarise(record: RunRecord, rng: np.random.Generator | None = None) -> RunS
         advice=run_advice(stages, advice),
         excluded=exclusion(record, stages),
         heldout={task: prints["heldout"] for task, prints in record.manifest.get("data", {}).items()},
+        partial=frozenset(stage.name for stage in record.stages if stage.options.get("seeds") is not None),
     )
 
 

@@ -328,7 +328,8 @@ class RunSummary:
     """What a run did, stage by stage, and what to do next. `run` is its folder.
 
     `excluded`: why the recipe's own rule leaves it out of figures over seeds, None if it does not. `heldout`: by task a
-    fingerprint of the prompts that it was measured on, where the run folder has one.
+    fingerprint of the prompts that it was measured on, where the run folder has one. `partial`: stages that only some
+    of the recipe's seeds have.
     """
 
     run: str
@@ -338,6 +339,7 @@ class RunSummary:
     advice: tuple[str, ...] = field(default=())
     excluded: str | None = None
     heldout: Mapping[str, str] = field(default_factory=dict)
+    partial: frozenset[str] = frozenset()
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:

@@ -29,7 +29,8 @@ def plan_table(plan: DryRun) -> Table:
     for column in ("stage", "kind", "task", "starts from", "steps", "time", "disk"):
         table.add_column(column, justify="right" if column in ("steps", "time", "disk") else "left")
     for stage in plan.stages:
-        cells = (stage.stage, stage.kind, stage.task, stage.start_from, str(stage.steps))
+        few = f"\n  {stage.num_seeds} of {len(plan.folders)} seeds" * (stage.num_seeds < len(plan.folders))
+        cells = (stage.stage + few, stage.kind, stage.task, stage.start_from, str(stage.steps))
         table.add_row(*cells, duration(stage.seconds), size(stage.disk_bytes))
         if stage.forks is not None:
             table.add_row(*_fork_cells(stage.forks))

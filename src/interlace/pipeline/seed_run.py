@@ -56,6 +56,8 @@ class SeedRun:
             records = {item.stage: item for item in read_run(self.folder).stages if item.finished}
             weights = Weights(self.recipe, self.seed, store, tasks, self.machine.bf16)
             for stage, config in stage_folders(self.recipe):
+                if not config.is_of(self.seed):
+                    continue
                 if stage not in records:
                     self._stage(stage, config, store, tasks, weights)
                 if config.forks is not None and not (stage in records and records[stage].forks):

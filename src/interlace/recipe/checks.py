@@ -95,6 +95,7 @@ def _stage_problems(recipe: Recipe) -> Iterator[Problem]:
         for option, sentence in (
             *_naming_problems(stage, before, recipe),
             *_start_problems(stage, before),
+            *_seed_problems(stage, before, recipe),
             *_kind_problems(stage),
             *_stop_problems(stage, recipe),
         ):
@@ -139,6 +140,19 @@ def _start_problems(stage: StageConfig, before: tuple[StageConfig, ...]) -> Iter
         yield (
             "fresh_optimizer",
             "fresh_optimizer: false must follow a stage whose optimizer it carries on. Got none. Remove it.",
+        )
+
+
+def _seed_problems(stage: StageConfig, before: tuple[StageConfig, ...], recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """A stage can begin only with weights that its own seeds have."""
+    asked = (before[-1].name if before else "model") if stage.start_from in WEIGHTS_OF_BEFORE else stage.start_from
+    source = next((other for other in before if other.name == asked), None)
+    missing = [] if source is None else [s for s in stage.seeds or recipe.seeds if not source.is_of(s)]
+    if source is not None and missing:
+        yield (
+            "seeds",
+            f"seeds must be among those of the stage that {stage.name!r} starts from. {source.name!r} has "
+            f"{list(source.seeds or ())}, not {', '.join(map(str, missing))}. Give both the same, or another start_from.",
         )
 
 

@@ -97,6 +97,8 @@ class StageConfig(Options):
     """A rule of `interlace list rules` that may end the stage before its steps are done: `{rule: NAME, ...options}`."""
     algorithm: Literal["grpo"] | None = None
     """RL only: the algorithm, by default `grpo`."""
+    seeds: tuple[Seed, ...] | None = Field(default=None, min_length=1)
+    """Those of the recipe's seeds that have this stage, as where one seed of a dear control is enough; null: all."""
     options: dict[str, Any] = Field(default_factory=dict)
     """TRL's options by TRL's names. In a file they stand beside the others, not under `options`."""
 
@@ -132,6 +134,10 @@ class StageConfig(Options):
         ours = {key: getattr(self, key) for key in type(self).model_fields if key not in skipped}
         nested = {key: value.model_dump() for key, value in ours.items() if isinstance(value, Options)}
         return ours | nested | self.options
+
+    def is_of(self, seed: int) -> bool:
+        """Whether the run of `seed` has this stage."""
+        return self.seeds is None or seed in self.seeds
 
     @property
     def max_steps(self) -> int | None:

@@ -16,7 +16,8 @@ COLUMNS = ("Arm", "Task", "Weights", "SFT loss before", "after", "change", "on r
 def arms_table(runs: Sequence[RunSummary]) -> Table:
     """The arms of one recipe over its seeds; `runs` holds the seeds that its rule leaves out too."""
     rows, notes = coupling_table(runs), Notes()
-    cells = [_cells(before, row, notes) for before, row in zip([None, *rows], rows, strict=False)]
+    most = max((row.num_seeds for row in rows), default=0)
+    cells = [_cells(before, row, most, notes) for before, row in zip([None, *rows], rows, strict=False)]
     return Table(_title(rows), COLUMNS, tuple(cells), 3, tuple(notes.reasons))
 
 
@@ -24,14 +25,14 @@ def _title(rows: Sequence[CouplingRow]) -> str:
     if not rows:
         return ""
     left_out = f", {rows[0].num_excluded} left out by the recipe\u2019s rule" if rows[0].num_excluded else ""
-    return f"{rows[0].recipe}, {rows[0].num_seeds} seeds{left_out}: what each arm did (nats/response)"
+    return f"{rows[0].recipe}, {max(row.num_seeds for row in rows)} seeds{left_out}: what each arm did (nats/response)"
 
 
-def _cells(before: CouplingRow | None, row: CouplingRow, notes: Notes) -> tuple[Cell, ...]:
+def _cells(before: CouplingRow | None, row: CouplingRow, most_seeds: int, notes: Notes) -> tuple[Cell, ...]:
     """What the row above already says is left blank."""
     repeats = before is not None and before.arm == row.arm
     return (
-        Cell("") if repeats else _arm(row),
+        Cell("") if repeats else _arm(row, most_seeds),
         *words("" if repeats and before is not None and before.task == row.task else row.task),
         *words(weights_name(row.weights)),
         *notes.change(row.sft_loss_before, row.sft_loss_after, row.sft_loss_change),
@@ -39,8 +40,9 @@ def _cells(before: CouplingRow | None, row: CouplingRow, notes: Notes) -> tuple[
     )
 
 
-def _arm(row: CouplingRow) -> Cell:
-    """The stage, where it began, and whether it is a control."""
+def _arm(row: CouplingRow, most_seeds: int) -> Cell:
+    """The stage, where it began, whether it is a control, and how many seeds it has, where others have more."""
     start = f"from {row.started_from or 'the model'}"
-    return Cell(row.arm, interval=", ".join([start, *["control"] * bool(row.control)]), title=row.control or "",
-                tone="stage")  # fmt: skip
+    few = f"{row.num_seeds} seed{'s' * (row.num_seeds > 1)} only" if row.num_seeds < most_seeds else ""
+    parts = filter(None, (start, "control" * bool(row.control), few))
+    return Cell(row.arm, interval=", ".join(parts), title=row.control or "", tone="stage")
