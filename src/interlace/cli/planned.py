@@ -18,6 +18,7 @@ ROWS = {
     "parity_gap": ("above the expert", True),
     "rl_time": ("RL time", False),
     "sft_loss_change": ("forecast change\nof SFT loss", True),
+    "tilt": ("the tilt part\n(A10)", True),
     "implied_exchange_rate": ("what the next\nnat buys", False),
 }
 """Figure of a point: its row's title, whether it has a sign. At most four points are shown, within 80 columns."""
@@ -26,6 +27,8 @@ LOSS_ROWS = {
     "change": ("change", True),
     "right": ("on right\nresponses", True),
     "wrong": ("on wrong\nresponses", True),
+    "tilt": ("tilt part", True),
+    "off_path": ("off-path\npart", True),
     "forecast": ("forecast", True),
     "beyond": ("beyond it", True),
 }

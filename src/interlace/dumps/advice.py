@@ -143,9 +143,23 @@ def _measured(losses: Sequence[LossPoint]) -> Iterator[str]:
             f"(damage, if positive) and {figure_text(last.wrong, signed=True, unit=False)} on its wrong ones "
             "(unlearning that the reward asks for, A11)."
         )
+    yield from _tilted(last)
     if isinstance(last.beyond, Estimate):
         on = "which is off the RL path, or of other prompts" if last.beyond.sign else "which is not resolved from 0"
         yield f"Beyond what rewards forecast it changed by {figure_text(last.beyond, signed=True)}, {on}."
+
+
+def _tilted(last: LossPoint) -> Iterator[str]:
+    """A10: what of the change this reward asks for, and what not."""
+    tilt, off_path = last.tilt, last.off_path
+    if isinstance(tilt, Estimate) and isinstance(off_path, Estimate):
+        words = {1: "more than so much reward asks for", -1: "less than so much reward asks for",
+                 0: "not resolved from 0"}[off_path.sign]  # fmt: skip
+        yield (
+            f"Of the same change, {figure_text(tilt, signed=True, unit=False)} comes with the tilt of the first policy "
+            f"that earns this reward and {figure_text(off_path, signed=True, unit=False)} lies off the RL path: "
+            f"{words} (A10, if SFT has the rollouts\u2019 prompts)."
+        )
 
 
 def _value(point: LossPoint) -> float:
@@ -181,7 +195,10 @@ def _law(expert: Expert, losses: Sequence[LossPoint]) -> Iterator[str]:
         return
     shared = "" if expert.shared is None else f" ({expert.shared:.0%} of the rollouts\u2019 prompts are scored)"
     read = "" if losses else "; --logprobs FILE would show"
-    yield f"C7, A4 and A6 need SFT data on the same prompts{shared} and a policy on the RL path{read}."
+    yield (
+        f"C7, A4 and A6 need SFT data on the same prompts{shared} and a policy on the RL path{read}; A10 needs those "
+        "prompts only."
+    )
 
 
 def _filtered(groups: Groups) -> Iterator[str]:

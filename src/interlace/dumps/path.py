@@ -19,7 +19,7 @@ from interlace.statistics.intervals import LEVEL
 from interlace.theory.paths import reward_only_sft_change, rl_time_from_rewards
 
 RESAMPLES = 1000
-NATS_RESPONSE, REWARD_UNIT, STEPS = "nats/response", "reward units", "steps"
+NATS_RESPONSE, REWARD_UNIT, STEPS, PER_REWARD = "nats/response", "reward units", "steps", "per reward unit"
 Points: TypeAlias = Float[np.ndarray, "point"]
 Drawn: TypeAlias = Float[np.ndarray, "resample point"]
 """A curve at the points, and in each resample."""
@@ -60,7 +60,7 @@ class RewardPath:
 
     def rl_time(self) -> tuple[Figure, ...]:
         """D5 from rewards alone: the integral of dR/V since the first point, per reward unit, at every point."""
-        return self._integrals(lambda reward, variance, _: rl_time_from_rewards(reward, variance), "per reward unit")
+        return self._integrals(lambda reward, variance, _: rl_time_from_rewards(reward, variance), PER_REWARD)
 
     def sft_change(self) -> tuple[Figure, ...]:
         """C7: the change of SFT loss since the first point that the rewards predict, nats/response, at every point."""
@@ -131,7 +131,7 @@ class RewardPath:
             return self.figure(gap, gaps, REWARD_UNIT)
         with np.errstate(divide="ignore", invalid="ignore"):
             rates = np.where(gaps > 0.0, np.maximum(variances, 0.0) / gaps, np.inf)
-        return self._ends(max(variance, 0.0) / gap, rates, "reward units per nat")
+        return percentile_ends(max(variance, 0.0) / gap, rates, self.num_prompts, "reward units per nat")
 
     def steps_with(self, is_so: Points, resampled: Drawn, otherwise: str) -> Figure:
         """The step until which a curve is positive: steps at which it is, from the first point on.
@@ -145,15 +145,28 @@ class RewardPath:
         if self.num_prompts < MINIMUM_PROMPTS:
             return self.figure(point, np.full(len(resampled), point), STEPS)
         ends = self.places[0] + _time_above(self.places, resampled)
-        return self._ends(point, np.where(ends >= self.places[-1], np.inf, ends), STEPS)
+        return percentile_ends(point, np.where(ends >= self.places[-1], np.inf, ends), self.num_prompts, STEPS)
 
-    def _ends(self, point: float, resampled: Float[np.ndarray, "resample"], unit: str) -> Figure:
-        """Percentiles that may be infinite."""
-        tail = tail_probability(self.num_prompts, self.num_prompts - 1, LEVEL)
-        in_order = np.sort(resampled)
-        low, high = in_order[int(tail * len(in_order))], in_order[int(np.ceil((1.0 - tail) * len(in_order))) - 1]
-        method = f"percentile bootstrap over prompts, {len(in_order)} resamples"
-        return Estimate(point, min(float(low), point), max(float(high), point), LEVEL, self.num_prompts, method, unit)
+
+def percentile_ends(point: float, resampled: Float[np.ndarray, "resample"], num_prompts: int, unit: str) -> Estimate:
+    """Percentiles that may be infinite."""
+    tail = tail_probability(num_prompts, num_prompts - 1, LEVEL)
+    in_order = np.sort(resampled)
+    low, high = in_order[int(tail * len(in_order))], in_order[int(np.ceil((1.0 - tail) * len(in_order))) - 1]
+    method = f"percentile bootstrap over prompts, {len(in_order)} resamples"
+    return Estimate(point, min(float(low), point), max(float(high), point), LEVEL, num_prompts, method, unit)
+
+
+def finite_interval(
+    point: float, resampled: Float[np.ndarray, "resample"], num_prompts: int, unit: str, otherwise: Unresolved
+) -> Figure:
+    """`point` with its interval; `otherwise` where that has an infinite end, or is not known (NaN)."""
+    if np.isfinite(point) and np.isfinite(resampled).all():
+        return bootstrap_interval(resampled, point, num_prompts=num_prompts, unit=unit)
+    if not np.isfinite(point) or np.isnan(resampled).any() or num_prompts < MINIMUM_PROMPTS:
+        return otherwise
+    found = percentile_ends(point, resampled, num_prompts, unit)
+    return found if np.isfinite([found.lower, found.upper]).all() else otherwise
 
 
 def no_expert() -> Unresolved:

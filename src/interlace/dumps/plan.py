@@ -7,16 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from interlace.dumps.advice import advice_of, conditions_of
-from interlace.dumps.expert import read_expert, refuse_beyond
+from interlace.dumps.expert import Expert, read_expert, refuse_beyond
 from interlace.dumps.follow import follow
 from interlace.dumps.groups import Groups, advantage_agreement, group
-from interlace.dumps.losses import read_losses
+from interlace.dumps.losses import Losses, read_losses
 from interlace.dumps.measured import loss_points
 from interlace.dumps.path import REWARD_UNIT, STEPS, RewardPath, no_expert
 from interlace.dumps.planned import PlanPoint, RolloutPlan
 from interlace.dumps.samples import read_samples
+from interlace.dumps.tilts import TiltPath, Tilts, follow_tilts, tilts_of
 from interlace.errors import RecipeError
 from interlace.estimate import Estimate, Figure, Unresolved, exact
 from interlace.statistics import mean_interval, reward_interval, share_interval
@@ -46,11 +48,9 @@ def plan_rollouts(
     expert = read_expert(expert_reward, expert_scores, samples.keys)
     losses = None if logprobs is None else read_losses(logprobs, samples.keys)
     groups = group(samples)
-    more = () if losses is None else (losses.segment,)
-    rng = np.random.default_rng(seed)
-    along, resampled = follow(groups, expert.given, expert.scores, len(samples.keys), rng, more)
-    points = _points(groups, along)
-    measured = () if losses is None else loss_points(losses, resampled[0][:, 0], along)
+    along, tilts, read = _along(groups, expert, losses, len(samples.keys), np.random.default_rng(seed))
+    points = _points(groups, along, tilts)
+    measured = () if losses is None else loss_points(losses, read, along, tilts)
     parity, stop = _parity(along), _stop(along, exchange_rate)
     agreement = advantage_agreement(samples)
     notes = [*samples.notes, *expert.notes, *(() if losses is None else losses.notes)]
@@ -91,12 +91,24 @@ def _file(path: str | Path | None) -> Path | None:
     return None if path is None else Path(path).expanduser()
 
 
-def _points(groups: Groups, path: RewardPath) -> tuple[PlanPoint, ...]:
+def _along(
+    groups: Groups, expert: Expert, losses: Losses | None, num_prompts: int, rng: np.random.Generator
+) -> tuple[RewardPath, TiltPath | Unresolved, Float[np.ndarray, "resample step"]]:
+    """The path of the rewards, the tilts along it, and the mean losses, all in the same resamples."""
+    tilts = tilts_of(groups)
+    more = [*([] if isinstance(tilts, Unresolved) else [tilts.segment]), *([] if losses is None else [losses.segment])]
+    path, found = follow(groups, expert.given, expert.scores, num_prompts, rng, tuple(more))
+    followed = follow_tilts(path, tilts, found[0][:, 0]) if isinstance(tilts, Tilts) else tilts
+    return path, followed, found[-1][:, 0] if losses is not None else np.empty((len(path.rewards), 0))
+
+
+def _points(groups: Groups, path: RewardPath, tilts: TiltPath | Unresolved) -> tuple[PlanPoint, ...]:
     """A row a point: as sampled, and along the curves."""
     gaps = path.gaps
     gap = (no_expert(),) * len(path.places) if gaps is None else path.level(*gaps, REWARD_UNIT)
     curve = path.level(path.reward, path.rewards, REWARD_UNIT)
     times, changes, rates = path.rl_time(), path.sft_change(), path.implied_exchange_rates()
+    parts = (tilts,) * len(path.places) if isinstance(tilts, Unresolved) else tilts.figures(path)
     refusal = None if path.refusal is None else Unresolved(path.refusal)
     spread = path.level(path.variance, path.variances, "reward units^2")
     return tuple(
@@ -114,6 +126,7 @@ def _points(groups: Groups, path: RewardPath) -> tuple[PlanPoint, ...]:
             parity_gap=gap[i],
             rl_time=times[i],
             sft_loss_change=changes[i],
+            tilt=parts[i],
             implied_exchange_rate=rates[i],
         )
         for i in range(len(path.places))

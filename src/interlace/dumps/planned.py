@@ -15,7 +15,8 @@ class PlanPoint:
 
     As sampled there: `reward` R, `reward_variance` V within prompts, `dead_groups` (the share whose rewards are all
     equal). Along the curves through all points: `parity_gap` R - R_D, `rl_time` since the first (D5), `sft_loss_change`
-    since the first as rewards forecast it (C7, nats/response), `implied_exchange_rate` V/(R - R_D) (A6).
+    since the first as rewards forecast it (C7, nats/response), `tilt` the part of any change that comes with the tilt
+    that earns this reward (A10, nats/response), `implied_exchange_rate` V/(R - R_D) (A6).
     """
 
     first_step: int
@@ -31,6 +32,7 @@ class PlanPoint:
     parity_gap: Figure
     rl_time: Figure
     sft_loss_change: Figure
+    tilt: Figure
     implied_exchange_rate: Figure
 
     @property
@@ -47,8 +49,9 @@ class PlanPoint:
 @dataclass(frozen=True)
 class LossPoint:
     """SFT loss where it was read: `sft_loss` nats/response; `change` since the first step, paired; what of it lies on
-    the expert's `right` and `wrong` responses (A11); `forecast`: the change by rewards alone (C7); `beyond`: the
-    measured change less the forecast."""
+    the expert's `right` and `wrong` responses (A11), and what of it comes with the `tilt` that earns the reward of that
+    step, at RL time `rl_time` (1/reward units) since the first step, and what lies `off_path` (A10); `forecast`: the
+    change by rewards alone (C7); `beyond`: the measured change less the forecast."""
 
     step: int
     sft_loss: Figure
@@ -56,6 +59,9 @@ class LossPoint:
     change: Figure
     right: Figure
     wrong: Figure
+    tilt: Figure
+    off_path: Figure
+    rl_time: Figure
     forecast: Figure
     beyond: Figure
 

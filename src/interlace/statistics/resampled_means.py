@@ -55,6 +55,8 @@ def resampled_means(
 
 def _weighted(part: Segments, weights: Float[np.ndarray, "block entry"]) -> Float[np.ndarray, "block segment quantity"]:
     total = np.add.reduceat(weights, part.starts, axis=1)
+    if len(part.starts) == 1:  # one product in place of a sum a column
+        return ((weights @ part.values) / total)[:, None]
     sums = [np.add.reduceat(weights * column, part.starts, axis=1) for column in part.values.T]
     return np.stack(sums, axis=-1) / total[..., None]
 

@@ -151,6 +151,7 @@ def _read(point: PlanPoint) -> list[tuple[str, Figure]]:
         ("dead groups", point.dead_groups),
         ("RL time", point.rl_time),
         ("forecast SFT loss", point.sft_loss_change),
+        ("tilt part", point.tilt),
         ("the next nat buys", point.implied_exchange_rate),
     ]
 

@@ -22,6 +22,7 @@ POINT_COLUMNS = {
     "parity_gap": ("Above the expert", True),
     "rl_time": ("RL time", False),
     "sft_loss_change": ("Forecast change of SFT loss, nats/response", True),
+    "tilt": ("Tilt part (A10), nats/response", True),
     "implied_exchange_rate": ("Reward that the next nat buys", False),
 }
 LOSS_COLUMNS = {
@@ -30,6 +31,9 @@ LOSS_COLUMNS = {
     "change": ("Change", True),
     "right": ("on right responses", True),
     "wrong": ("on wrong responses", True),
+    "tilt": ("Tilt part (A10)", True),
+    "off_path": ("Off-path part (A10)", True),
+    "rl_time": ("RL time of that tilt", False),
     "forecast": ("Forecast (C7)", True),
     "beyond": ("Beyond the forecast", True),
 }
