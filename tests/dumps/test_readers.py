@@ -36,7 +36,7 @@ def test_a_writer_is_recognised_and_read_whole(writer: str, rows: list[Row], tmp
     WRITE[writer](tmp_path, rows)
     samples = read_samples(tmp_path)
     assert f"of {writer}" in samples.source
-    assert ("step" in samples.source) is (writer not in ("prime-rl", "NeMo-RL"))
+    assert ("step" in samples.source) is (writer not in ("prime-rl", "prime-rl traces", "NeMo-RL"))
     assert len(samples.rewards) == len(rows)
     assert totals(samples) == {step: sum(row["reward"] for row in rows if row["step"] == step) for step in range(3)}
     assert len(np.unique(samples.prompts)) == len({row["prompt"] for row in rows})
@@ -127,6 +127,30 @@ def test_several_rewards_are_added_up_as_trl_adds_them(tmp_path: Path) -> None:
     assert weighted.rewards.tolist() == [1.2, 0.2, 0.2] and "accuracy + 0.2 format" in weighted.source
     with pytest.raises(RecipeError, match="--reward must say NAME=WEIGHT"):
         read_samples(tmp_path, reward="accuracy=much")
+
+
+def test_a_column_of_trl_that_goes_with_the_prompt_is_no_reward_and_said(tmp_path: Path) -> None:
+    rows = [
+        {"step": 1, "prompt": f"p{i}", "completion": str(k), "right": float(k), "level": i, "advantage": k - 0.5}
+        for i in range(3)
+        for k in range(2)
+    ]
+    write_lines(tmp_path / "completions_00001.jsonl", rows)
+    samples = read_samples(tmp_path)
+    assert "reward = right," in samples.source and samples.rewards.tolist() == [0.0, 1.0] * 3
+    assert "No reward, since it goes with the prompt: level." in samples.notes[0]
+    assert read_samples(tmp_path, reward="right,level").rewards.tolist() == [0.0, 1.0, 1.0, 2.0, 2.0, 3.0]
+    write_lines(tmp_path / "completions_00001.jsonl", [row | {"right": 1.0} for row in rows])
+    assert "reward = right + level" in read_samples(tmp_path).source  # nothing tells completions apart: no evidence
+
+
+def test_columns_inside_objects_and_lists_and_those_there_are_named(tmp_path: Path) -> None:
+    rows = [{"full_result": [{"input": f"p{i}", "reward": 0.5}], "rewards": [float(i)], "idx": i} for i in range(2)]
+    write_lines(tmp_path / "1.jsonl", rows)
+    with pytest.raises(DataError, match=r"1.jsonl has the columns full_result, rewards, idx, none of which is known"):
+        read_samples(tmp_path)
+    samples = read_samples(tmp_path, "prompt=full_result.0.input,reward=rewards.0")
+    assert samples.rewards.tolist() == [0.0, 1.0] and len(samples.keys) == 2
 
 
 def test_a_batch_that_trl_logs_again_counts_once(rows: list[Row], tmp_path: Path) -> None:

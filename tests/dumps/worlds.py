@@ -130,6 +130,16 @@ def _episode(row: Row, step: int) -> Row:
             "run": {"type": "train", "id": "r", "work": work}}  # fmt: skip
 
 
+def write_traces(folder: Path, rows: Sequence[Row]) -> None:
+    for step, part in by_step(rows).items():
+        lines = [
+            {"id": row["completion"], "task": {"type": "Task", "data": {"prompt": row["prompt"]}}, "nodes": [],
+             "rewards": {"right": row["reward"]}, "metrics": {}, "info": {"prime_rl": {"env_name": "sums"}}}
+            for row in part
+        ]  # fmt: skip
+        write_lines(folder / "rollouts" / f"step_{step}" / "train_rollouts.jsonl", lines)
+
+
 def write_nemo(folder: Path, rows: Sequence[Row]) -> None:
     for step, part in by_step(rows).items():
         lines = [
@@ -144,6 +154,7 @@ WRITE: dict[str, Callable[[Path, Sequence[Row]], None]] = {
     "TRL": write_trl,
     "verl": write_verl,
     "prime-rl": write_prime_rl,
+    "prime-rl traces": write_traces,
     "prime-rl episodes": write_episodes,
     "NeMo-RL": write_nemo,
 }

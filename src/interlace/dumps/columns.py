@@ -15,10 +15,12 @@ ROLES = ("prompt", "completion", "reward", "step", "group", "advantage", "tokens
 
 @dataclass(frozen=True)
 class Columns:
-    """Role to column; `rewards` are the columns whose weighted sum is the reward, with their weights."""
+    """Role to column; `rewards` are the columns whose weighted sum is the reward, with their weights; `data`: columns
+    of numbers that were not taken for rewards, since they go with the prompt."""
 
     names: Mapping[str, str]
     rewards: Mapping[str, float]
+    data: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         summed = " + ".join(name if weight == 1.0 else f"{weight:g} {name}" for name, weight in self.rewards.items())
@@ -39,14 +41,16 @@ def columns_of(writer: Writer, rows: Sequence[Row], said: Mapping[str, str], rew
     names = {role: name for role, name in writer.columns.items() if role != "reward"} | dict(said)
     there = {name: None for row in rows for name in row}
     names = {role: name for role, name in names.items() if role in said or name in there}
-    chosen = names.pop("reward", None)
+    chosen, data = names.pop("reward", None), []
     if reward is not None or chosen is not None:
         rewards = weights_of(reward if reward is not None else str(chosen))
     elif writer.numbers_are_rewards:
-        rewards = {name: 1.0 for name in _numbers(rows) if name not in names.values()}
+        numbers = [name for name in _numbers(rows) if name not in names.values()]
+        data = _of_prompts(rows, numbers, names.get("prompt", ""))
+        rewards = {name: 1.0 for name in numbers if name not in data}
     else:
         rewards = {writer.columns["reward"]: 1.0}
-    found = Columns(names, rewards)
+    found = Columns(names, rewards, tuple(data))
     for name in found.top_level:
         if name not in there:
             role = next((role for role, column in names.items() if column.partition(".")[0] == name), None)
@@ -94,11 +98,14 @@ def weights_of(text: str) -> dict[str, float]:
 
 
 def value_at(row: Row, name: str) -> Any:
-    """The value of a column; ``reward_model.score`` is `score` in the object `reward_model`."""
+    """The value of a column; ``reward_model.score`` is `score` in the object `reward_model`, ``results.0`` the first
+    of the list `results`."""
     if name in row or "." not in name:
         return row.get(name)
     head, _, rest = name.partition(".")
     inner = row.get(head)
+    if isinstance(inner, list):
+        inner = {str(place): item for place, item in enumerate(inner)}
     return value_at(inner, rest) if isinstance(inner, dict) else None
 
 
@@ -114,3 +121,22 @@ def _numbers(rows: Sequence[Row]) -> list[str]:
         if any(item is not None for item in found)
         and all(item is None or isinstance(item, int | float) for item in found)
     ]
+
+
+def _of_prompts(rows: Sequence[Row], numbers: Sequence[str], prompt: str) -> list[str]:
+    """Those of `numbers` that tell prompts apart and never two completions of one, where others do: no rewards."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(repr(row.get(prompt)), []).append(row)
+    several = [group for group in groups.values() if len(group) > 1]
+
+    def values(group: Sequence[Row], name: str) -> set[Any]:
+        return {row.get(name) for row in group}
+
+    data = [
+        name
+        for name in numbers
+        if len(values(rows, name)) > 1 and several and all(len(values(group, name)) == 1 for group in several)
+    ]
+    within = [name for name in numbers if any(len(values(group, name)) > 1 for group in several)]
+    return data if within else []

@@ -15,7 +15,7 @@ from interlace.dumps.tally import Tally
 from interlace.dumps.writers import Writer, writer_of
 from interlace.errors import DataError
 
-PEEKED = 64
+PEEKED = 1024
 """Rows by which columns are told."""
 
 
@@ -37,6 +37,9 @@ def read_samples(path: Path, columns: str | Mapping[str, str] | None = None, rew
     sources = _sources(path, files, said, reward, notes)
     writer = sources[0].writer
     found = columns_of(writer, _peek(sources[0], Tally()), said, reward)
+    if found.data:
+        names = ", ".join(found.data)
+        notes.append(f"No reward, since it goes with the prompt: {names}. If it is one, say --reward NAME,NAME.")
     reader = RowReader(found, tally)
     for source in sources:
         reader.read(source.path, source.writer, step_of(source.path, path))
@@ -52,12 +55,13 @@ def _sources(
     path: Path, files: list[Path], said: Mapping[str, str], reward: str | None, notes: list[str]
 ) -> list[_Source]:
     """Files of one writer; what holds no rollouts is left out, and said."""
-    found, others = [], []
+    found, others, columns = [], [], ""
     for file in files:
         row = next((row for _, row in read_rows(file, Tally())), None)
         writer = None if row is None else _writer(row, said, reward)
         if writer is None:
             others.append(file.name)
+            columns = columns or ", ".join(row or ())
         else:
             found.append(_Source(file, writer))
     writers = {source.writer.name: source for source in reversed(found)}
@@ -65,10 +69,11 @@ def _sources(
         each = "; ".join(f"{name} ({source.path.name})" for name, source in writers.items())
         raise DataError(f"--rollouts must hold the rollouts of one trainer. Got {path} with {each}. Name one of them.")
     if not found:
-        listed = ", ".join(others[:5])
+        what = f"the columns {columns}" if columns else "no rows"
         raise DataError(
-            f"--rollouts must hold rows with a reward and a prompt. Got {path} with {listed}, where no columns are "
-            "known as such. Say which they are: --columns prompt=...,reward=..."
+            f"--rollouts must hold rows with a reward and a prompt. Got {path}, where {others[0]} has {what}, none of "
+            "which is known as such. Say which they are: --columns prompt=...,reward=... (a.b is in an object, a.0 in "
+            "a list)"
         )
     if others:
         notes.append(f"{len(others)} files hold no rollouts and were left out: {', '.join(others[:5])}.")

@@ -1,8 +1,8 @@
 """Who wrote a dump: each writer's columns, and how its rows become one rollout each. Formats as read in these versions.
 
 TRL 1.16 (`GRPOTrainer.log` with `log_completions`), verl 0.8.0.dev (`_dump_generations`), prime-rl 0.8 (`episodes` of
-its file monitor) and earlier (rollouts as verifiers 0.3's legacy `RolloutOutput`), NeMo-RL 0.6
-(`log_batched_dict_as_jsonl`).
+its file monitor) and earlier (a verifiers `Trace` a line; before that verifiers 0.3's legacy `RolloutOutput`), NeMo-RL
+0.6 (`log_batched_dict_as_jsonl`).
 """
 
 from __future__ import annotations
@@ -54,13 +54,22 @@ def _episode(row: Row) -> Iterator[Row]:
     step = work.get("step")
     traces = row["traces"] if isinstance(row["traces"], list) else []
     for trace in traces:
-        agent = (trace.get("agent") or {}).get("name")
-        yield {
-            "prompt": [_task_key(trace.get("task") or row["task"]), agent],
-            "completion": trace.get("id"),
-            "reward": _weighted(trace.get("rewards") or {}) if trace.get("ok", row.get("ok")) else MISSING_REWARD,
-            **({} if step is None else {"step": step}),
-        }
+        whole = {"ok": row.get("ok"), **trace, "task": trace.get("task") or row["task"]}
+        yield _traced(whole) | ({} if step is None else {"step": step})
+
+
+def _trace(row: Row) -> Iterator[Row]:
+    """A row that is one trace; its step stands in the file's name."""
+    yield _traced({"ok": not row.get("error"), **row})
+
+
+def _traced(trace: Row) -> Row:
+    agent = (trace.get("agent") or {}).get("name")
+    return {
+        "prompt": [_task_key(trace["task"]), agent],
+        "completion": trace.get("id"),
+        "reward": _weighted(trace.get("rewards") or {}) if trace["ok"] else MISSING_REWARD,
+    }
 
 
 def _task_key(task: Mapping[str, Any]) -> Any:
@@ -69,11 +78,11 @@ def _task_key(task: Mapping[str, Any]) -> Any:
 
 
 def _weighted(rewards: Mapping[str, Any]) -> float | None:
-    """The sum of score times weight; None where any was not scored."""
-    values = list(rewards.values())
-    if not values or any(not isinstance(value, dict) for value in values):
+    """The sum of score times weight, bare numbers counted as they are; None where any was not scored."""
+    if not rewards or any(value is None for value in rewards.values()):
         return MISSING_REWARD
-    return sum(float(value["score"]) * float(value.get("weight", 1.0)) for value in values)
+    scored = [value if isinstance(value, dict) else {"score": value} for value in rewards.values()]
+    return sum(float(value["score"]) * float(value.get("weight", 1.0)) for value in scored)
 
 
 def _nemo(row: Row) -> Iterator[Row]:
@@ -124,7 +133,9 @@ WRITERS: Mapping[str, Writer] = {
                {"prompt": "prompt", "completion": "completion", "reward": "reward", "advantage": "advantage"}, _nemo),
         Writer("prime-rl episodes", "0.8", frozenset({"traces", "task", "env"}),
                {"prompt": "prompt", "completion": "completion", "reward": "reward", "step": "step"}, _episode),
-        Writer("prime-rl", "before episodes", frozenset({"example_id", "prompt", "completion", "reward"}),
+        Writer("prime-rl traces", "before episodes", frozenset({"nodes", "task", "rewards"}),
+               {"prompt": "prompt", "completion": "completion", "reward": "reward"}, _trace),
+        Writer("prime-rl", "before traces", frozenset({"example_id", "prompt", "completion", "reward"}),
                {"prompt": "prompt", "completion": "completion", "reward": "reward", "advantage": "advantage"}),
         Writer("verl", "0.8.0.dev", frozenset({"input", "output", "score"}),
                {"prompt": "input", "completion": "output", "reward": "score", "step": "step"}),
