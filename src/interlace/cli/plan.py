@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -18,6 +18,9 @@ from interlace.errors import RecipeError
 if TYPE_CHECKING:
     from interlace.dumps import RolloutPlan
     from interlace.planning import Plan
+
+Options: TypeAlias = dict[str, Any]
+"""Options by their names in Python; None: not given."""
 
 RolloutsOption: TypeAlias = Annotated[
     Path | None,
@@ -117,44 +120,51 @@ def plan(
     `interlace plan --rollouts example --exchange-rate 0.5 --html plan.html`.
     """
     check_files({"--html": (html, ".html")})
-    of_rollouts = {"--expert-reward": expert_reward, "--expert-scores": expert_scores, "--logprobs": logprobs,
-                   "--columns": columns, "--reward": reward}  # fmt: skip
-    of_checkpoints = {
-        "--task": tasks,
-        "--base": base,
-        "--prompts": prompts,
-        "--gradients": gradients,
-        "--path-model": path_models,
-    }
+    of_rollouts: Options = {"expert_reward": expert_reward, "expert_scores": expert_scores, "logprobs": logprobs,
+                            "columns": columns, "reward": reward}  # fmt: skip
+    of_checkpoints: Options = {"task": tasks, "base": base, "prompts": prompts, "gradients": gradients,
+                               "path_model": path_models}  # fmt: skip
     if score:
-        _refuse_beside_score(of_rollouts | of_checkpoints | {"--rollouts": rollouts, "--html": html,
-                                                             "--exchange-rate": exchange_rate})  # fmt: skip
+        others = {"rollouts": rollouts, "html": html, "exchange_rate": exchange_rate}
+        _refuse_beside_score(of_rollouts | of_checkpoints | others)
         _score(checkpoints or [], json)
         return
     checkpoint = _one(checkpoints)
     _check_form(checkpoint, rollouts, of_checkpoints, of_rollouts)
-    if checkpoint is None:
-        from interlace.dumps import plan_rollouts
-
-        assert rollouts is not None
-        with stderr().status("reading the rollouts"):
-            read = plan_rollouts(rollouts, expert_reward, expert_scores, logprobs, exchange_rate, columns, reward, seed)
-        _show_rollouts(read, json, html)
+    if rollouts is not None:
+        _show_rollouts(_read(rollouts, of_rollouts | {"exchange_rate": exchange_rate, "seed": seed}), json, html)
         return
+    how: Options = {"exchange_rate": exchange_rate, "group_size": group_size, "kl_coefficient": beta,
+                    "prompts": prompts, "completions": completions, "seed": seed, "gradients": gradients}  # fmt: skip
+    named: Options = {"path_models": path_models} if path_models else {}
+    _show_forecast(_forecast(str(checkpoint), tasks, base, how | named), json, html)
+
+
+def _read(rollouts: Path, how: Options) -> RolloutPlan:
+    from interlace.dumps import plan_rollouts
+
+    with stderr().status("reading the rollouts"):
+        return plan_rollouts(rollouts, **how)
+
+
+def _forecast(checkpoint: str, tasks: Sequence[str] | None, base: Path | None, how: Options) -> Plan:
     with redirect_stdout(sys.stderr), stderr().status("looking at the checkpoint") as status:
-        from interlace.forecasting import MODELS
         from interlace.planning import Session
 
-        session = Session(exchange_rate, group_size, beta, prompts, completions, seed, gradients=gradients,
-                          path_models=path_models or MODELS)  # fmt: skip
+        session = Session(**how)
         with stoppable():
-            found = session.plan(checkpoint, tasks, base, status.update)
-    _show_forecast(found, json, html)
+            return session.plan(checkpoint, tasks, base, status.update)
 
 
-def _refuse_beside_score(others: Mapping[str, object]) -> None:
+def _astray(options: Options) -> str | None:
+    """The first option that was given, as it is typed."""
+    name = next((name for name, value in options.items() if value is not None), None)
+    return None if name is None else f"--{name.replace('_', '-')}"
+
+
+def _refuse_beside_score(others: Options) -> None:
     """Raises RecipeError for an option that says nothing to finished runs."""
-    astray = next((name for name, value in others.items() if value is not None), None)
+    astray = _astray(others)
     if astray is not None:
         raise RecipeError(f"--score takes runs and --json alone. Got {astray}. Leave it out; `interlace report` draws.")
 
@@ -183,8 +193,8 @@ def _one(checkpoints: Sequence[str] | None) -> str | None:
 def _check_form(
     checkpoint: str | None,
     rollouts: Path | None,
-    of_checkpoints: Mapping[str, object],
-    of_rollouts: Mapping[str, object],
+    of_checkpoints: Options,
+    of_rollouts: Options,
 ) -> None:
     """Either a checkpoint or rollouts, each with its own options. Raises RecipeError for anything else."""
     if (rollouts is None) == (checkpoint is None):
@@ -194,7 +204,7 @@ def _check_form(
             "Say interlace plan CKPT --task T, or interlace plan --rollouts example."
         )
     others, word = (of_checkpoints, "a checkpoint") if checkpoint is None else (of_rollouts, "--rollouts")
-    astray = next((name for name, value in others.items() if value is not None), None)
+    astray = _astray(others)
     if astray is not None:
         raise RecipeError(f"{astray} must stand with {word}. Got none. Leave it out, or give {word}.")
 
