@@ -63,7 +63,14 @@ def test_a_stop_is_the_forecasts_own(plan: Plan) -> None:
 def test_several_tasks_bring_their_prices(checkpoint: Path, tasks: list[Task]) -> None:
     plan = interlace.plan(checkpoint, tasks, prompts=12, path_models=QUICK)
     assert {(cost.reward_on, cost.task) for cost in plan.costs} == {(a, b) for a in plan.tasks for b in plan.tasks}
+    assert sum("(D15)" in sentence for sentence in plan.sentences()) == len(plan.costs)
     assert interlace.plan(checkpoint, tasks, prompts=12, gradients=False, path_models=QUICK).costs == ()
+
+
+def test_one_task_says_its_own_price_too(checkpoint: Path, tasks: list[Task]) -> None:
+    plan = interlace.plan(checkpoint, tasks[0], prompts=12, gradients=True, path_models=QUICK)
+    (sentence,) = [each for each in plan.sentences() if "(D15)" in each]
+    assert "its own SFT loss" in sentence and plan.costs[0].task in sentence
 
 
 def test_json_is_json_and_the_page_has_every_number(plan: Plan) -> None:

@@ -35,7 +35,7 @@ def sentences(
             lines.append(f"{task}: no forecast, because {found.reason}.")
         else:
             lines += _of_task(checkpoint, found, exchange_rate)
-    return lines + [_cross(cost) for cost in costs if cost.reward_on != cost.task]
+    return lines + [_price(cost) for cost in costs]
 
 
 def _of_task(checkpoint: str, found: Preflight, exchange_rate: float | None) -> Iterator[str]:
@@ -96,10 +96,15 @@ def _stop(forecast: Forecast) -> str:
     )
 
 
-def _cross(cost: CrossCost) -> str:
+def _price(cost: CrossCost) -> str:
+    """D15, of a task's own reward too."""
+    is_own = cost.reward_on == cost.task
     if isinstance(cost.cost, Unresolved):
-        return f"What RL on {cost.reward_on} costs {cost.task} at its first step (D15) is {cost.cost}."
+        whose = "its own SFT loss" if is_own else cost.task
+        return f"What RL on {cost.reward_on} costs {whose} at its first step (D15) is {cost.cost}."
+    price = figure_text(cost.cost, signed=True)
+    changes = f"changes its own SFT loss by {price}" if is_own else f"costs {cost.task} {price}"
     return (
-        f"RL on {cost.reward_on} costs {cost.task} {figure_text(cost.cost, signed=True)} at its first step, to "
-        "first order (D15); finite steps and their noise come on top."
+        f"RL on {cost.reward_on} {changes} at its first step, to first order (D15); finite steps and their noise come "
+        "on top."
     )
