@@ -92,6 +92,9 @@ Score: TypeAlias = Annotated[
 ]
 
 
+Whole: TypeAlias = Annotated[bool, typer.Option("--all", help="With --score: every forecast, bias, skill.")]
+
+
 def plan(
     checkpoints: CheckpointArgument = None,
     tasks: Tasks = None,
@@ -108,6 +111,7 @@ def plan(
     logprobs: Logprobs = None,
     exchange_rate: ExchangeRate = None,
     score: Score = False,
+    whole: Whole = False,
     columns: Columns = None,
     reward: Reward = None,
     html: Html = None,
@@ -127,8 +131,10 @@ def plan(
     if score:
         others = {"rollouts": rollouts, "html": html, "exchange_rate": exchange_rate}
         _refuse_beside_score(of_rollouts | of_checkpoints | others)
-        _score(checkpoints or [], json)
+        _score(checkpoints or [], whole, json)
         return
+    if whole:
+        raise RecipeError("--all goes with --score. Got it alone. Say interlace plan --score RUN... --all.")
     checkpoint = _one(checkpoints)
     _check_form(checkpoint, rollouts, of_checkpoints, of_rollouts)
     if rollouts is not None:
@@ -166,10 +172,12 @@ def _refuse_beside_score(others: Options) -> None:
     """Raises RecipeError for an option that says nothing to finished runs."""
     astray = _astray(others)
     if astray is not None:
-        raise RecipeError(f"--score takes runs and --json alone. Got {astray}. Leave it out; `interlace report` draws.")
+        raise RecipeError(
+            f"--score takes runs, --all and --json alone. Got {astray}. Leave it out; `interlace report` draws."
+        )
 
 
-def _score(runs: Sequence[str], json: bool) -> None:
+def _score(runs: Sequence[str], whole: bool, json: bool) -> None:
     from interlace.cli.scored import print_scores
     from interlace.readback import score_forecasts
 
@@ -177,7 +185,7 @@ def _score(runs: Sequence[str], json: bool) -> None:
     if json:
         print_json(found)
     else:
-        print_scores(stdout(), found)
+        print_scores(stdout(), found, whole)
 
 
 def _one(checkpoints: Sequence[str] | None) -> str | None:

@@ -1,14 +1,21 @@
-"""Judged forecasts in the terminal: all of a kind together, then one by one."""
+"""Judged forecasts in the terminal: a line a stage; if asked for, all of a kind together and one by one."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from interlace.analysis.forecast_scores import LEAST_FOR_A_MEDIAN, ForecastScores, ForecastTally, ScoredForecast
+from interlace.analysis.forecast_scores import (
+    LEAST_FOR_A_MEDIAN,
+    OUTRIGHT,
+    ForecastScores,
+    ForecastTally,
+    ScoredForecast,
+)
 from interlace.estimate import Figure, Unresolved, interval_text, value_text
 from interlace.wording import number
 
@@ -23,18 +30,54 @@ READING = (
     "reward and the KL that came.",
 )
 """How to read the tables."""
+SHORT = (
+    "The largest error over all runs, as a share of the range that SFT loss had in the stage, and how many of the 95 % "
+    "intervals held what came; by the share of the stage after which it was forecast. --all shows every forecast, bias "
+    "and skill against baselines; --json has all of it."
+)
+"""How to read the short table."""
 GROUP = "forecast", "weights", "made at"
 
 
-def print_scores(console: Console, found: ForecastScores) -> None:
-    """The tables, and how to read them."""
-    console.print(_together(found.tallies))
-    console.print(_skills(found.tallies))
-    console.print(_singly(found.forecasts))
-    for sentence in READING:
+def print_scores(console: Console, found: ForecastScores, is_whole: bool = False) -> None:
+    """A line a stage, or with `is_whole` every table; how to read them, and what was left out."""
+    for table in _whole(found) if is_whole else (_short(found.forecasts),):
+        console.print(table)
+    for sentence in READING if is_whole else (SHORT,):
         console.print(sentence, style="dim", markup=False)
     for folder, reason in found.silent.items():
         console.print(f"Left out: {folder}: {reason}.", markup=False, soft_wrap=True)
+
+
+def _whole(found: ForecastScores) -> Iterator[Table]:
+    yield _together(found.tallies)
+    yield _skills(found.tallies)
+    yield _singly(found.forecasts)
+
+
+def _short(forecasts: tuple[ScoredForecast, ...]) -> Table:
+    """What was forecast of SFT loss at the end of each stage, a line a stage, task and kind of weights."""
+    outright = [each for each in forecasts if each.kind == OUTRIGHT]
+    shares = sorted({each.share for each in outright})
+    titles = ("task", "weights", "runs", *(f"made at {share:.0%}" for share in shares))
+    table = _table("SFT loss at the end of the stage, as runs forecast it", "stage", *titles)
+    lines: dict[tuple[str, ...], list[ScoredForecast]] = {}
+    for each in outright:
+        lines.setdefault((f"{each.stage} of {each.recipe}", each.task, each.weights), []).append(each)
+    for names, group in lines.items():
+        judged = ([each for each in group if each.share == share] for share in shares)
+        table.add_row(*map(escape, names), str(len({each.run for each in group})), *map(_judged, judged))
+    return table
+
+
+def _judged(group: Sequence[ScoredForecast]) -> str:
+    """``within 12 %, 3 of 4 held``."""
+    if not group:
+        return "[dim]-[/dim]"
+    held = sum(each.score.is_covered for each in group)
+    error = max(each.score.relative_error for each in group)
+    words = f"within {error:.0%}" if math.isfinite(error) else "no movement"
+    return f"{words}\n[dim]{held} of {len(group)} held[/dim]"
 
 
 def _together(tallies: tuple[ForecastTally, ...]) -> Table:
