@@ -87,9 +87,11 @@ def test_other_weights_are_advised_where_they_beat_the_raw_ones_at_equal_reward(
     path = tilted_run(problem, np.linspace(0.0, 3.0, 5))
     line = {i / 4: policy for i, policy in enumerate(path.values())}
     summary = summarise(make_record(problem, Stage(raw, averaged={20: path[30]}, line=line)))
-    ship, interpolate = summary.advice[-2:]
-    assert ship.startswith("Ship the averaged weights of rl: reward") and "more when they passed that reward" in ship
-    assert interpolate.startswith("Ship the weights at 0.") and "of the straight line from start to end" in interpolate
+    ship = summary.advice[-1]
+    assert sum("If you ship" in sentence for sentence in summary.advice) == 1
+    assert ship.startswith("If you ship rl, take the averaged weights (reward") and ship.endswith("that you need.")
+    assert "more when they passed that reward) or the weights at 0." in ship
+    assert "of the straight line from start to end (reward" in ship
 
 
 def test_a_stage_that_cost_sft_loss_from_its_start_on_is_priced(problem):
@@ -135,7 +137,7 @@ def test_no_other_weights_are_advised_on_one_and_the_same_path(problem):
     raw, path = tilted_run(problem, np.linspace(0.0, 4.0, 7)), tilted_run(problem, np.linspace(0.0, 3.1, 5))
     line = {i / 4: policy for i, policy in enumerate(path.values())}
     summary = summarise(make_record(problem, Stage(raw, averaged={60: path[30]}, line=line)))
-    assert not any("Ship" in sentence or "Interpolate" in sentence for sentence in summary.advice)
+    assert not any("If you ship" in sentence or "Interpolate" in sentence for sentence in summary.advice)
 
 
 def test_nothing_resolved_is_said(rng):

@@ -160,11 +160,16 @@ def _other_weights(raw: Passage, average: Trajectory | None, line: Trajectory) -
 
 
 def _ship(stage: StageSummary, others: Mapping[str, Alternative]) -> list[str]:
-    return [
-        f"Ship {what} of {stage.name}: reward {value(other.reward)} at SFT loss {value(other.sft_loss)}, where the "
-        f"run's own weights had {signed(other.gain)} more when they passed that reward."
+    """One sentence a stage: what to take of it, and by what to choose where there are several."""
+    found = [
+        f"{what} (reward {value(other.reward)} at SFT loss {value(other.sft_loss)}; the run's own weights had "
+        f"{signed(other.gain)} more when they passed that reward)"
         for what, other in others.items()
     ]
+    if not found:
+        return []
+    choice = ", by the reward that you need" if len(found) > 1 else ""
+    return [f"If you ship {stage.name}, take {' or '.join(found)}{choice}."]
 
 
 def _undone(before: StageSummary, after: StageSummary) -> list[str]:
