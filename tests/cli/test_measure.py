@@ -41,6 +41,30 @@ def test_a_run_is_measured_on_its_own_tasks(call: Call) -> None:
     }  # fmt: skip
 
 
+def test_checkpoints_of_two_runs_say_whose_tasks_they_are_measured_on(call: Call) -> None:
+    if not Path("runs/other").exists():
+        assert (
+            call(
+                "run",
+                "quickstart",
+                "--profile",
+                "tiny",
+                *SMALL,
+                "--set",
+                "stages.sft.learning_rate=1e-3",
+                "--out",
+                "runs/other",
+            ).code
+            == 0
+        )
+    ends = f"{RUN}/stages/01-sft", "runs/other/stages/01-sft"
+    called = call("measure", *(f"{name}={end}" for name, end in zip("ab", ends, strict=True)), *FEW)
+    assert called.code == 0
+    assert f"all on sums of {Path(RUN).absolute()}, the first checkpoint's run; --task names others" in called.error
+    assert "Tasks:" not in call("measure", *ends, "--task", f"{RUN}/sums", *FEW).error
+    assert "Tasks:" not in call("measure", ends[0], *FEW).error
+
+
 def test_a_stages_series_is_measured_on_the_runs_tasks(call: Call) -> None:
     called = call("measure", f"{RUN}/stages/01-sft", f"{RUN}/stages/01-sft/averaged", *FEW)
     assert called.code == 0

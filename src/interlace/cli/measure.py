@@ -112,6 +112,8 @@ def measure(
         with stoppable() as check:
             measured = session.measure(checkpoints, tasks, base, lambda what: _told(status, what, check))
         failed = failures(measured, session.conditions)
+    if tasks is None:
+        _say_whose_tasks(measured)
     _show(measured, html, csv, json)
     if (same := same_weights(measured, session.conditions)) is not None:
         _say("Gate", same)
@@ -124,6 +126,17 @@ def measure(
 def _told(status: Status, what: str, check: Callable[[], None]) -> None:
     check()
     status.update(f"measuring {what}")
+
+
+def _say_whose_tasks(measured: Measured) -> None:
+    """Checkpoints of several runs, or of a run and others, are all measured on the tasks of the first one's run."""
+    from interlace.checkpoints.asked import run_around
+
+    runs = [run_around(item.path) for item in measured.checkpoints]
+    if len(set(runs)) > 1:
+        _say(
+            "Tasks", f"all on {', '.join(measured.tasks)} of {runs[0]}, the first checkpoint's run; --task names others"
+        )
 
 
 def _show(measured: Measured, html: Path | None, csv: Path | None, json: bool) -> None:
