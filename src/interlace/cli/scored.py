@@ -40,7 +40,8 @@ GROUP = "forecast", "weights", "made at"
 
 
 def print_scores(console: Console, found: ForecastScores, is_whole: bool = False) -> None:
-    """A line a stage, or with `is_whole` every table; how to read them, and what was left out."""
+    """A line a stage, or with `is_whole` (or where no end of a stage was forecast) every table; how to read them."""
+    is_whole = is_whole or all(each.kind != OUTRIGHT for each in found.forecasts)
     for table in _whole(found) if is_whole else (_short(found.forecasts),):
         console.print(table)
     for sentence in READING if is_whole else (SHORT,):
