@@ -7,7 +7,7 @@ prompts there. For every RL stage of every run and each rule: (Phi(stop) - Phi(s
 the best look, 0 at the start, below 0 where the stage should not have begun. A stage counts where the denominator is
 resolved: the best look is chosen on every second prompt and its gain over the start, on the others, has its interval
 above 0. Beside the rules: stopping after a fixed share of the steps, and at a fixed KL. Printed: median and lower
-quartile over stages, how many, and the share that was stopped before the last look.
+quartile over stages, how many, and the share that was stopped before the last look; for each rate, then over all.
 
 The looks are those of the recording: a rule that stops between two of them stops at the next.
 """
@@ -15,9 +15,10 @@ The looks are those of the recording: a rule that stops between two of them stop
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,12 +116,12 @@ def find(folders: list[str], name: str | None, weights: str) -> list[Recorded]:
     return [stage for stage in stages if stage is not None]
 
 
-def table(stages: list[Recorded], times: float) -> dict[str, Any]:
-    """Rows of one exchange rate, over the stages whose best gain is resolved."""
+def table(stages: list[Recorded], rates: Sequence[float]) -> dict[str, Any]:
+    """Rows over the stages and exchange rates whose best gain is resolved."""
     kept: dict[str, list[float]] = {}
     early: dict[str, list[bool]] = {}
     resolved = 0
-    for stage in stages:
+    for stage, times in itertools.product(stages, rates):
         rate = stage.rate(times)
         gains = stage.gains(rate) if rate > 0.0 else {}
         most, is_resolved = best_gain(gains) if gains else (0.0, False)
@@ -138,11 +139,12 @@ def table(stages: list[Recorded], times: float) -> dict[str, Any]:
         }
         for name, values in kept.items()
     }
-    return {"times_v_per_nat": times, "stages": len(stages), "resolved": resolved, "rows": rows}
+    return {"times_v_per_nat": list(rates), "asked": len(stages) * len(rates), "resolved": resolved, "rows": rows}
 
 
 def show(found: Mapping[str, Any]) -> None:
-    print(f"\nlambda = {found['times_v_per_nat']:g} V(start): {found['resolved']} of {found['stages']} stages resolved")
+    rates = ", ".join(f"{rate:g}" for rate in found["times_v_per_nat"])
+    print(f"\nlambda = {rates} V(start): resolved {found['resolved']} of {found['asked']}")
     for name, row in found["rows"].items():
         print(f"  {name:24s} median {row['median']:6.2f}  lower quartile {row['lower_quartile']:6.2f}"
               f"  stopped {row['stopped']:4.0%}")  # fmt: skip
@@ -159,7 +161,7 @@ def main() -> None:
     stages = find([str(run) for run in asked.runs], asked.stage, asked.weights)
     if not stages:
         sys.exit("runs must hold a stage of RL with both objectives measured. Got none. Name others.")
-    tables = [table(stages, times) for times in asked.rates]
+    tables = [*(table(stages, [times]) for times in asked.rates), table(stages, asked.rates)]
     if asked.json:
         print(json.dumps({"stages": [stage.name for stage in stages], "tables": tables}))
     else:

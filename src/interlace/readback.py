@@ -9,7 +9,8 @@ from pathlib import Path
 from interlace.analysis import CouplingRow, RunSummary
 from interlace.analysis import coupling_table as rows_over_seeds
 from interlace.analysis import summarise as summarise_record
-from interlace.analysis.forecast_scores import ForecastScores, scored_forecasts, silence, tallies
+from interlace.analysis.forecast_scores import ForecastScores, pilots_of, scored_forecasts, silence, tallies
+from interlace.analysis.foreseen_again import foreseen_again
 from interlace.analysis.tally import TallyRow
 from interlace.analysis.tally import verdict_tally as tally_of
 from interlace.errors import DataError, MissingFileError, RecipeError
@@ -95,10 +96,11 @@ def verdict_tally(*runs: str | Path) -> list[TallyRow]:
     return tally_of([summarise(folder) for run in runs for folder in run_folders_in(run)])
 
 
-def score_forecasts(*runs: str | Path) -> ForecastScores:
+def score_forecasts(*runs: str | Path, again: bool = False) -> ForecastScores:
     """Judge the forecasts that runs kept of their own RL stages, against what came and against baselines.
 
-    `runs`: run folders, or folders of them. Every finished stage counts whose run kept forecasts.
+    `runs`: run folders, or folders of them. Every finished stage counts whose run kept forecasts. `again`: those that
+    this version makes from the same looks, in place of the kept ones.
 
     A folder that is named twice counts once.
 
@@ -107,7 +109,9 @@ def score_forecasts(*runs: str | Path) -> ForecastScores:
     if not runs:
         raise RecipeError("--score must be told which runs. Got none. Say interlace plan --score runs/quickstart.")
     folders = dict.fromkeys(folder.resolve() for run in runs for folder in run_folders_in(run))
-    found = {folder: scored_forecasts(record) for folder, record in zip(folders, map(read_run, folders), strict=True)}
+    records = [foreseen_again(record) if again else record for record in map(read_run, folders)]
+    pairs = zip(records, pilots_of(records), strict=True)
+    found = {folder: scored_forecasts(*pair) for folder, pair in zip(folders, pairs, strict=True)}
     silent = {str(folder): silence(read_run(folder)) for folder, scored in found.items() if not scored}
     scored = tuple(each for judged in found.values() for each in judged)
     if not scored:

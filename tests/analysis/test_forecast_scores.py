@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from interlace.analysis.forecast_scores import GIVEN_REWARD, OUTRIGHT, scored_forecasts, tallies
+from interlace.analysis.forecast_scores import GIVEN_REWARD, OUTRIGHT, pilots_of, scored_forecasts, tallies
 from interlace.estimate import Estimate, Unresolved
 from interlace.forecasting import FanPoint, RunningForecast
 from interlace.forecasting.scoring import Score
@@ -75,6 +75,22 @@ def test_baselines_know_the_looks_of_that_time(record: MemoryRecord) -> None:
 def test_before_the_first_step_no_baseline_speaks(record: MemoryRecord) -> None:
     (only,) = scored_forecasts(keeping(record, forecast(0, None, ((0.0, 1.0), (1.0, 1.0)), 9.0)))
     assert all(isinstance(each, Unresolved) for each in only.baselines.values())
+
+
+def test_another_seed_is_a_pilot_run(record: MemoryRecord) -> None:
+    """A line in reward through the first fifth of its looks, carried to this run's own start."""
+    other = binary_problem(np.random.default_rng(5), 40)
+    path = softmax_gradient_run(other, 0.2, 60)
+    pilot = replace(make_record(other, Stage({step: path[step] for step in STEPS})), seed=1)
+    assert pilots_of([record, pilot]) == [pilot, record] and pilots_of([record]) == [None]
+    (only,) = scored_forecasts(keeping(record, forecast(0, None, ((0.0, 1.0), (1.0, 1.0)), 9.0)), pilot)
+    reward, loss = (np.array([value(pilot, step, name) for step in (0, 5, 10)]) for name in ("reward", "sft_loss"))
+    gained, changed = reward[1:] - reward[0], loss[1:] - loss[0]
+    price = gained @ changed / (gained @ gained)
+    gain = value(record, 60, "reward") - value(record, 0, "reward")
+    found = only.baselines["pilot run"]
+    assert isinstance(found, Score)
+    assert found.forecast.value == pytest.approx(value(record, 0, "sft_loss") + price * gain)
 
 
 def test_a_tally_counts_stages(record: MemoryRecord) -> None:

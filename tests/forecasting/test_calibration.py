@@ -10,7 +10,6 @@ from scipy import stats
 
 from interlace.forecasting import Start, followed_path, start_of
 from interlace.forecasting.calibration import (
-    SPREAD,
     Calibration,
     Composition,
     Shape,
@@ -18,27 +17,29 @@ from interlace.forecasting.calibration import (
     at_a_price,
     progress_at,
 )
+from interlace.forecasting.experience import ELSEWHERE, ON_PATHS
 from interlace.theory.paths import PathOptions
 from tests.forecasting.starts import make_start
 
 SHAPES = [
-    Shape("curve", lambda gains, progress: gains**2, 1.0, 0.5),
+    Shape("curve", lambda gains, progress: gains**2, 1.0, 0.5, scales=False),
     Shape("excess", lambda gains, progress: gains, 0.5, 1.0),
 ]
-SCATTER = 0.05
-MADE_OF = Composition(SHAPES, SCATTER)
+SCATTER, UNEVENNESS = 0.05, 0.5
+MADE_OF = Composition(SHAPES, SCATTER, UNEVENNESS)
 NOW = np.ones(1)
 
 
 def below(probes: np.ndarray, gains: np.ndarray, changes: np.ndarray, at: float) -> np.ndarray:
-    """P(look <= probe) by brute force: a grid of both weights, the scatter by quadrature over its prior."""
-    first, second = np.meshgrid(np.linspace(-2, 4, 241), np.linspace(-4, 5, 241), indexing="ij")
-    prior = -0.5 * ((first - 1.0) / 0.5) ** 2 - 0.5 * ((second - 0.5) / 1.0) ** 2
+    """P(look <= probe) by brute force: a grid of both weights, the stage's factor by quadrature over its prior."""
+    first, second = np.meshgrid(np.linspace(-2, 4, 241), np.linspace(-9, 12, 561), indexing="ij")
     misfit = ((changes - first[..., None] * gains**2 - second[..., None] * gains) ** 2).sum(axis=-1)
     centre = first * at**2 + second * at
     weight, total = 0.0, np.zeros(probes.size)
     for node in np.linspace(-2.5, 2.5, 60):
-        scatter = SCATTER * np.exp(SPREAD * node)
+        factor = np.exp(UNEVENNESS * node)
+        scatter = SCATTER * factor
+        prior = -0.5 * ((first - 1.0) / 0.5) ** 2 - 0.5 * ((second / factor - 0.5) / 1.0) ** 2 - np.log(factor)
         density = np.exp(prior - 0.5 * misfit / scatter**2 - 0.5 * node**2) / scatter**gains.size
         weight += density.sum()
         total += [(density * stats.norm.cdf((probe - centre) / scatter)).sum() for probe in probes]
@@ -61,8 +62,9 @@ def test_intervals_hold_what_comes_where_the_prior_is_true(looks: int) -> None:
     rng, held = np.random.default_rng(looks), 0
     gains, repetitions = np.linspace(0.05, 0.2, 4)[:looks], 2000
     for _ in range(repetitions):
-        scatter = SCATTER * np.exp(SPREAD * rng.normal())
-        weights = [rng.normal(shape.mean, shape.spread) for shape in SHAPES]
+        factor = np.exp(UNEVENNESS * rng.normal())
+        scatter = SCATTER * factor
+        weights = [rng.normal(shape.mean, shape.spread) * (factor if shape.scales else 1.0) for shape in SHAPES]
 
         def look(at: np.ndarray, weights: list[float] = weights, scatter: float = scatter) -> np.ndarray:
             smooth = sum(weight * shape.at(at, at) for weight, shape in zip(weights, SHAPES, strict=True))
@@ -76,12 +78,42 @@ def test_intervals_hold_what_comes_where_the_prior_is_true(looks: int) -> None:
 
 
 def test_a_task_that_is_not_trained_on_has_no_path() -> None:
-    """Its price per unit of reward moves the mean of the excess, and nothing else."""
-    cheap, dear = (at_a_price(price, "averaged").shapes for price in (0.0, 2.0))
-    assert [shape.name for shape in cheap] == ["excess", "drift", "step"]
-    assert dear[0].mean - cheap[0].mean == 2.0
+    """Its price per unit of reward is a shape of its own, give or take as much again; the rest is the same."""
+    free, dear = (at_a_price(price, ELSEWHERE["averaged"]).shapes for price in (0.0, 2.0))
+    assert [shape.name for shape in free[:3]] == ["excess", "drift", "step"]
+    assert (dear[0].mean, dear[0].spread, dear[0].scales) == (2.0, 2.0, False)
+    assert [shape.name for shape in dear[1:]] == [shape.name for shape in free]
     gains, progress = np.array([0.1, 0.2]), np.array([0.5, 1.0])
-    assert [shape.at(gains, progress).tolist() for shape in dear] == [[0.1, 0.2], [0.5, 1.0], [1.0, 1.0]]
+    found = [shape.at(gains, progress).tolist() for shape in dear[:4]]
+    assert found == [[0.1, 0.2], [0.1, 0.2], [0.5, 1.0], [1.0, 1.0]]
+
+
+def test_what_wanders_is_a_brownian_motion_in_progress() -> None:
+    """Its covariance at progress s and t is min(s, t), up to the terms that are left out."""
+    progress = np.linspace(0.0, 1.0, 21)
+    waves = np.stack([shape.at(progress, progress) for shape in at_a_price(0.0, ELSEWHERE["raw"]).shapes[3:]])
+    left_out = 2.0 / (np.pi**2 * len(waves))
+    assert waves.T @ waves == pytest.approx(np.minimum.outer(progress, progress), abs=left_out)
+    spreads = {shape.spread for shape in at_a_price(0.0, ELSEWHERE["raw"]).shapes[3:]}
+    assert spreads == {ELSEWHERE["raw"].wander}
+
+
+def test_the_evidence_is_the_density_of_the_looks() -> None:
+    """Against the normal density of the looks at each scatter, by quadrature over the scatter's prior."""
+    gains, changes = np.array([0.05, 0.12, 0.2]), np.array([0.06, 0.1, 0.22])
+    design = np.stack([shape.at(gains, gains) for shape in SHAPES], axis=-1)
+    nodes = np.linspace(-2.5, 2.5, 2001)
+
+    def density(factor: float) -> float:
+        scale = np.array([factor if shape.scales else 1.0 for shape in SHAPES])
+        mean = design @ (scale * [shape.mean for shape in SHAPES])
+        spread = design * (scale * [shape.spread for shape in SHAPES])
+        covariance = spread @ spread.T + (SCATTER * factor) ** 2 * np.eye(3)
+        return float(stats.multivariate_normal(mean, covariance).pdf(changes))
+
+    densities = [density(factor) for factor in np.exp(UNEVENNESS * nodes).tolist()]
+    expected = np.average(densities, weights=np.exp(-0.5 * nodes**2))
+    assert Calibration(MADE_OF, gains, gains, changes).log_evidence() == pytest.approx(np.log(expected), abs=5e-3)
 
 
 def test_an_average_lags_behind_weights_that_move_evenly() -> None:
@@ -101,7 +133,7 @@ def test_a_path_is_mirrored_before_its_start_and_straight_beyond_what_is_trusted
     start = start_of(held, scores)
     assert isinstance(start, Start)
     curve = followed_path(start, "systematic", PathOptions())
-    (shape, *_) = along_paths([curve], "raw").shapes
+    (shape, *_) = along_paths([curve], ON_PATHS["raw"]).shapes
     at = partial(shape.at, progress=np.ones(1))
     small = np.array([0.001])
     assert at(-small) == pytest.approx(-at(small)) and float(at(small)[0]) < 0.0

@@ -9,12 +9,13 @@ from interlace.encoding import dumps
 from interlace.estimate import Estimate, Unresolved
 from interlace.forecasting import Looks, RunningForecast, running_forecast
 from interlace.forecasting.calibration import at_a_price
+from interlace.forecasting.experience import ELSEWHERE
 from interlace.forecasting.reward_curve import RewardCurve
 
 STEPS = np.arange(0.0, 65.0, 5.0)
 REWARD = 0.7 + 0.25 * -np.expm1(-STEPS / 25.0)
 LOSS = 0.4 + 2.0 * (REWARD - 0.7)
-MADE_OF = at_a_price(1.0, "averaged")
+MADE_OF = at_a_price(1.0, ELSEWHERE["averaged"])
 
 
 def forecast(count: int, **changes: float) -> RunningForecast:

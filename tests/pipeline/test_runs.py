@@ -12,6 +12,7 @@ from datasets import Dataset
 from transformers import AutoTokenizer, PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
+from interlace.analysis.foreseen_again import foreseen_again
 from interlace.callback import StageCallback
 from interlace.dry_run import plan_recipe
 from interlace.errors import DataError, Interrupted, MissingFileError, RecipeError, RunFolderError
@@ -123,6 +124,7 @@ def test_rl_forecasts_itself_and_keeps_what_it_said(whole: Path) -> None:
     start = figures(read_run(whole))[Point("02-rl", 0, "sums"), "reward"]
     assert isinstance(start, Estimate)
     assert [each.forecast.fan[0].reward for each in rl.forecasts] == pytest.approx([start.value] * 4, abs=1e-9)
+    assert foreseen_again(read_run(whole)).stages[1].forecasts == rl.forecasts, "the same version says the same again"
 
 
 def test_instruments_introduce_themselves_once(whole: Path) -> None:

@@ -13,16 +13,20 @@ from scipy.stats import binom
 from interlace.encoding import encode_float, jsonable
 from interlace.estimate import Estimate, Figure, Unresolved
 from interlace.forecasting import SHARES, Looks
-from interlace.forecasting.scoring import BASELINES, Later, Score, skill
+from interlace.forecasting.foresight import all_looks
+from interlace.forecasting.running import LEAST_LOOKS
+from interlace.forecasting.scoring import BASELINES, Later, Score, linear_in_reward, skill
 from interlace.statistics import mean_interval, rate_interval
 from interlace.store import RunRecord, StageRecord
 from interlace.store.forecasts import ForecastRecord
 
 OUTRIGHT, GIVEN_REWARD = "end of stage", "given reward"
 """What was forecast: SFT loss at the stage's end, or at the reward that the stage ended with."""
+PILOT, PILOT_SHARE = "pilot run", 0.2
+"""A baseline that costs more than a forecast: so much of the same stage with another seed, each unit of reward costing
+what it cost there."""
 LEAST_FOR_A_MEDIAN = 6
 """Stages from which a median has a 95 % interval without assumptions: 2 * 2^-6 is below .05."""
-KL = "kl_policy_start_nats_per_response"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +87,21 @@ class ForecastScores:
                 "silent": dict(self.silent)}  # fmt: skip
 
 
-def scored_forecasts(record: RunRecord) -> list[ScoredForecast]:
-    """Every forecast of the run's finished stages."""
-    return [each for stage in record.stages if stage.finished for each in _of_stage(record, stage)]
+def scored_forecasts(record: RunRecord, pilot: RunRecord | None = None) -> list[ScoredForecast]:
+    """Every forecast of the run's finished stages; `pilot`: another seed of its recipe, whose first steps stand for a
+    pilot run."""
+    pilots = {} if pilot is None else {stage.name: stage for stage in pilot.stages}
+    finished = [stage for stage in record.stages if stage.finished]
+    return [each for stage in finished for each in _of_stage(record, stage, pilots.get(stage.name))]
+
+
+def pilots_of(records: Sequence[RunRecord]) -> list[RunRecord | None]:
+    """For each run the next one of its recipe with another seed, if there is one: every run is a pilot once."""
+    found: list[RunRecord | None] = []
+    for i, record in enumerate(records):
+        others = [other for other in (*records[i + 1 :], *records[:i]) if other.recipe == record.recipe]
+        found.append(next((other for other in others if other.seed != record.seed), None))
+    return found
 
 
 def silence(record: RunRecord) -> str:
@@ -108,23 +124,43 @@ def tallies(scored: Sequence[ScoredForecast]) -> list[ForecastTally]:
     return [_tally(kind, weights, share, group) for (kind, weights, share), group in sorted(groups.items())]
 
 
-def _of_stage(record: RunRecord, stage: StageRecord) -> Iterator[ScoredForecast]:
+def _of_stage(record: RunRecord, stage: StageRecord, pilot: StageRecord | None) -> Iterator[ScoredForecast]:
     for kept in stage.forecasts:
         looks = looks_of(stage, kept)
-        if looks.steps.size < 2 or looks.steps[-1] <= kept.forecast.made_at:
+        if looks is None or looks.steps.size < 2 or looks.steps[-1] <= kept.forecast.made_at:
             continue
         later = Later(int(looks.steps[-1]), float(looks.reward[-1]), math.nan if looks.kl is None else looks.kl[-1])
         for kind, figure in ((OUTRIGHT, kept.forecast.sft_loss), (GIVEN_REWARD, kept.forecast.given(later.reward))):
             if isinstance(figure, Estimate):
-                yield _scored(record, stage, kept, kind, figure, looks, later)
+                baselines = _baselines(looks.until(kept.forecast.made_at), later, _pilot_looks(pilot, kept))
+                yield _scored(record, stage, kept, kind, figure, looks, baselines)
+
+
+def _baselines(known: Looks, later: Later, pilot: Looks | None) -> dict[str, Figure]:
+    """What each baseline says, which knew the looks of that time."""
+    found = {name: baseline(known, later) for name, baseline in BASELINES.items()}
+    none = Unresolved("no other seed of this recipe is among the runs")
+    return found | {PILOT: none if pilot is None else linear_in_reward(pilot.moved_to(known), later)}
+
+
+def _pilot_looks(pilot: StageRecord | None, kept: ForecastRecord) -> Looks | None:
+    """The first steps of the same stage with another seed."""
+    looks = None if pilot is None else looks_of(pilot, kept)
+    if pilot is None or looks is None:
+        return None
+    return looks.until(max(PILOT_SHARE * pilot.steps_planned, looks.steps[: LEAST_LOOKS + 1][-1]))
 
 
 def _scored(
-    record: RunRecord, stage: StageRecord, kept: ForecastRecord, kind: str, figure: Estimate, looks: Looks, later: Later
+    record: RunRecord,
+    stage: StageRecord,
+    kept: ForecastRecord,
+    kind: str,
+    figure: Estimate,
+    looks: Looks,
+    spoken: Mapping[str, Figure],
 ) -> ScoredForecast:
     truth, spread = float(looks.sft_loss[-1]), float(np.ptp(looks.sft_loss))
-    known = looks.until(kept.forecast.made_at)
-    spoken = {name: baseline(known, later) for name, baseline in BASELINES.items()}
     return ScoredForecast(
         run=str(record.folder),
         recipe=record.recipe,
@@ -145,21 +181,10 @@ def _share(step: int, planned: int) -> float:
     return max(share for share in SHARES if step >= share * planned)
 
 
-def looks_of(stage: StageRecord, kept: ForecastRecord) -> Looks:
-    """Every look of the stage at which the forecast's reward and SFT loss were both read."""
-    read: dict[tuple[str, str], dict[int, float]] = {}
-    for item in stage.measurements:
-        if item.point.weights == kept.weights and isinstance(item.figure, Estimate):
-            read.setdefault((item.point.task, item.quantity), {})[item.point.step] = item.figure.value
-    reward, loss = read.get((kept.reward_task, "reward"), {}), read.get((kept.task, "sft_loss"), {})
-    kl = read.get((kept.reward_task, KL), {}) | {0: 0.0}
-    steps = sorted(step for step in reward.keys() & loss.keys() if step <= stage.end_step)
-    return Looks(
-        np.array(steps, dtype=np.float64),
-        np.array([reward[step] for step in steps]),
-        np.array([loss[step] for step in steps]),
-        np.array([kl.get(step, math.nan) for step in steps]),
-    )
+def looks_of(stage: StageRecord, kept: ForecastRecord) -> Looks | None:
+    """Every look of the stage at which the forecast's reward and SFT loss were both read; None without its start."""
+    done = [item for item in stage.measurements if item.point.step <= stage.end_step]
+    return dict(all_looks(done, kept.reward_task, (kept.task,), kept.weights)).get(kept.task)
 
 
 def _tally(kind: str, weights: str, share: float, group: Sequence[ScoredForecast]) -> ForecastTally:
@@ -174,7 +199,7 @@ def _tally(kind: str, weights: str, share: float, group: Sequence[ScoredForecast
         relative_error=_median(errors),
         bias=mean_interval(biases, unit="share of the range"),
         coverage=rate_interval(covered, len(group), kind="clopper_pearson", unit="share of stages"),
-        skill={name: _skill(group, name) for name in BASELINES},
+        skill={name: _skill(group, name) for name in group[0].baselines},
     )
 
 

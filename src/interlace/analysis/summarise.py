@@ -14,6 +14,7 @@ from interlace.analysis.exclusion import exclusion
 from interlace.analysis.forks import fork_summaries
 from interlace.analysis.landmarks import landmarks
 from interlace.analysis.passage import Passage, expert_reward
+from interlace.analysis.path_constants import path_constants
 from interlace.analysis.predicted import parity_curve
 from interlace.analysis.self_checks import stage_self_checks
 from interlace.analysis.sentences import stage_remark, stage_sentence
@@ -75,6 +76,7 @@ def _stage(record: RunRecord, stage: StageRecord, rng: np.random.Generator) -> t
         control=control(record, stage),
         forks=fork_summaries(record, stage, raw),
         stopped=stage.stopped,
+        path_constants=tuple(path_constants(stage)),
     )
     source = started_from(record, stage)
     summary = replace(summary, started_from=source.name if source else None)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from interlace.analysis.path_constants import PathConstant
 from interlace.analysis.prompt_values import PromptValues
 from interlace.encoding import jsonable
 from interlace.errors import unknown_name
@@ -216,6 +217,7 @@ class StageSummary:
     `stopped`: what its stop rule said, if that ended the stage.
     `control`: what makes the stage a control (`placebo`: how its rewards were permuted), None for others.
     `started_from`: the stage whose weights it began with, None for the recipe's model.
+    `path_constants`: PL constants and smoothness over its looks, where its preset reads them.
     """
 
     name: str
@@ -239,6 +241,7 @@ class StageSummary:
     forks: tuple[ForkSummary, ...] = ()
     started_from: str | None = None
     stopped: Stopped | None = None
+    path_constants: tuple[PathConstant, ...] = ()
 
     @property
     def has_ended(self) -> bool:
@@ -289,7 +292,7 @@ class StageSummary:
         first = ("name", "kind", "task", "steps_planned", "steps_done", "objectives", "parity_step")
         second = ("least_sft_loss_step", "reward_at_least_sft_loss", "expert_reward", "split", "verdicts")
         third = ("self_checks", "flags", "ledger", "landmarks", "placebo", "control", "started_from", "forks")
-        fourth = ("stopped", "sentence")
+        fourth = ("stopped", "path_constants", "sentence")
         return _fields(self, *first, *second, *third, *fourth)
 
 

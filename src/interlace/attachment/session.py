@@ -21,6 +21,7 @@ from interlace.callback.foreseeing import Foreseeing
 from interlace.controllers import build_rule
 from interlace.errors import DataError, RewardError
 from interlace.flags.watch import planned_looks
+from interlace.forecasting import Foresight
 from interlace.measurement import RAW, PromptScores
 from interlace.observer import Observer
 from interlace.policies import Policy
@@ -277,8 +278,7 @@ def _foreseeing(run: AttachedRun, looking: Looking, args: TrainingArguments, sta
         return None
     assert looking.watch is not None
     instruments = looking.instruments
-    return Foreseeing(
-        store=instruments.store,
+    foresight = Foresight(
         stage=run.stage,
         task=instruments.targets[0].task.name,
         held={target.task.name: target.heldout for target in instruments.targets},
@@ -286,9 +286,8 @@ def _foreseeing(run: AttachedRun, looking: Looking, args: TrainingArguments, sta
         max_steps=state.max_steps,
         options=PathOptions(group_size=getattr(args, "num_generations", 8)),
         seed=run.seed,
-        say=instruments.observer.note,
-        already=state.global_step,
     )
+    return Foreseeing(instruments.store, foresight, instruments.observer.note, state.global_step)
 
 
 def _announce(store: RunStore, run: AttachedRun, args: TrainingArguments, state: TrainerState) -> None:

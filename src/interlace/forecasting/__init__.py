@@ -3,11 +3,13 @@
 `start` turns measurements into a finite problem, `paths` follows the theory's path models prompt by prompt, `curve`
 reads them against reward with intervals, `landmarks` says where they turn, `preflight` is the forecast before RL,
 `afterwards` its mirror for SFT after RL. While RL goes on, `calibration` corrects the path models by what was measured,
-`reward_curve` says how far reward will rise, `running` puts both together; `scoring` judges afterwards.
+`reward_curve` says how far reward will rise, `running` puts both together, `foresight` asks them of a stage's record at
+any step; `experience` holds their priors; `scoring` judges afterwards.
 """
 
 from interlace.forecasting.afterwards import SftAfterRl, sft_after_rl
 from interlace.forecasting.curve import Curve, CurvePoint
+from interlace.forecasting.foresight import Foreseen, Foresight
 from interlace.forecasting.landmarks import Landmarks, Stop, best_stop, landmarks_of
 from interlace.forecasting.paths import PromptPaths, prompt_paths
 from interlace.forecasting.preflight import (
@@ -32,7 +34,7 @@ __all__ = [
     # all of them
     "preflight", "MODELS", "Preflight", "Forecast", "Silent", "Bound", "followed_path",
     # while RL goes on
-    "running_forecast", "RunningForecast", "FanPoint", "Looks", "SHARES",
+    "running_forecast", "RunningForecast", "FanPoint", "Looks", "SHARES", "Foresight", "Foreseen",
     # SFT after it
     "sft_after_rl", "SftAfterRl",
 ]  # fmt: skip

@@ -2,93 +2,109 @@
 
 The change of SFT loss is a sum of shapes: what the path models say at that gain of reward (systematic and
 group-normalised), an excess in proportion to the gain (what the finite steps of a normalised optimiser cost beyond any
-path), a drift in proportion to the steps (what clip, optimizer and noise pull without any reward), and a step at the
-beginning (the noise that raw weights take up at once and keep). Looks scatter about it. Weights have a normal prior,
-the scatter a log-normal one on a grid: before the first look the prior is the forecast, every look corrects it.
+path), a drift in proportion to the steps (what clip, optimizer and noise pull without any reward), a step at the
+beginning (the noise that raw weights take up at once and keep), and a Brownian motion in the weights' progress (what
+none of these tells). Looks scatter about it. How much there is of each shape has a normal prior; all that comes on
+top of the paths, the scatter included, is larger or smaller together from stage to stage (a large learning rate leaves
+paths further), by a factor with a log-normal prior on a grid. Before the first look the prior is the forecast, every
+look corrects it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from typing import NamedTuple
+from functools import cached_property, partial
 
 import numpy as np
 from jaxtyping import Float
 from scipy import linalg, special
 
+from interlace.errors import DataError
 from interlace.forecasting.curve import Curve
-from interlace.measurement import AVERAGED, RAW
+from interlace.forecasting.experience import Experience
+from interlace.forecasting.preflight import followed_path
+from interlace.forecasting.start import Start
+from interlace.theory.paths import PathOptions
 
 Gains = Float[np.ndarray, "*gain"]
 TRUSTED = 0.9
 """Share of a path's whole gain up to which its curve is followed; beyond it, along its slope there: no run has followed
 a path into the corner where SFT loss has no bound."""
-NODES, SPREAD = np.linspace(-2.5, 2.5, 21), 0.5
-"""The grid of the scatter's logarithm, in standard deviations of its prior, and that standard deviation."""
+NODES = np.linspace(-2.5, 2.5, 41)
+"""The grid of the factor's logarithm, in standard deviations of its prior."""
 
 
 @dataclass(frozen=True, eq=False)
 class Shape:
     """One thing that the change of SFT loss may be made of: its value at gains of reward and at the progress of the
     weights (0 at the stage's start, 1 at its end), in nats/response, and the prior mean and standard deviation of how
-    much of it there is."""
+    much of it there is; both times the stage's own factor if `scales`."""
 
     name: str
     at: Callable[[Gains, Gains], Gains]
     mean: float
     spread: float
+    scales: bool = True
 
 
 @dataclass(frozen=True, eq=False)
 class Composition:
-    """What the change of SFT loss is made of, and by how many nats/response a look scatters about it (prior)."""
+    """What the change of SFT loss is made of, by how many nats/response a look scatters about it, and the standard
+    deviation of the logarithm of a stage's own factor (priors)."""
 
     shapes: Sequence[Shape]
     scatter: float
+    unevenness: float
 
 
-class Experience(NamedTuple):
-    """What earlier RL stages have shown of one kind of weights: the excess in nats per reward unit (mean, standard
-    deviation), drift and step in nats/response, and a look's scatter."""
-
-    excess: tuple[float, float]
-    drift: tuple[float, float]
-    step: tuple[float, float]
-    scatter: float
+PATHS = "systematic", "group_normalised"
+"""The path models that a forecast is made of."""
+WAVES = 4
+"""Karhunen-Loeve terms of the Brownian motion: nine tenths of its variance."""
 
 
-EXPERIENCE = {
-    RAW: Experience(excess=(0.5, 0.7), drift=(0.05, 0.15), step=(0.25, 0.3), scatter=0.08),
-    AVERAGED: Experience(excess=(0.5, 0.5), drift=(0.03, 0.1), step=(0.0, 0.01), scatter=0.02),
-}
-"""From RL stages of 60 steps with seed 0 on embedded sums, triples and styled sums (benchmarks/forecast_table.py), at
-learning rates from 1e-4 to 1e-3: what forecasts were developed on, so none is scored there."""
-PATHS = {"systematic": (1.0, 0.25), "group_normalised": (0.0, 0.25)}
-"""The path models and the prior of their weights."""
+def curves_from(start: Start, options: PathOptions) -> list[Curve]:
+    """The curves of those `PATHS` that can serve the rewards at `start` and lead anywhere."""
+    found = []
+    for model in PATHS:
+        with suppress(DataError):
+            found.append(followed_path(start, model, options))
+    return found
 
 
-def along_paths(curves: Sequence[Curve], weights: str) -> Composition:
-    """SFT loss on the task that RL trains, under `weights` (raw or averaged): as the curves of path models say, and
-    what comes on top."""
-    paths = [Shape(curve.model, partial(_followed, curve), *PATHS[curve.model]) for curve in curves]
-    return Composition([*paths, *_on_top(0.0, weights)], EXPERIENCE[weights].scatter)
+def along_paths(curves: Sequence[Curve], experience: Experience) -> Composition:
+    """SFT loss on the task that RL trains: as the curves of path models say, and what comes on top."""
+    paths = [_path(curve, *getattr(experience, curve.model)) for curve in curves]
+    return Composition([*paths, *_on_top(experience)], experience.scatter, experience.unevenness)
 
 
-def at_a_price(price: float, weights: str) -> Composition:
+def _path(curve: Curve, mean: float, spread: float) -> Shape:
+    return Shape(curve.model, partial(_followed, curve), mean, spread, scales=False)
+
+
+def at_a_price(price: float, experience: Experience) -> Composition:
     """SFT loss where no path model speaks, as on a task that is not trained on: `price` nats a reward unit (D15), and
     what comes on top."""
-    return Composition(_on_top(price, weights), EXPERIENCE[weights].scatter)
+    known = Shape("price", lambda gains, progress: gains, price, abs(price), scales=False)
+    shapes = [*([known] if price else []), *_on_top(experience)]
+    return Composition(shapes, experience.scatter, experience.unevenness)
 
 
-def _on_top(price: float, weights: str) -> list[Shape]:
-    (mean, spread), drift, step, _ = EXPERIENCE[weights]
+def _on_top(experience: Experience) -> list[Shape]:
     return [
-        Shape("excess", lambda gains, progress: gains, price + mean, spread),
-        Shape("drift", lambda gains, progress: progress, *drift),
-        Shape("step", lambda gains, progress: np.ones_like(gains), *step),
+        Shape("excess", lambda gains, progress: gains, *experience.excess),
+        Shape("drift", lambda gains, progress: progress, *experience.drift),
+        Shape("step", lambda gains, progress: np.ones_like(gains), *experience.step),
+        *(Shape(f"wander {k + 1}", partial(_wave, k), 0.0, experience.wander) for k in range(WAVES)),
     ]
+
+
+def _wave(k: int, gains: Gains, progress: Gains) -> Gains:
+    """The k-th Karhunen-Loeve term of a Brownian motion of variance 1 at progress 1."""
+    turns = (k + 0.5) * np.pi
+    return np.sqrt(2.0) * np.sin(turns * progress) / turns
 
 
 def progress_at(
@@ -123,41 +139,50 @@ class Calibration:
     ) -> Float[np.ndarray, "draw step"]:
         """What a look would read at each draw's `gains` and at `progress`: shapes and scatter drawn once a draw, from
         the posterior."""
-        scatters, chances, means, roots = self._posterior()
-        chosen = rng.choice(scatters.size, size=len(gains), p=chances)
+        chances, means, roots = self._posterior()
+        chosen = rng.choice(chances.size, size=len(gains), p=chances)
         normal = rng.normal(size=(len(gains), means.shape[1]))
         weights = means[chosen] + np.einsum("dkl,dl->dk", roots[chosen], normal)
         smooth = np.einsum("dsk,dk->ds", self._design(gains, np.broadcast_to(progress, gains.shape)), weights)
-        return smooth + scatters[chosen, None] * rng.normal(size=(len(gains), 1))
+        scatter = self.composition.scatter * self._factors[chosen, None]
+        return smooth + scatter * rng.normal(size=(len(gains), 1))
+
+    def log_evidence(self) -> float:
+        """Log density of the changes that were seen under the composition, factor and weights integrated out."""
+        parts = np.array([self._given(factor)[0] for factor in self._factors.tolist()])
+        nodes = special.log_softmax(-0.5 * NODES**2)
+        return float(special.logsumexp(parts + nodes) - 0.5 * self.changes.size * np.log(2.0 * np.pi))
+
+    @cached_property
+    def _seen(self) -> Float[np.ndarray, "look shape"]:
+        return self._design(self.gains, self.progress)
+
+    @property
+    def _factors(self) -> Float[np.ndarray, "node"]:
+        return np.exp(self.composition.unevenness * NODES)
 
     def _posterior(
         self,
-    ) -> tuple[
-        Float[np.ndarray, "node"],
-        Float[np.ndarray, "node"],
-        Float[np.ndarray, "node shape"],
-        Float[np.ndarray, "node shape shape"],
-    ]:
-        """The scatters of the grid, their chances, and the weights' mean and a root of their covariance at each."""
-        scatters = self.composition.scatter * np.exp(SPREAD * NODES)
-        parts = [self._given(scatter) for scatter in scatters.tolist()]
+    ) -> tuple[Float[np.ndarray, "node"], Float[np.ndarray, "node shape"], Float[np.ndarray, "node shape shape"]]:
+        """The chances of the grid's factors, and the weights' mean and a root of their covariance at each."""
+        parts = [self._given(factor) for factor in self._factors.tolist()]
         evidence = np.array([part[0] for part in parts]) - 0.5 * NODES**2
         means, roots = (np.stack([part[i] for part in parts]) for i in (1, 2))
-        return scatters, special.softmax(evidence), means, roots
+        return special.softmax(evidence), means, roots
 
-    def _given(self, scatter: float) -> tuple[float, Float[np.ndarray, "shape"], Float[np.ndarray, "shape shape"]]:
-        """Log evidence of the looks, and the weights' mean and a root of their covariance, where looks scatter by
-        `scatter`."""
-        prior = np.array([shape.mean for shape in self.composition.shapes])
-        precision = np.diag([shape.spread**-2.0 for shape in self.composition.shapes])
-        design = self._design(self.gains, self.progress) / scatter
+    def _given(self, factor: float) -> tuple[float, Float[np.ndarray, "shape"], Float[np.ndarray, "shape shape"]]:
+        """Log evidence of the looks (but for its constant), and the weights' mean and a root of their covariance, if
+        the stage's factor is `factor`."""
+        shapes, scatter = self.composition.shapes, factor * self.composition.scatter
+        scale = np.array([factor if shape.scales else 1.0 for shape in shapes])
+        prior, spreads = (scale * [getattr(shape, name) for shape in shapes] for name in ("mean", "spread"))
+        design = self._seen / scatter
         off = self.changes / scatter - design @ prior
-        updated = np.linalg.cholesky(precision + design.T @ design)
+        updated = np.linalg.cholesky(np.diag(spreads**-2.0) + design.T @ design)
         root = linalg.solve_triangular(updated, np.eye(prior.size), lower=True).T
         moved = root @ (root.T @ (design.T @ off))
-        evidence = (
-            -self.changes.size * np.log(scatter) - np.log(np.diag(updated)).sum() - 0.5 * off @ (off - design @ moved)
-        )
+        size = self.changes.size * np.log(scatter) + np.log(np.diag(updated)).sum() + np.log(spreads).sum()
+        evidence = -size - 0.5 * off @ (off - design @ moved)
         return float(evidence), prior + moved, root
 
     def _design(self, gains: Gains, progress: Gains) -> Float[np.ndarray, "*gain shape"]:

@@ -37,7 +37,12 @@ class Looks:
     sft_loss: Float[np.ndarray, "look"]
     kl: Float[np.ndarray, "look"] | None = None
 
-    def until(self, step: int) -> Looks:
+    def moved_to(self, other: Looks) -> Looks:
+        """The same changes from where `other` starts."""
+        reward, loss = self.reward - self.reward[0] + other.reward[0], self.sft_loss - self.sft_loss[0]
+        return Looks(self.steps, reward, loss + other.sft_loss[0], self.kl)
+
+    def until(self, step: float) -> Looks:
         """The looks up to `step`."""
         kept = self.steps <= step
         kl = None if self.kl is None else self.kl[kept]

@@ -16,6 +16,7 @@ from interlace.controllers import build_rule
 from interlace.errors import Interrupted, TrainingError
 from interlace.flags import FlagWatch
 from interlace.flags.watch import planned_looks
+from interlace.forecasting import Foresight
 from interlace.observer import Observer
 from interlace.pipeline.ending import Ending
 from interlace.pipeline.requests import stage_request
@@ -168,8 +169,7 @@ class StageRun:
         if self.config.kind != "rl" or self.config.placebo is not None:
             return None
         assert callback.watch is not None
-        return Foreseeing(
-            store=self.store,
+        foresight = Foresight(
             stage=self.stage,
             task=self.config.task,
             held={target.task.name: target.heldout for target in callback.instruments.targets},
@@ -177,11 +177,10 @@ class StageRun:
             max_steps=arguments.max_steps,
             options=PathOptions(group_size=getattr(arguments, "num_generations", 8)),
             seed=self.seed,
-            say=self.observer.note,
             decay=self.config.averaged_weights.decay if self.config.averaged_weights else None,
             exchange_rate=(self.config.stop or {}).get("exchange_rate"),
-            already=already,
         )
+        return Foreseeing(self.store, foresight, self.observer.note, already)
 
     def _reconcile(self, found: Mapping[str, Any] | None) -> None:
         """Keep the trainer's own loss beside ours; a disagreement is said, not mended."""

@@ -152,7 +152,8 @@ def _seed_problems(stage: StageConfig, before: tuple[StageConfig, ...], recipe: 
         yield (
             "seeds",
             f"seeds must be among those of the stage that {stage.name!r} starts from. {source.name!r} has "
-            f"{list(source.seeds or ())}, not {', '.join(map(str, missing))}. Give both the same, or another start_from.",
+            f"{list(source.seeds or ())}, not {', '.join(map(str, missing))}. Give both the same, or another "
+            "start_from.",
         )
 
 

@@ -127,6 +127,31 @@ def _landmark_cells(stage: StageSummary, landmarks: Landmarks, notes: Notes) -> 
     )
 
 
+CONSTANTS = {
+    "pl_constant_sft": "least mu of SFT loss",
+    "pl_constant_reward": "least mu of reward",
+    "smoothness": "largest smoothness",
+}
+"""Constants of the landscape along a stage, as the table calls them."""
+
+
+def path_constants_table(summary: RunSummary) -> Table:
+    """The landscape along every stage: its least PL constants and its largest smoothness."""
+    notes = Notes()
+    rows = [
+        (
+            *words(stage.name, constant.task, CONSTANTS[constant.quantity]),
+            notes.figure(constant.figure),
+            *words("" if constant.step is None else f"{constant.step:,}"),
+            *words(f"{constant.silent} of {constant.looks}"),
+        )
+        for stage in summary.stages
+        for constant in stage.path_constants
+    ]
+    columns = ("Stage", "Task", "Constant", "Over the looks", "Read at step", "Looks that could not tell")
+    return Table("The landscape along the stages", columns, tuple(rows), 3, tuple(notes.reasons))
+
+
 def parts_table(group: Sequence[RunSummary]) -> Table:
     """Parts of the splits and landmarks, over the seeds of one recipe."""
     notes = Notes()

@@ -33,7 +33,15 @@ from interlace.report.provenance import (
     reconciliations,
 )
 from interlace.report.samples import StageSamples, stage_samples
-from interlace.report.tables import Table, landmark_table, parts_table, points_table, seeds_table, stage_table
+from interlace.report.tables import (
+    Table,
+    landmark_table,
+    parts_table,
+    path_constants_table,
+    points_table,
+    seeds_table,
+    stage_table,
+)
 from interlace.report.tally import tally_tables
 from interlace.report.verdicts import CheckView, VerdictView, check_views, verdict_views
 from interlace.store import RunRecord
@@ -100,6 +108,7 @@ class RunView:
     points: Table
     stages: Table
     landmarks: Table
+    landscape: Table
     verdicts: dict[str, tuple[VerdictView, ...]]
     checks: tuple[CheckView, ...]
     faults: bool
@@ -217,6 +226,7 @@ def _run_view(key: str, record: RunRecord, summary: RunSummary) -> RunView:
         points=points_table(summary),
         stages=stage_table(summary),
         landmarks=landmark_table(summary),
+        landscape=path_constants_table(summary),
         verdicts=verdict_views(summary),
         checks=check_views(summary),
         faults=any(check.verdict != PASSED for stage in summary.stages for check in stage.self_checks),

@@ -31,7 +31,9 @@ def fan_charts(record: RunRecord) -> list[Chart]:
         for key in dict.fromkeys((kept.task, kept.weights) for kept in stage.forecasts):
             kept = [each for each in stage.forecasts if (each.task, each.weights) == key]
             judged = [each for each in scored if (each.stage, each.task, each.weights) == (stage.name, *key)]
-            charts.append(_chart(f"fan-{position}-{len(charts)}", stage, _shown(stage, kept), judged))
+            looks = looks_of(stage, kept[0])
+            if looks is not None:
+                charts.append(_chart(f"fan-{position}-{len(charts)}", stage, _shown(stage, kept), looks, judged))
     return charts
 
 
@@ -43,9 +45,10 @@ def _shown(stage: StageRecord, kept: Sequence[ForecastRecord]) -> list[ForecastR
     return list({each.forecast.made_at: each for each in due if each is not None}.values())
 
 
-def _chart(name: str, stage: StageRecord, shown: Sequence[ForecastRecord], judged: Sequence[ScoredForecast]) -> Chart:
-    looks, first = looks_of(stage, shown[0]), shown[0]
-    reached = float(looks.reward.max())
+def _chart(
+    name: str, stage: StageRecord, shown: Sequence[ForecastRecord], looks: Looks, judged: Sequence[ScoredForecast]
+) -> Chart:
+    first, reached = shown[0], float(looks.reward.max())
     traces = [trace for each, colour in zip(shown, COLOURS, strict=False) for trace in _fan(each, colour, reached)]
     rewards = [point.reward for point in _drawn(first, reached)]
     ends = [
