@@ -41,11 +41,17 @@ def report_on(folders: Sequence[Path], out: Path | None = None) -> Outcome:
         named = ", ".join(map(str, folders))
         raise DataError(f"RUN must hold measurements. Got {named}, where none is made yet. Wait for the first.")
     summaries = [summarise_record(record) for record in records]
-    around = folders[0] if len(folders) == 1 else folders[0].parent
-    path = out or around / REPORT
-    path = path / REPORT if path.is_dir() else path
+    path = report_place(folders, out)
     write(list(zip(records, summaries, strict=True)), path)
     return Outcome(tuple(record.folder for record in records), tuple(summaries), path)
+
+
+def report_place(folders: Sequence[Path], out: Path | None = None) -> Path:
+    """Where the report of runs goes: `out`, or report.html in it; else in the run's folder, for several runs in the
+    folder around the first."""
+    around = folders[0] if len(folders) == 1 else folders[0].parent
+    path = out or around / REPORT
+    return path / REPORT if path.is_dir() else path
 
 
 def summarise(run: str | Path) -> RunSummary:

@@ -85,6 +85,18 @@ def test_report_of_a_run(call: Call, workplace: Path) -> None:
     assert (workplace / "page.html").read_text().lstrip().lower().startswith("<!doctype html>")
 
 
+def test_a_stage_is_no_run_and_the_page_of_several_is_said_first(call: Call, workplace: Path) -> None:
+    called = call("report", "runs/quickstart-tiny", "rl")
+    assert called.code == 2
+    assert (
+        "report takes whole runs and shows all of their stages. Got rl, a stage of runs/quickstart-tiny" in called.error
+    )
+    assert not (workplace / "runs" / "report.html").exists()
+    called = call("report", "runs/quickstart-tiny", "runs/quickstart-tiny")
+    assert called.code == 0 and called.err.startswith("2 runs: one report of all goes to ")
+    assert f"goes to {workplace / 'runs' / 'report.html'}; --out names a place" in called.error
+
+
 def test_a_run_with_nothing_measured_has_no_report_yet(call: Call, workplace: Path) -> None:
     RunStore.claim(workplace / "begun", load_recipe("quickstart").to_yaml(), "", {"recipe": "r", "seed": 0}).close()
     called = call("report", "begun")

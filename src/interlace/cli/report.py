@@ -2,26 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from interlace.cli.output import JsonOption, stderr
+from interlace.errors import RecipeError
 
 
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or a folder of seeds.")],
-    out: Annotated[Path | None, typer.Option(help="The HTML file; by default report.html in the run's folder.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The HTML file; by default report.html in the run's folder, of several beside the first."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Write a report of runs and print their summary."""
     from interlace.cli.tables import print_outcome
-    from interlace.readback import report_on, run_folders_in
+    from interlace.readback import report_on, report_place
 
-    folders = [folder for run in runs for folder in run_folders_in(run)]
+    folders = _folders(runs)
+    if len(folders) > 1 and out is None:
+        _say(f"{len(folders)} runs: one report of all goes to {report_place(folders).absolute()}; --out names a place")
     outcome = report_on(folders, out)
     for folder in folders:
         if folder not in outcome.folders:
-            stderr().print(f"{folder}: nothing is measured yet", markup=False, soft_wrap=True)
+            _say(f"{folder}: nothing is measured yet")
     print_outcome(outcome, json)
+
+
+def _folders(runs: Sequence[Path]) -> list[Path]:
+    """The run folders. Raises RecipeError for a word that is a stage of a run named before it, as users try."""
+    from interlace.readback import run_folders_in
+    from interlace.store import read_run
+
+    found: list[Path] = []
+    for run in runs:
+        others = () if run.exists() else found
+        around = next((folder for folder in others if str(run) in {s.name for s in read_run(folder).stages}), None)
+        if around is not None:
+            raise RecipeError(
+                f"report takes whole runs and shows all of their stages. Got {run}, a stage of {around}. Leave it out."
+            )
+        found += run_folders_in(run)
+    return found
+
+
+def _say(sentence: str) -> None:
+    stderr().print(sentence, markup=False, soft_wrap=True)
