@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from interlace.analysis.summary import RunSummary
-from interlace.report.samples import LONG, passage, pieces, stage_samples
+from interlace.report.samples import LONG, passage, pieces, stage_samples, writing
 from interlace.store import RunRecord
 from tests.report.examples import record_of
 
@@ -67,3 +67,9 @@ def test_chat_messages_are_led_by_their_role(summary: RunSummary) -> None:
 
 def test_an_empty_completion_is_called_so() -> None:
     assert [(piece.text, piece.sign) for piece in passage("").pieces] == [("empty", True)]
+
+
+def test_how_responses_are_written_is_said_where_a_reader_would_wonder(run: tuple[RunRecord, RunSummary]) -> None:
+    record = dataclasses.replace(run[0], resolved={"tasks": {"sums": {"kind": "addition"}, "rows": {"kind": "files"}}})
+    assert writing(record) == ("On sums, sums are written last digit first, so 27+58=85 is answered 580.",)
+    assert writing(dataclasses.replace(record, resolved={})) == ()

@@ -10,6 +10,7 @@ from typing import Any
 
 from interlace.report.formatting import NONE
 from interlace.store import RunRecord, StageRecord
+from interlace.tasks import TASKS
 from interlace.wording import number
 
 LONG = 240
@@ -67,6 +68,12 @@ class StageSamples:
 def stage_samples(record: RunRecord) -> tuple[StageSamples, ...]:
     """The stages that kept samples, in order."""
     return tuple(StageSamples(stage.name, _rows(stage)) for stage in record.stages if stage.samples)
+
+
+def writing(record: RunRecord) -> tuple[str, ...]:
+    """How the responses of the run's tasks are to be read, in sentences; of most tasks there is nothing to say."""
+    kinds = {name: TASKS.get(str(task.get("kind"))) for name, task in record.resolved.get("tasks", {}).items()}
+    return tuple(f"On {name}, {kind.writing}." for name, kind in kinds.items() if kind is not None and kind.writing)
 
 
 def _rows(stage: StageRecord) -> tuple[SampleRow, ...]:

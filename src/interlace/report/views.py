@@ -32,7 +32,7 @@ from interlace.report.provenance import (
     recipe_text,
     reconciliations,
 )
-from interlace.report.samples import StageSamples, stage_samples
+from interlace.report.samples import StageSamples, stage_samples, writing
 from interlace.report.tables import (
     Table,
     landmark_table,
@@ -115,6 +115,7 @@ class RunView:
     angles: list[Chart]
     panels: tuple[StagePanel, ...]
     samples: tuple[StageSamples, ...]
+    writing: tuple[str, ...]
     reconciliations: tuple[Reconciliation, ...]
     ledger: Table
     looking: str
@@ -233,6 +234,7 @@ def _run_view(key: str, record: RunRecord, summary: RunSummary) -> RunView:
         angles=angle_charts(record, summary),
         panels=stage_panels(record),
         samples=stage_samples(record),
+        writing=writing(record),
         reconciliations=reconciliations(record),
         ledger=ledger_table(record),
         looking=looking_sentence(record),

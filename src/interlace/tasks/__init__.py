@@ -33,7 +33,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class TaskKind:
-    """A registered kind of task: what it is, where it comes from, what it costs, its options and its builder."""
+    """A registered kind of task: what it is, where it comes from, what it costs, its options and its builder.
+
+    `writing`: how its responses are to be read, where a reader would wonder.
+    """
 
     name: str
     sentence: str
@@ -41,6 +44,7 @@ class TaskKind:
     cost: str
     options: type[Options]
     build: Callable[..., Task]
+    writing: str = ""
 
 
 TASKS: dict[str, TaskKind] = {
@@ -51,6 +55,7 @@ TASKS: dict[str, TaskKind] = {
         cost="a second",
         options=AdditionOptions,
         build=build_addition,
+        writing="sums are written last digit first, so 27+58=85 is answered 580",
     ),
     "countdown": TaskKind(
         name="countdown",
