@@ -27,7 +27,7 @@ def test_runs_must_be_named_and_have_forecasts(call: Call, tmp_path: Path) -> No
 @pytest.mark.parametrize("option", [("--html", "a.html"), ("--task", "rows.jsonl"), ("--exchange-rate", "1")])
 def test_other_options_say_nothing_to_finished_runs(call: Call, option: tuple[str, str]) -> None:
     called = call("plan", "--score", "runs/a", *option)
-    assert called.code == 2 and f"--score takes runs, --all and --json alone. Got {option[0]}" in called.error
+    assert called.code == 2 and f"--score takes runs, --all, --again and --json alone. Got {option[0]}" in called.error
 
 
 def test_one_checkpoint_is_planned_from(call: Call) -> None:

@@ -93,6 +93,10 @@ Score: TypeAlias = Annotated[
 
 
 Whole: TypeAlias = Annotated[bool, typer.Option("--all", help="With --score: every forecast, bias, skill.")]
+Again: TypeAlias = Annotated[
+    bool,
+    typer.Option("--again", help="With --score: what this version forecasts from the same looks, not what was kept."),
+]
 
 
 def plan(
@@ -112,6 +116,7 @@ def plan(
     exchange_rate: ExchangeRate = None,
     score: Score = False,
     whole: Whole = False,
+    again: Again = False,
     columns: Columns = None,
     reward: Reward = None,
     html: Html = None,
@@ -131,10 +136,11 @@ def plan(
     if score:
         others = {"rollouts": rollouts, "html": html, "exchange_rate": exchange_rate}
         _refuse_beside_score(of_rollouts | of_checkpoints | others)
-        _score(checkpoints or [], whole, json)
+        _score(checkpoints or [], whole, again, json)
         return
-    if whole:
-        raise RecipeError("--all goes with --score. Got it alone. Say interlace plan --score RUN... --all.")
+    if whole or again:
+        lone = "--all" if whole else "--again"
+        raise RecipeError(f"{lone} goes with --score. Got it alone. Say interlace plan --score RUN... {lone}.")
     checkpoint = _one(checkpoints)
     _check_form(checkpoint, rollouts, of_checkpoints, of_rollouts)
     if rollouts is not None:
@@ -173,15 +179,16 @@ def _refuse_beside_score(others: Options) -> None:
     astray = _astray(others)
     if astray is not None:
         raise RecipeError(
-            f"--score takes runs, --all and --json alone. Got {astray}. Leave it out; `interlace report` draws."
+            f"--score takes runs, --all, --again and --json alone. Got {astray}. Leave it out; `interlace report` draws."
         )
 
 
-def _score(runs: Sequence[str], whole: bool, json: bool) -> None:
+def _score(runs: Sequence[str], whole: bool, again: bool, json: bool) -> None:
     from interlace.cli.scored import print_scores
     from interlace.readback import score_forecasts
 
-    found = score_forecasts(*runs)
+    with stderr().status("judging forecasts"):
+        found = score_forecasts(*runs, again=again)
     if json:
         print_json(found)
     else:
