@@ -232,6 +232,9 @@ def plan(
     completions: int = 8,
     gradients: bool | None = None,
     path_models: Sequence[str] = ("systematic", "natural", "group_normalised"),
+    learning_rate: float | None = None,
+    batch: int | None = None,
+    pilot_steps: int = 20,
     seed: int = 0,
     note: Note | None = None,
 ) -> Plan: ...
@@ -271,7 +274,9 @@ def plan(
         how: `exchange_rate` (reward units that a nat of SFT loss is worth) and `seed` for both. For a checkpoint:
             `group_size` and `kl_coefficient` of the stage, `base` under an adapter, `prompts` and `completions` to
             measure on, `gradients` (D15 for every pair of tasks; by default with several), `path_models` by name,
-            `note`. For rollouts:
+            `note`; with `learning_rate` and `batch` (completions a step) of the stage also how many optimizer steps
+            each reward takes (`Plan.paces`), by 4 pilots of `pilot_steps` steps, which are trained and let go. For
+            rollouts:
             `expert_reward` R_D, or `expert_scores`, a file of SFT data with a prompt and a score a row; `logprobs`,
             rows of
             step, prompt (or id) and logprob of an expert response, nats; `columns`, role to column where it is not

@@ -71,7 +71,23 @@ Tasks: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--task", metavar="TASK", help="As of `interlace measure`: rows.jsonl, quickstart/sums, RUN/sums ..."),
 ]
-GroupSize: TypeAlias = Annotated[int, typer.Option(help="Completions a prompt in a group (GRPO's num_generations).")]
+GroupSize: TypeAlias = Annotated[
+    int, typer.Option("--group-size", "--num-generations", help="Completions a prompt in a group.")
+]
+LearningRate: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        metavar="RATE",
+        help="RL's, with --batch: steps that each reward takes, by 4 pilots (trained, then let go).",
+    ),
+]
+Batch: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--batch", "--per-device-train-batch-size", metavar="COMPLETIONS", help="Completions a step."),
+]
+PilotSteps: TypeAlias = Annotated[
+    int, typer.Option(metavar="STEPS", help="Steps of a pilot; steps are told up to three times as many.")
+]
 Beta: TypeAlias = Annotated[float, typer.Option(help="Coefficient of a KL term in RL's objective.")]
 Base: TypeAlias = Annotated[Path | None, typer.Option(help="The model under an adapter; by default what it names.")]
 Prompts: TypeAlias = Annotated[int | None, typer.Option(help="Held-out prompts a task; by default all.")]
@@ -109,6 +125,9 @@ def plan(
     completions: Completions = 8,
     gradients: Gradients = None,
     path_models: PathModels = None,
+    learning_rate: LearningRate = None,
+    batch: Batch = None,
+    pilot_steps: PilotSteps = 20,
     rollouts: RolloutsOption = None,
     expert_reward: ExpertReward = None,
     expert_scores: ExpertScores = None,
@@ -132,7 +151,7 @@ def plan(
     of_rollouts: Options = {"expert_reward": expert_reward, "expert_scores": expert_scores, "logprobs": logprobs,
                             "columns": columns, "reward": reward}  # fmt: skip
     of_checkpoints: Options = {"task": tasks, "base": base, "prompts": prompts, "gradients": gradients,
-                               "path_model": path_models}  # fmt: skip
+                               "path_model": path_models, "learning_rate": learning_rate, "batch": batch}  # fmt: skip
     if score:
         others = {"rollouts": rollouts, "html": html, "exchange_rate": exchange_rate}
         _refuse_beside_score(of_rollouts | of_checkpoints | others)
@@ -147,7 +166,8 @@ def plan(
         _show_rollouts(_read(rollouts, of_rollouts | {"exchange_rate": exchange_rate, "seed": seed}), json, html)
         return
     how: Options = {"exchange_rate": exchange_rate, "group_size": group_size, "kl_coefficient": beta,
-                    "prompts": prompts, "completions": completions, "seed": seed, "gradients": gradients}  # fmt: skip
+                    "prompts": prompts, "completions": completions, "seed": seed, "gradients": gradients,
+                    "learning_rate": learning_rate, "batch": batch, "pilot_steps": pilot_steps}  # fmt: skip
     named: Options = {"path_models": path_models} if path_models else {}
     _show_forecast(_forecast(str(checkpoint), tasks, base, how | named), json, html)
 

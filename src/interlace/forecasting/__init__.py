@@ -2,9 +2,10 @@
 
 `start` turns measurements into a finite problem, `paths` follows the theory's path models prompt by prompt, `curve`
 reads them against reward with intervals, `landmarks` says where they turn, `preflight` is the forecast before RL,
-`afterwards` its mirror for SFT after RL. While RL goes on, `calibration` corrects the path models by what was measured,
-`reward_curve` says how far reward will rise, `running` puts both together, `foresight` asks them of a stage's record at
-any step; `experience` holds their priors; `scoring` judges afterwards.
+`afterwards` its mirror for SFT after RL, `pilots` says how many steps reward takes. While RL goes on, `calibration`
+corrects the path models by what was measured, `reward_curve` says how far reward will rise, `running` puts both
+together, `foresight` asks them of a stage's record at any step; `experience` holds their priors; `scoring` judges
+afterwards.
 """
 
 from interlace.forecasting.afterwards import SftAfterRl, sft_after_rl
@@ -12,6 +13,7 @@ from interlace.forecasting.curve import Curve, CurvePoint
 from interlace.forecasting.foresight import Foreseen, Foresight
 from interlace.forecasting.landmarks import Landmarks, Stop, best_stop, landmarks_of
 from interlace.forecasting.paths import PromptPaths, prompt_paths
+from interlace.forecasting.pilots import Pilots
 from interlace.forecasting.preflight import (
     MODELS,
     Bound,
@@ -33,6 +35,8 @@ __all__ = [
     "prompt_paths", "PromptPaths", "Curve", "CurvePoint", "landmarks_of", "Landmarks", "best_stop", "Stop",
     # all of them
     "preflight", "MODELS", "Preflight", "Forecast", "Silent", "Bound", "followed_path",
+    # how many steps it takes
+    "Pilots",
     # while RL goes on
     "running_forecast", "RunningForecast", "FanPoint", "Looks", "SHARES", "Foresight", "Foreseen",
     # SFT after it

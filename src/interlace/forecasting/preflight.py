@@ -121,7 +121,7 @@ def preflight(
         forecasts=tuple(forecasts),
         silent=tuple(silent),
         bounds=_bounds(start),
-        is_perfect_expert=bool(np.isclose(start.expert_reward, _best_reward(start), rtol=1e-12)),
+        is_perfect_expert=bool(np.isclose(start.expert_reward, start.reward_range[1], rtol=1e-12)),
     )
 
 
@@ -174,7 +174,7 @@ def followed_path(start: Start, model: str, options: PathOptions) -> Curve:
     Raises DataError where it cannot serve the start's rewards, lacks an option, or leads nowhere.
     """
     path = Curve(prompt_paths(start, model, options))
-    gain, room = float(path.reward[-1] - path.reward[0]), _best_reward(start) - float(path.reward[0])
+    gain, room = float(path.reward[-1] - path.reward[0]), start.reward_range[1] - float(path.reward[0])
     if path.reward.size < 3 or gain < NO_GAIN * room:
         raise DataError(f"on this path RL gains {gain:.2g} of the {room:.2g} reward units that there are to gain.")
     return path
@@ -184,12 +184,5 @@ def _bounds(start: Start) -> tuple[Bound, ...] | Unresolved:
     if not start.held.expert_is_known:
         return Unresolved("the expert's distribution is not known: its entropy, and so the floor, cannot be said")
     problem = start.problem
-    rewards = np.linspace(problem.expert_reward, _best_reward(start), SHOWN)[:-1]  # at its end the loss is infinite
+    rewards = np.linspace(problem.expert_reward, start.reward_range[1], SHOWN)[:-1]  # at its end the loss is infinite
     return tuple(Bound(r, sft_loss_floor(problem, r), least_sft_loss(problem, r)) for r in rewards.tolist())
-
-
-def _best_reward(start: Start) -> float:
-    """E_x max r over the responses that policy or expert can give, reward units."""
-    problem = start.problem
-    allowed = problem.support | (problem.expert > 0.0)
-    return float(np.where(allowed, problem.reward, -np.inf).max(axis=-1).mean())

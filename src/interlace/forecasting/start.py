@@ -45,6 +45,13 @@ class Start:
         return self.problem.expert_reward
 
     @property
+    def reward_range(self) -> tuple[float, float]:
+        """E_x min r and E_x max r over the responses that policy or expert can give, reward units."""
+        allowed = self.problem.support | (self.problem.expert > 0.0)
+        least, most = (np.where(allowed, self.problem.reward, beyond) for beyond in (np.inf, -np.inf))
+        return float(least.min(axis=-1).mean()), float(most.max(axis=-1).mean())
+
+    @property
     def is_binary(self) -> bool:
         """Whether every reward is 0 or 1, as A11 and the group-normalised path need."""
         return bool(np.isin(self.problem.reward, (0.0, 1.0)).all())

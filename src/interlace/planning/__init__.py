@@ -2,5 +2,6 @@
 
 from interlace.planning.result import CrossCost, Plan
 from interlace.planning.session import Session
+from interlace.planning.steps import Pace, PilotStage, StepsTo
 
-__all__ = ["CrossCost", "Plan", "Session"]
+__all__ = ["CrossCost", "Pace", "PilotStage", "Plan", "Session", "StepsTo"]

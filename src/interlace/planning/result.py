@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from interlace.analysis import SCHEMA_VERSION
@@ -11,6 +11,7 @@ from interlace.encoding import encode_float, jsonable
 from interlace.errors import unknown_name
 from interlace.estimate import Figure, Unresolved
 from interlace.forecasting import Bound, CurvePoint, Facts, Forecast, Preflight, SftAfterRl, Stop, best_stop
+from interlace.planning.steps import Pace
 from interlace.planning.words import sentences
 from interlace.theory.paths import PathOptions
 
@@ -36,7 +37,8 @@ class Plan:
     """RL from `checkpoint`, forecast before it begins.
 
     `forecasts`: by task, or why there is none; `costs`: D15 for every pair of tasks, where gradients were taken;
-    `exchange_rate`: reward units that a nat of SFT loss is worth, as it was asked for.
+    `exchange_rate`: reward units that a nat of SFT loss is worth, as it was asked for; `paces`: how many optimizer
+    steps it takes, by task, where a learning rate was given.
     """
 
     checkpoint: str
@@ -45,13 +47,14 @@ class Plan:
     costs: tuple[CrossCost, ...]
     exchange_rate: float | None
     options: PathOptions
+    paces: Mapping[str, Pace | Unresolved] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return "\n".join(self.sentences())
 
     def sentences(self) -> list[str]:
         """What the plan says, the most useful first."""
-        return sentences(self.checkpoint, self.forecasts, self.costs, self.exchange_rate)
+        return sentences(self.checkpoint, self.forecasts, self.costs, self.exchange_rate, self.paces)
 
     def forecast(self, path_model: str | None = None, task: str | None = None) -> Forecast:
         """One path model's forecast; by default the first that speaks of the first task. Raises KeyError if none
@@ -78,6 +81,7 @@ class Plan:
             "group_size": self.options.group_size,
             "kl_coefficient": jsonable(self.options.kl_coefficient),
             "tasks": [_task_json(name, found) for name, found in self.forecasts.items()],
+            "steps": [{"task": task} | pace.to_json() for task, pace in self.paces.items()],
             "linearised": [cost.to_json() for cost in self.costs],
             "sentences": self.sentences(),
         }

@@ -15,14 +15,17 @@ from interlace.checkpoints.found import Checkpoint, PathLike, find_checkpoints
 from interlace.environment import quiet_libraries
 from interlace.errors import DataError, RecipeError, unknown_name
 from interlace.estimate import Figure, Unresolved
-from interlace.forecasting import MODELS, Preflight, preflight, start_of
+from interlace.forecasting import MODELS, Preflight, Start, preflight, start_of
 from interlace.planning.result import CrossCost, Plan
+from interlace.planning.steps import Pace, PilotStage, pace_of
 from interlace.statistics.intervals import MINIMUM_PROMPTS
 from interlace.tasks import Task
 from interlace.theory.paths import PATH_MODELS, PathOptions
 
 if TYPE_CHECKING:
-    from interlace.checkpoints.measure import Note, Snapshots
+    from interlace.analysis.trajectory import Snapshot
+    from interlace.checkpoints.measure import Bench, Note
+    from interlace.policies import Policy
 
 LINEARISED = "linearised_cost/"
 """Before a task's name: the quantity that `probes.linearised` gives for it."""
@@ -41,6 +44,9 @@ class Session:
     dtype: str = "float32"
     gradients: bool | None = None
     path_models: Sequence[str] = MODELS
+    learning_rate: float | None = None
+    batch: int | None = None
+    pilot_steps: int = 20
 
     def plan(
         self,
@@ -74,10 +80,12 @@ class Session:
             note(f"measuring {checkpoint.name}")
         prices = Preset("planning" if self._with_gradients(tasks) else "light")
         bench = Bench(tasks, self.prompts, self.completions, self.seed, prices)
-        view = bench.view(checkpoint.name, load_checkpoint(checkpoint, self.dtype))
+        policy = load_checkpoint(checkpoint, self.dtype)
+        view = bench.view(checkpoint.name, policy)
         if note is not None:
             note("following the path models")
-        forecasts = dict(self._forecasts(view.snapshots))
+        starts = {task: _start(snapshot) for (_, task), snapshot in view.snapshots.items()}
+        forecasts = {task: self._forecast(start) for task, start in starts.items()}
         mute = [f"{task}: {found.reason}" for task, found in forecasts.items() if isinstance(found, Unresolved)]
         if len(mute) == len(forecasts):
             raise DataError(f"plan must be able to forecast RL on a task. It cannot: {'; '.join(mute)}.")
@@ -88,15 +96,44 @@ class Session:
             costs=tuple(_costs(view.figures)),
             exchange_rate=self.exchange_rate,
             options=self._options,
+            paces=dict(self._paces(policy, bench, starts, forecasts, note)),
         )
 
-    def _forecasts(self, snapshots: Snapshots) -> Iterator[tuple[str, Preflight | Unresolved]]:
-        for (_, task), snapshot in snapshots.items():
-            start = _enough(snapshot.held.num_prompts) or start_of(snapshot.held, snapshot.scores)
-            if isinstance(start, Unresolved):
-                yield task, start
-            else:
-                yield task, preflight(start, self._options, exchange_rate=self.exchange_rate, models=self.path_models)
+    def _forecast(self, start: Start | Unresolved) -> Preflight | Unresolved:
+        if isinstance(start, Unresolved):
+            return start
+        return preflight(start, self._options, exchange_rate=self.exchange_rate, models=self.path_models)
+
+    def _paces(
+        self,
+        policy: Policy,
+        bench: Bench,
+        starts: Mapping[str, Start | Unresolved],
+        forecasts: Mapping[str, Preflight | Unresolved],
+        note: Note | None,
+    ) -> Iterator[tuple[str, Pace | Unresolved]]:
+        """Pilots of RL on every task that has a forecast, where a learning rate was given."""
+        stage = self._stage
+        if stage is None:
+            return
+        from interlace.planning.piloting import take_pilots
+
+        for task, start in starts.items():
+            target, found = bench.targets[task], forecasts[task]
+            if isinstance(start, Unresolved) or isinstance(found, Unresolved):
+                continue
+            short = stage.refusal(len(target.task.train))
+            if short is not None:
+                yield task, short
+                continue
+            pilots = take_pilots(policy, target, start.reward_range, stage, self.completions, self.seed, note)
+            yield task, pace_of(pilots, found, stage, self.seed)
+
+    @property
+    def _stage(self) -> PilotStage | None:
+        if self.learning_rate is None or self.batch is None:
+            return None
+        return PilotStage(self.learning_rate, self.batch, self.group_size, self.kl_coefficient, self.pilot_steps)
 
     @property
     def _options(self) -> PathOptions:
@@ -123,6 +160,21 @@ class Session:
         ):  # fmt: skip
             if value is not None and value < least:
                 raise RecipeError(f"--{name} must be at least {least}. Got {value}. Give more.")
+        self._check_steps()
+
+    def _check_steps(self) -> None:
+        if (self.learning_rate is None) != (self.batch is None):
+            given = "--batch" if self.learning_rate is None else "--learning-rate"
+            raise RecipeError(
+                f"--learning-rate and --batch must stand together: steps depend on both. Got {given} alone. "
+                "Say --learning-rate 3e-4 --batch 256, or leave both out."
+            )
+        if self._stage is not None:
+            self._stage.check()
+
+
+def _start(snapshot: Snapshot) -> Start | Unresolved:
+    return _enough(snapshot.held.num_prompts) or start_of(snapshot.held, snapshot.scores)
 
 
 def _enough(num_prompts: int) -> Unresolved | None:

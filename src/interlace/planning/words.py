@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from interlace.estimate import Estimate, Figure, Unresolved, figure_text
 from interlace.forecasting import CurvePoint, Forecast, Preflight, Stop
+from interlace.planning.steps import Pace, StepsTo
 from interlace.wording import number
 
 if TYPE_CHECKING:
@@ -20,6 +21,13 @@ CAVEAT = (
     "learning rates of 1e-4 to 3e-4: average the weights, or measure as RL goes on."
 )
 """What every forecast before a run must be read with."""
+ASSUMED = (
+    "Steps are for AdamW on all weights, at this learning rate held constant, with this batch and these groups; an "
+    "adapter, a warm-up or a decay takes others. Within the pilots' length they are seen; beyond it, up to three times "
+    "that length, what is left to gain is taken to go on falling as it did, at a rate that stays or drags. Intervals "
+    "are over pilots: how far another run scatters."
+)
+"""What figures in steps take."""
 
 
 def sentences(
@@ -27,14 +35,17 @@ def sentences(
     forecasts: Mapping[str, Preflight | Unresolved],
     costs: tuple[CrossCost, ...],
     exchange_rate: float | None,
+    paces: Mapping[str, Pace | Unresolved],
 ) -> list[str]:
-    """Every sentence of a plan, task by task, then what goes from task to task."""
+    """Every sentence of a plan, task by task, then steps, then what goes from task to task."""
     lines: list[str] = []
     for task, found in forecasts.items():
         if isinstance(found, Unresolved):
             lines.append(f"{task}: no forecast, because {found.reason}.")
         else:
             lines += _of_task(checkpoint, found, exchange_rate)
+    for task, pace in paces.items():
+        lines += _in_steps(task, pace)
     return lines + [_price(cost) for cost in costs]
 
 
@@ -94,6 +105,41 @@ def _stop(forecast: Forecast) -> str:
         f"{number(stop.exchange_rate, 3)} x SFT loss is {figure_text(stop.gain, unit=False)} above its start; "
         f"the same advice holds for exchange rates {held}."
     )
+
+
+def _in_steps(task: str, pace: Pace | Unresolved) -> Iterator[str]:
+    if isinstance(pace, Unresolved):
+        yield f"{task}: no steps, because {pace.reason}."
+        return
+    stage = pace.stage
+    first, time, gain, rate = (
+        figure_text(figure, signed=True) for figure in (pace.first_gain, pace.rl_time, pace.gain, pace.last_rate)
+    )
+    yield (
+        f"{task}, {stage.pilots} pilots of {stage.steps} steps at a learning rate of {stage.learning_rate:g}, "
+        f"{stage.batch} completions in groups of {stage.group_size}: the first step changed the reward by {first}, "
+        f"an RL time of {time}; all of them by {gain}, and at their end by {rate}."
+    )
+    yield from (_steps_to(each) for each in pace.landmarks if isinstance(each.reward, Estimate))
+    yield ASSUMED
+
+
+def _steps_to(each: StepsTo) -> str:
+    model = "" if each.path_model is None else f" if RL moves as {each.path_model}"
+    at = f"{each.landmark}{model}, reward {figure_text(each.reward, unit=False)}"
+    if isinstance(each.steps, Unresolved):
+        return f"Steps to {at}: {each.steps}."
+    return f"Steps to {at}: {steps_text(each.steps)}."
+
+
+def steps_text(figure: Estimate) -> str:
+    """Steps in whole numbers.
+
+    >>> steps_text(Estimate(7.4, 3.2, float("inf"), 0.95, 4, "pilots", "optimizer steps"))
+    '7 [3, ∞]'
+    """
+    value, low, high = (number(each, 0) for each in (figure.value, figure.lower, figure.upper))
+    return f"{value} [{low}, {high}]"
 
 
 def _price(cost: CrossCost) -> str:

@@ -10,9 +10,10 @@ from interlace import __version__
 from interlace.estimate import Unresolved
 from interlace.forecasting import Preflight
 from interlace.planning import Plan
+from interlace.planning.words import ASSUMED
 from interlace.report.page import asset, content_policy, environment, write_whole
 from interlace.report.planning.chart import plane_chart, price_chart
-from interlace.report.planning.tables import costs_table, curve_tables, facts_table, landmarks_table
+from interlace.report.planning.tables import costs_table, curve_tables, facts_table, landmarks_table, steps_tables
 
 
 def write_plan_page(plan: Plan, path: Path) -> Path:
@@ -31,6 +32,8 @@ def render_plan(plan: Plan) -> str:
             sections=[_section(number, found) for number, found in enumerate(_spoken(plan))],
             mute=[(task, found.reason) for task, found in plan.forecasts.items() if isinstance(found, Unresolved)],
             costs=costs_table(plan) if plan.costs else None,
+            steps=steps_tables(plan),
+            assumed=ASSUMED,
             policy=content_policy((plotly, script)),
             version=__version__,
             style=asset("style.css"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from interlace.forecasting import Forecast, Preflight
-from interlace.planning import Plan
+from interlace.planning import Pace, Plan
 from interlace.report.formatting import Notes
 from interlace.report.tables import Table, words
 from interlace.wording import number
@@ -45,6 +45,43 @@ def landmarks_table(found: Preflight) -> Table:
     if any(forecast.stop is not None for forecast in found.forecasts):
         columns += ["stop at reward", "reward less the exchange rate x SFT loss, above the start"]
     return Table("Where it turns", tuple(columns), tuple(rows), 1, tuple(notes.reasons))
+
+
+def steps_tables(plan: Plan) -> list[Table]:
+    """Of each task with pilots: how fast it went, and the steps to every reward that the plan names."""
+    return [
+        table
+        for task, pace in plan.paces.items()
+        if isinstance(pace, Pace)
+        for table in (_pace_table(task, pace), _steps_table(task, pace))
+    ]
+
+
+def _pace_table(task: str, pace: Pace) -> Table:
+    notes, stage = Notes(), pace.stage
+    name = (
+        f"{task}: {stage.pilots} pilots of {stage.steps} steps, learning rate {stage.learning_rate:g}, {stage.batch} "
+        f"completions in groups of {stage.group_size}"
+    )
+    figures = {
+        "Reward gained by the first step": pace.first_gain,
+        "RL time of the first step": pace.rl_time,
+        "Reward gained by all steps": pace.gain,
+        "Reward gained a step at their end": pace.last_rate,
+    }
+    rows = [(*words(title), notes.figure(figure, signed=True)) for title, figure in figures.items()]
+    rows += [(*words(f"Reward of a run at step {step}"), notes.figure(reward)) for step, reward in pace.ahead]
+    return Table(name, ("Quantity", "Value"), tuple(rows), 1, tuple(notes.reasons))
+
+
+def _steps_table(task: str, pace: Pace) -> Table:
+    notes = Notes()
+    rows = [
+        (*words(each.landmark, each.path_model or "any"), notes.figure(each.reward), notes.figure(each.steps, digits=0))
+        for each in pace.landmarks
+    ]
+    columns = ("To", "If RL moves as", "Reward", "Optimizer steps")
+    return Table(f"{task}: optimizer steps", columns, tuple(rows), 2, tuple(notes.reasons))
 
 
 def curve_tables(found: Preflight) -> list[Table]:
