@@ -30,6 +30,7 @@ def test_of_an_exact_course_steps_are_in_closed_form(index, power):
     assert course.steps_to(np.log(0.35), rng) == pytest.approx((np.log(0.5 / 0.35) / rate) ** (1.0 / power))
     seen = pilots.steps_to(0.6, rng)
     assert isinstance(seen, Estimate) and seen.value == np.ceil((np.log(0.5 / 0.4) / rate) ** (1.0 / power))
+    assert (seen.lower, seen.upper) == (max(1.0, seen.value - 0.5), seen.value + 0.5)  # a look a step
 
 
 def test_gains_have_student_t_over_pilots():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 import torch
 
 import interlace
-from interlace.errors import RecipeError
+from interlace.checkpoints.found import find_checkpoints
+from interlace.checkpoints.loading import load_checkpoint
+from interlace.errors import RecipeError, TrainingError
 from interlace.estimate import Estimate, Unresolved
 from interlace.forecasting import Pilots
-from interlace.planning import Pace, Plan, piloting
+from interlace.planning import Pace, PilotStage, Plan, piloting
 from interlace.planning.piloting import pilot_seed, take_pilots
 from interlace.planning.words import ASSUMED
 from interlace.report.planning import render_plan
@@ -128,3 +131,18 @@ def test_a_task_too_small_for_a_step_says_so(run: Path, sums: Task) -> None:
 def test_what_cannot_be_meant_is_refused_before_loading(how: dict[str, float], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         interlace.plan("nowhere", "addition", **how)
+
+
+def test_sampled_rewards_are_read_now_and_then() -> None:
+    assert piloting._looks(20, every=piloting.SAMPLED_EVERY) == [1, 5, 10, 15, 20]
+    assert piloting._looks(8, every=piloting.SAMPLED_EVERY) == [1, 5, 8]
+    assert piloting._looks(9, every=1) == list(range(1, 10))
+
+
+def test_a_pilot_whose_reward_is_lost_is_refused(run: Path, sums: Task) -> None:
+    (checkpoint,) = find_checkpoints([run / "stages" / "01-sft"])
+    stage = PilotStage(learning_rate=3e-3, batch=8, group_size=4, steps=1)
+    with pytest.raises(
+        TrainingError, match="a pilot must do 1 steps and stay finite. Got 1 of 1 readings, or one that"
+    ):
+        piloting._one(load_checkpoint(checkpoint), sums, stage, 0, frozenset({1}), lambda at: math.nan)
