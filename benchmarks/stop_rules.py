@@ -4,10 +4,12 @@
 
 Phi = R - lambda L; lambda = c V per nat at the stage's start for c in --rates, V the variance of the reward within
 prompts there. For every RL stage of every run and each rule: (Phi(stop) - Phi(start)) / (max Phi - Phi(start)), 1 at
-the best look, 0 at the start, below 0 where the stage should not have begun. A stage counts where the denominator is
-resolved: the best look is chosen on every second prompt and its gain over the start, on the others, has its interval
-above 0. Beside the rules: stopping after a fixed share of the steps, and at a fixed KL. Printed: median and lower
-quartile over stages, how many, and the share that was stopped before the last look; for each rate, then over all.
+the best look, 0 at the start, below 0 where the stage should not have begun. The best look is chosen on every second
+prompt, as best_checkpoint chooses its own; everything is judged on the others, so a look may do better than 1. A stage
+counts where the denominator is resolved: that gain has its interval above 0. Beside the rules: stopping after a fixed
+share of the steps, and at a fixed KL. Printed: median and lower quartile over stages, how many, and the share that was
+stopped before the last look; for each rate, then over all. A rule that stopped nowhere has the row of 100 % of the
+steps, and has shown nothing.
 
 The looks are those of the recording: a rule that stops between two of them stops at the next.
 """
@@ -86,10 +88,10 @@ def ended_at(stage: Recorded, rate: float) -> Iterator[tuple[str, int]]:
 
 
 def best_gain(gains: Mapping[int, np.ndarray]) -> tuple[float, bool]:
-    """max Phi - Phi(start) over the looks, and whether it is resolved on prompts that did not choose the look."""
+    """Phi - Phi(start) at the best look, and whether it is resolved, both on prompts that did not choose the look."""
     chosen = max(gains, key=lambda step: float(choosing(gains[step]).mean()))
     judged = mean_interval(judging(gains[chosen]), unit="reward units")
-    return max(float(each.mean()) for each in gains.values()), isinstance(judged, Estimate) and judged.lower > 0.0
+    return float(judging(gains[chosen]).mean()), isinstance(judged, Estimate) and judged.lower > 0.0
 
 
 def recorded(run: RunRecord, stage: StageRecord, weights: str) -> Recorded | None:
@@ -129,7 +131,7 @@ def table(stages: list[Recorded], rates: Sequence[float]) -> dict[str, Any]:
             continue
         resolved += 1
         for name, step in ended_at(stage, rate):
-            kept.setdefault(name, []).append(float(gains[step].mean()) / most)
+            kept.setdefault(name, []).append(float(judging(gains[step]).mean()) / most)
             early.setdefault(name, []).append(step < stage.trajectory.end.step)
     rows = {
         name: {

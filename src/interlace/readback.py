@@ -9,6 +9,7 @@ from pathlib import Path
 from interlace.analysis import CouplingRow, RunSummary
 from interlace.analysis import coupling_table as rows_over_seeds
 from interlace.analysis import summarise as summarise_record
+from interlace.analysis.exclusion import exclusion
 from interlace.analysis.forecast_scores import ForecastScores, pilots_of, scored_forecasts, silence, tallies
 from interlace.analysis.foreseen_again import foreseen_again
 from interlace.analysis.tally import TallyRow
@@ -108,17 +109,22 @@ def score_forecasts(*runs: str | Path, again: bool = False) -> ForecastScores:
     `runs`: run folders, or folders of them. Every finished stage counts whose run kept forecasts. `again`: those that
     this version makes from the same looks, in place of the kept ones.
 
-    A folder that is named twice counts once.
+    A folder that is named twice counts once; a run that its recipe's `exclude_seeds` leaves out does not count.
 
     Raises RecipeError without runs, RunFolderError for what is none, DataError where no forecast was kept.
     """
     if not runs:
         raise RecipeError("--score must be told which runs. Got none. Say interlace plan --score runs/quickstart.")
     folders = dict.fromkeys(folder.resolve() for run in runs for folder in run_folders_in(run))
-    records = [foreseen_again(record) if again else record for record in map(read_run, folders)]
-    pairs = zip(records, pilots_of(records), strict=True)
-    found = {folder: scored_forecasts(*pair) for folder, pair in zip(folders, pairs, strict=True)}
-    silent = {str(folder): silence(read_run(folder)) for folder, scored in found.items() if not scored}
+    read = {folder: read_run(folder) for folder in folders}
+    left_out = {folder: reason for folder, record in read.items() if (reason := exclusion(record)) is not None}
+    records = {folder: record for folder, record in read.items() if folder not in left_out}
+    if again:
+        records = {folder: foreseen_again(record) for folder, record in records.items()}
+    pilots = dict(zip(records, pilots_of(list(records.values())), strict=True))
+    found = {folder: scored_forecasts(record, pilots[folder]) for folder, record in records.items()}
+    silent = {str(folder): f"its recipe's rule: {reason}" for folder, reason in left_out.items()}
+    silent |= {str(folder): silence(records[folder]) for folder, scored in found.items() if not scored}
     scored = tuple(each for judged in found.values() for each in judged)
     if not scored:
         told = "; ".join(f"{folder}: {reason}" for folder, reason in silent.items())

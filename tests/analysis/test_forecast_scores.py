@@ -10,8 +10,9 @@ import pytest
 from interlace.analysis.forecast_scores import GIVEN_REWARD, OUTRIGHT, pilots_of, scored_forecasts, tallies
 from interlace.estimate import Estimate, Unresolved
 from interlace.forecasting import FanPoint, RunningForecast
-from interlace.forecasting.scoring import Score
+from interlace.forecasting.scoring import Score, skill
 from interlace.measurement import RAW
+from interlace.statistics import rate_interval
 from interlace.store.forecasts import ForecastRecord
 from tests.analysis.worlds import TASK, MemoryRecord, Stage, binary_problem, make_record, softmax_gradient_run
 
@@ -93,26 +94,48 @@ def test_another_seed_is_a_pilot_run(record: MemoryRecord) -> None:
     assert found.forecast.value == pytest.approx(value(record, 0, "sft_loss") + price * gain)
 
 
-def test_a_tally_counts_stages(record: MemoryRecord) -> None:
+def test_a_stage_that_was_stopped_is_not_judged_for_a_step_that_never_came(record: MemoryRecord) -> None:
+    stage = record.stages[0]
+    early = tuple(item for item in stage.measurements if item.point.step <= 30)
+    stopped = replace(stage, measurements=early, steps_done=30,
+                      forecasts=(forecast(15, 1.0, ((0.0, 1.0), (1.0, 1.0)), 9.0),))  # fmt: skip
+    assert scored_forecasts(replace(record, stages=(stopped,))) == []
+
+
+def test_a_tally_takes_runs_as_its_units(record: MemoryRecord) -> None:
+    """Eight runs of two stages each: sixteen stages, eight units."""
     truth = value(record, 60, "sft_loss")
     nowhere = ((0.0, 0.0), (1e-9, 0.0))
     many = [
-        each
+        replace(each, run=f"seed-{i}", recipe="sums" if i < 4 else "styles")
         for i in range(8)
+        for _ in range(2)
         for each in scored_forecasts(keeping(record, forecast(15, truth + 0.01 * i, nowhere, 0.035)))
     ]
-    (tally,) = tallies(many)
+    whole, *parts = tallies(many)
     spread = many[0].score.spread
-    assert (tally.kind, tally.share, tally.num_stages) == (OUTRIGHT, 0.2, 8)
-    assert isinstance(tally.relative_error, Estimate) and isinstance(tally.coverage, Estimate)
-    assert tally.relative_error.value == pytest.approx(0.035 / spread)
-    assert (tally.relative_error.lower, tally.relative_error.upper) == pytest.approx((0.0, 0.07 / spread)), (
-        "the least and the greatest: the chance that all eight lie on one side of the median is 2 / 2^8"
-    )
-    assert tally.coverage.value == 0.5
-    assert isinstance(tally.bias, Unresolved) or tally.bias.value == pytest.approx(0.035 / spread)
-    few = tallies(many[:5])[0]
-    assert isinstance(few.relative_error, Unresolved) and "6 stages" in few.relative_error.reason
+    assert (whole.recipe, whole.kind, whole.share, whole.num_stages, whole.num_runs) == ("", OUTRIGHT, 0.2, 16, 8)
+    assert isinstance(whole.relative_error, Estimate) and isinstance(whole.coverage, Estimate)
+    assert whole.relative_error.value == pytest.approx(0.035 / spread) and whole.relative_error.n == 8
+    assert 0.0 < whole.relative_error.lower < whole.relative_error.value < whole.relative_error.upper < 0.07 / spread
+    assert whole.coverage.value == 0.5
+    alike = rate_interval(4, 8, kind="clopper_pearson")
+    assert isinstance(alike, Estimate)
+    assert (whole.coverage.lower, whole.coverage.upper) == (alike.lower, alike.upper), "as of eight stages, not sixteen"
+    assert isinstance(whole.bias, Estimate) and whole.bias.value == pytest.approx(0.035 / spread)
+    assert [(part.recipe, part.num_runs) for part in parts] == [("styles", 4), ("sums", 4)]
+    assert isinstance(parts[0].relative_error, Unresolved) and "needs 6" in parts[0].relative_error.reason
+
+
+def test_skill_weighs_stages_by_their_own_range(record: MemoryRecord) -> None:
+    """One stage ten times as large as another, scored alike: it counts no more."""
+    truth = value(record, 60, "sft_loss")
+    (only,) = scored_forecasts(keeping(record, forecast(30, truth, ((0.0, 0.0), (1e-9, 0.0)), 0.1)))
+    ours, theirs = only.score, only.baselines["persistence"]
+    assert isinstance(theirs, Score)
+    tenfold = [Score(figure(10 * each.forecast.value, 5 * (each.forecast.upper - each.forecast.lower)),
+                     10 * each.truth, 10 * each.spread) for each in (ours, theirs)]  # fmt: skip
+    assert skill([ours, tenfold[0]], [theirs, tenfold[1]]) == pytest.approx(skill([ours], [theirs]))
 
 
 def test_a_stage_that_goes_on_is_not_judged(record: MemoryRecord) -> None:

@@ -14,6 +14,7 @@ from interlace.statistics.multiplicity import (
     holm,
     simultaneous_intervals,
     simultaneous_level,
+    together,
 )
 
 
@@ -93,3 +94,20 @@ def test_a_row_that_is_not_finite_is_unresolved_alone(rng):
     figures = simultaneous_intervals(changes, rng=rng, unit="nats")
     assert figures[1] == Unresolved("1 of 30 prompts has a value that is not finite")
     assert isinstance(figures[0], Estimate) and "2 comparisons at 95% together" in figures[0].method
+
+
+def test_intervals_widened_to_hold_together_do() -> None:
+    """Ten means of 9 normal values: Bonferroni's level each, so 95 % of tens hold; a control without does not."""
+    rng, held, alone = np.random.default_rng(3), 0, 0
+    for _ in range(1000):
+        figures = [mean_interval(row, unit="1") for row in rng.normal(size=(10, 9))]
+        assert all(isinstance(each, Estimate) for each in figures)
+        told = [each for each in figures if isinstance(each, Estimate)]
+        held += all(together(each, 10).covers(0.0) for each in told)
+        alone += all(each.covers(0.0) for each in told)
+    assert held / 1000 > 0.94 and alone / 1000 < 0.7
+    (one,) = [mean_interval(np.arange(9.0), unit="1")]
+    assert isinstance(one, Estimate)
+    wide, level = together(one, 10), mean_interval(np.arange(9.0), unit="1", level=1.0 - 0.05 / 10)
+    assert isinstance(level, Estimate)
+    assert (wide.lower, wide.upper) == pytest.approx((level.lower, level.upper)), "Student t at Bonferroni's level"

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from interlace.analysis.summary import StageSummary
 from interlace.estimate import Estimate, value_text
-from interlace.store import RunRecord
+from interlace.measurement import RAW
+from interlace.store import RunRecord, StageRecord
 
 
-def exclusion(record: RunRecord, stages: Sequence[StageSummary]) -> str | None:
+def exclusion(record: RunRecord) -> str | None:
     """Why the recipe's `exclude_seeds` leaves this run out; None if it does not, or nothing can be said yet.
 
     It looks at the end of one stage alone, as it stands: no other stage's figures bear on it.
     """
     rule = record.resolved.get("exclude_seeds")
-    stage = next((item for item in stages if rule and item.name == rule["stage"]), None)
-    if not rule or stage is None or not stage.has_ended:
+    stage = next((item for item in record.stages if rule and item.name == rule["stage"]), None)
+    if not rule or stage is None or not (stage.stopped or stage.steps_done >= stage.steps_planned):
         return None
-    reward = stage.reward.after
-    if not isinstance(reward, Estimate) or reward.value >= rule["reward_below"]:
+    reward = _last_reward(stage)
+    if reward is None or reward.value >= rule["reward_below"]:
         return None
     return f"{stage.name} ended with reward {value_text(reward)}, below {rule['reward_below']:g}"
+
+
+def _last_reward(stage: StageRecord) -> Estimate | None:
+    """Raw weights' reward on the stage's own task at its end."""
+    found = {
+        item.point.step: item.figure
+        for item in stage.measurements
+        if (item.quantity, item.point.task, item.point.weights) == ("reward", stage.task, RAW)
+    }
+    last = found.get(stage.end_step)
+    return last if isinstance(last, Estimate) else None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.stats import binom
 
 from interlace.encoding import encode_float, jsonable
 from interlace.estimate import Estimate, Figure, Unresolved
@@ -16,7 +16,7 @@ from interlace.forecasting import SHARES, Looks
 from interlace.forecasting.foresight import all_looks
 from interlace.forecasting.running import LEAST_LOOKS
 from interlace.forecasting.scoring import BASELINES, Later, Score, linear_in_reward, skill
-from interlace.statistics import mean_interval, rate_interval
+from interlace.statistics import rate_interval
 from interlace.store import RunRecord, StageRecord
 from interlace.store.forecasts import ForecastRecord
 
@@ -25,8 +25,8 @@ OUTRIGHT, GIVEN_REWARD = "end of stage", "given reward"
 PILOT, PILOT_SHARE = "pilot run", 0.2
 """A baseline that costs more than a forecast: so much of the same stage with another seed, each unit of reward costing
 what it cost there."""
-LEAST_FOR_A_MEDIAN = 6
-"""Stages from which a median has a 95 % interval without assumptions: 2 * 2^-6 is below .05."""
+LEAST_RUNS, RESAMPLES = 6, 2000
+"""Runs from which figures over them have an interval, and how often runs are drawn again for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +52,24 @@ class ScoredForecast:
 
 @dataclass(frozen=True, slots=True)
 class ForecastTally:
-    """Forecasts of one kind made at about one share of their stages, judged together.
+    """Forecasts of one kind made at about one share of their stages, judged together: of one `recipe`, or of all ("").
 
-    `relative_error`: the median, as a share of the range of SFT loss in the stage, with the interval of its order
-    statistics; `bias`: mean of forecast minus truth over the range; `coverage`: of the 95 % intervals; `skill`: against
-    each baseline, over the stages where it could speak. Intervals take stages as independent.
+    `relative_error`: the median, as a share of the range of SFT loss in the stage; `bias`: mean of forecast minus truth
+    over the range; `coverage`: of the 95 % intervals; `skill`: against each baseline, over the stages where it could
+    speak. Stages of one run share their start, seed and prompts, so intervals take whole runs as the units: by drawing
+    runs again, and of the coverage as if each run were one stage (Clopper-Pearson).
     """
 
     kind: str
     weights: str
     share: float
+    recipe: str
     num_stages: int
+    num_runs: int
     relative_error: Figure
     bias: Figure
     coverage: Figure
-    skill: Mapping[str, float]
+    skill: Mapping[str, Figure]
 
     def to_json(self) -> dict[str, Any]:
         """The object on the wire."""
@@ -113,22 +116,24 @@ def silence(record: RunRecord) -> str:
         return "its RL stage is not finished: run the same command again"
     if not any(stage.forecasts for stage in rl):
         return "it kept no forecast, as runs of older versions and controls: run the recipe again with --fresh"
-    return "its forecasts were made at the last look"
+    return "its stage ended before the step that was forecast, or no look followed the forecast"
 
 
 def tallies(scored: Sequence[ScoredForecast]) -> list[ForecastTally]:
-    """Together by kind, weights and share of the stage."""
-    groups: dict[tuple[str, str, float], list[ScoredForecast]] = {}
+    """Together by kind, weights and share of the stage; then of each recipe, where there are several."""
+    recipes = list(dict.fromkeys(each.recipe for each in scored))
+    groups: dict[tuple[str, str, str, float], list[ScoredForecast]] = {}
     for each in scored:
-        groups.setdefault((each.kind, each.weights, each.share), []).append(each)
-    return [_tally(kind, weights, share, group) for (kind, weights, share), group in sorted(groups.items())]
+        for recipe in ("", each.recipe) if len(recipes) > 1 else ("",):
+            groups.setdefault((recipe, each.kind, each.weights, each.share), []).append(each)
+    return [_tally(*key, group) for key, group in sorted(groups.items())]
 
 
 def _of_stage(record: RunRecord, stage: StageRecord, pilot: StageRecord | None) -> Iterator[ScoredForecast]:
     for kept in stage.forecasts:
         looks = looks_of(stage, kept)
-        if looks is None or looks.steps.size < 2 or looks.steps[-1] <= kept.forecast.made_at:
-            continue
+        if looks is None or looks.steps[-1] != kept.forecast.for_step or kept.forecast.made_at >= looks.steps[-1]:
+            continue  # of a stage that was stopped, the step that was forecast never came
         later = Later(int(looks.steps[-1]), float(looks.reward[-1]), math.nan if looks.kl is None else looks.kl[-1])
         for kind, figure in ((OUTRIGHT, kept.forecast.sft_loss), (GIVEN_REWARD, kept.forecast.given(later.reward))):
             if isinstance(figure, Estimate):
@@ -187,38 +192,57 @@ def looks_of(stage: StageRecord, kept: ForecastRecord) -> Looks | None:
     return dict(all_looks(done, kept.reward_task, (kept.task,), kept.weights)).get(kept.task)
 
 
-def _tally(kind: str, weights: str, share: float, group: Sequence[ScoredForecast]) -> ForecastTally:
-    errors = np.array([each.score.relative_error for each in group if each.score.spread > 0.0])
-    biases = np.array([each.score.error / each.score.spread for each in group if each.score.spread > 0.0])
+def _tally(recipe: str, kind: str, weights: str, share: float, group: Sequence[ScoredForecast]) -> ForecastTally:
+    runs, stages = len({each.run for each in group}), len(group)
     covered = sum(each.score.is_covered for each in group)
+    moved = [each for each in group if each.score.spread > 0.0]
+    alike = rate_interval(covered * runs // stages, runs, kind="clopper_pearson", unit="share of stages")
     return ForecastTally(
         kind=kind,
         weights=weights,
         share=share,
-        num_stages=len(group),
-        relative_error=_median(errors),
-        bias=mean_interval(biases, unit="share of the range"),
-        coverage=rate_interval(covered, len(group), kind="clopper_pearson", unit="share of stages"),
-        skill={name: _skill(group, name) for name in group[0].baselines},
+        recipe=recipe,
+        num_stages=stages,
+        num_runs=runs,
+        relative_error=_over_runs(moved, _median_error, "share of the range"),
+        bias=_over_runs(moved, _mean_bias, "share of the range"),
+        coverage=replace(alike, value=covered / stages) if isinstance(alike, Estimate) else alike,
+        skill={name: _over_runs(moved, partial(_skill, name=name), "1") for name in group[0].baselines},
     )
 
 
-def _skill(group: Iterable[ScoredForecast], name: str) -> float:
+def _median_error(group: Sequence[ScoredForecast]) -> float:
+    return float(np.median([each.score.relative_error for each in group]))
+
+
+def _mean_bias(group: Sequence[ScoredForecast]) -> float:
+    return float(np.mean([each.score.error / each.score.spread for each in group]))
+
+
+def _skill(group: Sequence[ScoredForecast], name: str) -> float:
+    """NaN where the baseline could nowhere speak."""
     pairs = [(each.score, each.baselines[name]) for each in group]
     both = [(ours, theirs) for ours, theirs in pairs if isinstance(theirs, Score)]
     return skill([ours for ours, _ in both], [theirs for _, theirs in both])
 
 
-def _median(values: np.ndarray) -> Figure:
-    """The median with the distribution-free interval of its order statistics; Unresolved where they are too few."""
-    ordered, count = np.sort(values), values.size
-    ranks = np.arange(count + 1)
-    below = binom.cdf(ranks, count, 0.5)
-    low = int(np.searchsorted(below, 0.025, side="right")) - 1
-    if low < 0:
-        return Unresolved(f"a median has a 95 % interval from {LEAST_FOR_A_MEDIAN} stages on, there are {count}")
-    ends = float(ordered[low]), float(ordered[count - 1 - low])
-    return Estimate(float(np.median(values)), *ends, 0.95, count, "median, order statistics", "share of the range")
+def _over_runs(
+    group: Sequence[ScoredForecast], statistic: Callable[[Sequence[ScoredForecast]], float], unit: str
+) -> Figure:
+    """The statistic, with the percentiles that it has when whole runs are drawn again."""
+    by_run: dict[str, list[ScoredForecast]] = {}
+    for each in group:
+        by_run.setdefault(each.run, []).append(each)
+    value = statistic(group) if group else math.nan
+    if math.isnan(value):
+        return Unresolved("there is nothing to compare")
+    if len(by_run) < LEAST_RUNS:
+        return Unresolved(f"{value:.2f} over {len(by_run)} runs; an interval over runs needs {LEAST_RUNS}")
+    runs, rng = list(by_run.values()), np.random.default_rng(0)
+    drawn = rng.integers(len(runs), size=(RESAMPLES, len(runs)))
+    found = [statistic([each for place in row for each in runs[place]]) for row in drawn.tolist()]
+    low, high = np.nanquantile(found, [0.025, 0.975]).tolist()
+    return Estimate(value, min(low, value), max(high, value), 0.95, len(runs), "percentiles over runs", unit)
 
 
 def _wire(score: Score | Unresolved) -> dict[str, Any]:

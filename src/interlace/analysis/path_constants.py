@@ -6,16 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from scipy import stats
-
 from interlace.encoding import jsonable
 from interlace.estimate import Estimate, Figure, Unresolved
 from interlace.measurement import RAW
+from interlace.statistics import together
 from interlace.store import StageRecord
 
 IS_LARGEST: Mapping[str, bool] = {"pl_constant_sft": False, "pl_constant_reward": False, "smoothness": True}
 """The quantities, and whether the path's constant is the largest reading along it: of mu it is the least."""
-LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +60,6 @@ def _constant(quantity: str, task: str, figures: Mapping[int, Figure]) -> PathCo
 
 def _extreme(told: Sequence[Estimate], extreme: Estimate, pick: Any) -> Estimate:
     """The extreme value, between the extremes of both ends: where every look's interval holds, so does this."""
-    wide = [_widened(each, len(told)) for each in told]
+    wide = [together(each, len(told)) for each in told]
     lower, upper = pick(each.lower for each in wide), pick(each.upper for each in wide)
     return replace(extreme, lower=lower, upper=upper, method=f"extreme of {len(told)} looks, Bonferroni")
-
-
-def _widened(figure: Estimate, looks: int) -> Estimate:
-    """The interval at the level at which those of all looks hold together, by Student t over its parts."""
-    freedom = max(1, figure.n - 1)
-    ratio = float(
-        stats.t.ppf(1.0 - (1.0 - LEVEL) / 2.0 / looks, freedom) / stats.t.ppf(0.5 + figure.level / 2.0, freedom)
-    )
-    below, above = ratio * (figure.value - figure.lower), ratio * (figure.upper - figure.value)
-    return replace(figure, lower=figure.value - below, upper=figure.value + above, level=LEVEL)

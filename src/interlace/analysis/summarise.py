@@ -46,7 +46,7 @@ def summarise(record: RunRecord, rng: np.random.Generator | None = None) -> RunS
         seed=record.seed,
         stages=Stages(tuple(stages)),
         advice=run_advice(stages, advice),
-        excluded=exclusion(record, stages),
+        excluded=exclusion(record),
         heldout={task: prints["heldout"] for task, prints in record.manifest.get("data", {}).items()},
         partial=frozenset(stage.name for stage in record.stages if stage.options.get("seeds") is not None),
     )

@@ -199,7 +199,8 @@ def _refuse_beside_score(others: Options) -> None:
     astray = _astray(others)
     if astray is not None:
         raise RecipeError(
-            f"--score takes runs, --all, --again and --json alone. Got {astray}. Leave it out; `interlace report` draws."
+            f"--score takes runs, --all, --again and --json alone. Got {astray}. Leave it out; "
+            "`interlace report` draws."
         )
 
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from interlace.analysis.forecast_scores import (
-    LEAST_FOR_A_MEDIAN,
+    LEAST_RUNS,
     OUTRIGHT,
     ForecastScores,
     ForecastTally,
@@ -22,12 +22,13 @@ from interlace.wording import number
 READING = (
     "end of stage: SFT loss at the stage's last step; given reward: the same, told the reward that came; made at: the "
     "share of the stage that was done.",
-    "Error: |forecast - truth| over the range that SFT loss had in the stage; its median has an interval from "
-    f"{LEAST_FOR_A_MEDIAN} stages on. Bias: the mean of forecast - truth over that range, above 0 is too high. "
-    "Covered: the share of the 95 % intervals that held what came.",
+    "Error: |forecast - truth| over the range that SFT loss had in the stage, the median. Bias: the mean of forecast - "
+    "truth over that range, above 0 is too high. Covered: the share of the 95 % intervals that held what came. "
+    f"Intervals are over runs, from {LEAST_RUNS} on: stages of one run share their start and their prompts.",
     "Skill: 1 - interval score / that of the baseline, over the stages where the baseline could speak; above 0 is "
-    "better than it, - where it could nowhere. Baselines knew the same looks; those in reward and in KL were told the "
-    "reward and the KL that came.",
+    "better than it, - where it could nowhere. Baselines knew the same looks, which early in a stage leaves a line one "
+    "degree of freedom and a wide interval; those in reward and in KL were told the reward and the KL that came; the "
+    "pilot run is a fifth of the same stage with another seed, told the reward too.",
 )
 """How to read the tables."""
 SHORT = (
@@ -36,7 +37,7 @@ SHORT = (
     "and skill against baselines; --json has all of it."
 )
 """How to read the short table."""
-GROUP = "forecast", "weights", "made at"
+GROUP = "recipe", "forecast", "weights", "made at"
 
 
 def print_scores(console: Console, found: ForecastScores, is_whole: bool = False) -> None:
@@ -82,22 +83,22 @@ def _judged(group: Sequence[ScoredForecast]) -> str:
 
 
 def _together(tallies: tuple[ForecastTally, ...]) -> Table:
-    table = _table("SFT loss as runs forecast it", *GROUP, "stages", "median error", "bias", "covered")
+    table = _table("SFT loss as runs forecast it", *GROUP, "stages (runs)", "median error", "bias", "covered")
     for tally in tallies:
         figures = (_cell(each) for each in (tally.relative_error, tally.bias, tally.coverage))
-        table.add_row(*_group(tally), str(tally.num_stages), *figures)
+        table.add_row(*_group(tally), f"{tally.num_stages} ({tally.num_runs})", *figures)
     return table
 
 
 def _skills(tallies: tuple[ForecastTally, ...]) -> Table:
     table = _table("Skill against baselines", *GROUP, *tallies[0].skill)
     for tally in tallies:
-        table.add_row(*_group(tally), *(_skill(value) for value in tally.skill.values()))
+        table.add_row(*_group(tally), *(_cell(figure) for figure in tally.skill.values()))
     return table
 
 
-def _group(tally: ForecastTally) -> tuple[str, str, str]:
-    return tally.kind, tally.weights, f"{tally.share:.0%}"
+def _group(tally: ForecastTally) -> tuple[str, str, str, str]:
+    return escape(tally.recipe or "all"), tally.kind, tally.weights, f"{tally.share:.0%}"
 
 
 def _singly(forecasts: tuple[ScoredForecast, ...]) -> Table:
@@ -127,9 +128,6 @@ def _table(title: str, first: str, *others: str) -> Table:
 def _cell(figure: Figure) -> str:
     """The value, its interval below it."""
     if isinstance(figure, Unresolved):
-        return "[dim]-[/dim]"
+        value, runs, _ = figure.reason.partition(" over ")
+        return f"{value}\n[dim]few runs[/dim]" if runs else "[dim]-[/dim]"
     return f"{value_text(figure)}\n[dim]{escape(interval_text(figure))}[/dim]"
-
-
-def _skill(value: float) -> str:
-    return "[dim]-[/dim]" if math.isnan(value) else number(value, 2, signed=True)

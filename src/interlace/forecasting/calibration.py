@@ -19,7 +19,7 @@ from functools import cached_property, partial
 
 import numpy as np
 from jaxtyping import Float
-from scipy import linalg, special
+from scipy import special
 
 from interlace.errors import DataError
 from interlace.forecasting.curve import Curve
@@ -149,9 +149,8 @@ class Calibration:
 
     def log_evidence(self) -> float:
         """Log density of the changes that were seen under the composition, factor and weights integrated out."""
-        parts = np.array([self._given(factor)[0] for factor in self._factors.tolist()])
-        nodes = special.log_softmax(-0.5 * NODES**2)
-        return float(special.logsumexp(parts + nodes) - 0.5 * self.changes.size * np.log(2.0 * np.pi))
+        evidence, _, _ = self._given_factors()
+        return float(special.logsumexp(evidence + special.log_softmax(-0.5 * NODES**2)))
 
     @cached_property
     def _seen(self) -> Float[np.ndarray, "look shape"]:
@@ -165,25 +164,26 @@ class Calibration:
         self,
     ) -> tuple[Float[np.ndarray, "node"], Float[np.ndarray, "node shape"], Float[np.ndarray, "node shape shape"]]:
         """The chances of the grid's factors, and the weights' mean and a root of their covariance at each."""
-        parts = [self._given(factor) for factor in self._factors.tolist()]
-        evidence = np.array([part[0] for part in parts]) - 0.5 * NODES**2
-        means, roots = (np.stack([part[i] for part in parts]) for i in (1, 2))
-        return special.softmax(evidence), means, roots
+        evidence, means, roots = self._given_factors()
+        return special.softmax(evidence - 0.5 * NODES**2), means, roots
 
-    def _given(self, factor: float) -> tuple[float, Float[np.ndarray, "shape"], Float[np.ndarray, "shape shape"]]:
-        """Log evidence of the looks (but for its constant), and the weights' mean and a root of their covariance, if
-        the stage's factor is `factor`."""
-        shapes, scatter = self.composition.shapes, factor * self.composition.scatter
-        scale = np.array([factor if shape.scales else 1.0 for shape in shapes])
+    def _given_factors(
+        self,
+    ) -> tuple[Float[np.ndarray, "node"], Float[np.ndarray, "node shape"], Float[np.ndarray, "node shape shape"]]:
+        """At each factor of the grid: log evidence of the looks, the weights' mean and a root of their covariance."""
+        shapes, scatter = self.composition.shapes, self.composition.scatter * self._factors
+        scale = np.where([shape.scales for shape in shapes], self._factors[:, None], 1.0)
         prior, spreads = (scale * [getattr(shape, name) for shape in shapes] for name in ("mean", "spread"))
-        design = self._seen / scatter
-        off = self.changes / scatter - design @ prior
-        updated = np.linalg.cholesky(np.diag(spreads**-2.0) + design.T @ design)
-        root = linalg.solve_triangular(updated, np.eye(prior.size), lower=True).T
-        moved = root @ (root.T @ (design.T @ off))
-        size = self.changes.size * np.log(scatter) + np.log(np.diag(updated)).sum() + np.log(spreads).sum()
-        evidence = -size - 0.5 * off @ (off - design @ moved)
-        return float(evidence), prior + moved, root
+        design = self._seen / scatter[:, None, None]
+        off = self.changes / scatter[:, None] - np.einsum("nlk,nk->nl", design, prior)
+        precision = np.einsum("nlk,nlj->nkj", design, design) + np.eye(len(shapes)) * spreads[:, None, :] ** -2.0
+        factored = np.linalg.cholesky(precision)
+        roots = np.linalg.inv(factored).swapaxes(1, 2)
+        moved = np.einsum("nkj,nij,nli,nl->nk", roots, roots, design, off)
+        size = np.log(np.diagonal(factored, axis1=1, axis2=2)).sum(axis=1) + np.log(spreads).sum(axis=1)
+        misfit = np.einsum("nl,nl->n", off, off - np.einsum("nlk,nk->nl", design, moved))
+        evidence = -self.changes.size * np.log(scatter * np.sqrt(2.0 * np.pi)) - size - 0.5 * misfit
+        return evidence, prior + moved, roots
 
     def _design(self, gains: Gains, progress: Gains) -> Float[np.ndarray, "*gain shape"]:
         return np.stack([shape.at(gains, progress) for shape in self.composition.shapes], axis=-1)

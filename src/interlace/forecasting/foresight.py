@@ -78,8 +78,8 @@ class Foresight:
             composition,
             self.max_steps,
             self._rng(task, weights, looks),
-            top=self._top(),
-            bottom=self._bottom(),
+            top=self.top,
+            bottom=self.bottom,
             expert_reward=self._expert_reward,
             exchange_rate=self.exchange_rate,
             decay=self.decay if weights == AVERAGED else None,
@@ -96,14 +96,16 @@ class Foresight:
         held = self.held[self.task]
         return float(held.per_prompt(held.reward).mean()) if held.prompt.size else math.nan
 
-    def _top(self) -> float:
+    @property
+    def top(self) -> float:
         """The best mean reward that there is, as far as the start tells."""
         if isinstance(self._start, Start):
             return float(self._start.problem.prompts @ top_reward(self._start.problem))
         known = self.held[self.task].reward
         return float(np.nanmax(known)) if np.isfinite(known).any() else 1.0
 
-    def _bottom(self) -> float:
+    @property
+    def bottom(self) -> float:
         """The least mean reward that there is, as far as the start and the expert tell."""
         scores, known = self.start_of(self.task), self.held[self.task].reward
         seen = [] if scores is None or scores.reward_values is None else [float(scores.reward_values.min())]

@@ -1,4 +1,4 @@
-"""How far the reward will rise: the posterior of A (1 - exp(-(step / T)^b)) given the looks so far, on a grid."""
+"""How far reward will rise or fall: the posterior of A (1 - exp(-(step / T)^b)) given the looks so far, on a grid."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
-HEIGHTS = np.linspace(0.0, 1.0, 51)
-"""A, as shares of what there is to gain."""
+HEIGHTS = np.concatenate([np.linspace(-1.0, -0.02, 25), np.linspace(0.0, 1.0, 51)])
+"""A, as shares of what there is to gain; below 0 reward falls."""
+FALLS = 0.1
+"""How often reward falls, before anything is seen: so it did in 3 of 48 embedded stages, all at the largest rate."""
 TIMES = np.geomspace(0.1, 100.0, 41)
 """T, in units of the latest look's step."""
 POWERS = (0.6, 0.8, 1.0, 1.3)
@@ -54,7 +56,8 @@ class RewardCurve:
         curves = _risen(self.steps, height[:, None], time[:, None], power[:, None])
         degrees = CERTAINTY + self.gains.size
         misfit = CERTAINTY * (NOISE * self.most) ** 2 + ((self.gains - curves) ** 2).sum(axis=-1)
-        weight = special.softmax(-0.5 * degrees * np.log(misfit))
+        prior = np.where(height < 0.0, FALLS / (HEIGHTS < 0.0).sum(), (1.0 - FALLS) / (HEIGHTS >= 0.0).sum())
+        weight = special.softmax(np.log(prior) - 0.5 * degrees * np.log(misfit))
         return _Grid(height, time, power, weight, float(np.sqrt(weight @ misfit / degrees)))
 
 

@@ -65,13 +65,14 @@ class Score:
 
 
 def skill(scores: Sequence[Score], baseline: Sequence[Score]) -> float:
-    """1 - mean interval score / that of the baseline on the same stages: 0 is no better, 1 perfect, below 0 worse.
+    """1 - mean interval score / that of the baseline on the same stages, each over the range of SFT loss in its stage:
+    0 is no better, 1 perfect, below 0 worse.
 
     NaN where there is nothing to compare, or the baseline had no fault.
     """
     if not scores or len(scores) != len(baseline):
         return np.nan
-    ours, theirs = (float(np.mean([each.interval_score for each in side])) for side in (scores, baseline))
+    ours, theirs = (float(np.mean([each.interval_score / each.spread for each in side])) for side in (scores, baseline))
     return 1.0 - ours / theirs if theirs > 0.0 else np.nan
 
 

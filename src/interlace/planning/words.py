@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 
 
 CAVEAT = (
-    "Intervals are over prompts and do not hold the error of the path model. So far systematic has come nearest "
-    "to averaged "
-    "weights; raw weights of a fast optimizer cost more than any path says, up to 2 nats for each unit of reward at "
-    "learning rates of 1e-4 to 3e-4: average the weights, or measure as RL goes on."
+    "Intervals are over prompts and do not hold the error of the path model. Where it speaks, systematic has come "
+    "nearest to averaged weights; raw weights of a fast optimizer cost more than any path says, the more the larger "
+    "the learning rate: average the weights, or measure as RL goes on."
 )
 """What every forecast before a run must be read with."""
 ASSUMED = (

@@ -11,6 +11,14 @@ from interlace.report.tables import Table, words
 from interlace.theory.laws import LAWS
 from interlace.wording import counted
 
+SIGNS = ("A4", "A5", "A8")
+IDENTITIES = (
+    "A4, A5 and A8 follow from identities (A10, A9) once their condition holds as measured, so what can be learned "
+    "from them is how often it does: HOLDS counts that, OUTSIDE ITS CONDITIONS the other cases, and CONTRADICTS would "
+    "mean figures that disagree with each other. B3 can fail on correct figures."
+)
+"""What the counts of sign laws mean (C8)."""
+
 
 def tally_tables(summaries: Sequence[RunSummary]) -> list[Table]:
     """Verdicts, then self-checks; neither where there is nothing to count."""
@@ -25,7 +33,8 @@ def tally_tables(summaries: Sequence[RunSummary]) -> list[Table]:
 
 def _table(name: str, rows: Sequence[TallyRow], verdicts: Sequence[str]) -> Table:
     columns = ("Law", "Weights", *(verdict.capitalize() for verdict in verdicts), "Readings")
-    return Table(name, columns, tuple(_cells(row, verdicts) for row in rows), 2)
+    notes = (IDENTITIES,) if any(row.law in SIGNS for row in rows) else ()
+    return Table(name, columns, tuple(_cells(row, verdicts) for row in rows), 2, notes)
 
 
 def _cells(row: TallyRow, verdicts: Sequence[str]) -> tuple[Cell, ...]:

@@ -34,7 +34,7 @@ from interlace.statistics.intervals import (
     seed_interval,
 )
 from interlace.statistics.jackknife import jackknife_interval, left_out_weights
-from interlace.statistics.multiplicity import ADJUSTMENTS, adjusted, simultaneous_intervals
+from interlace.statistics.multiplicity import ADJUSTMENTS, adjusted, simultaneous_intervals, together
 from interlace.statistics.paired_rates import rate_change
 from interlace.statistics.partition import effective_samples, mean_log_partition, sampled_log_partition
 from interlace.statistics.pass_at_k import mean_pass_at_k, pass_at_k
@@ -103,6 +103,7 @@ __all__ = [
     "adjusted",
     "ADJUSTMENTS",
     "simultaneous_intervals",
+    "together",
     # before a run
     "detectable_change",
     "detectable_rate_change",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int
 from scipy import special
 
-from interlace.estimate import Figure
+from interlace.estimate import Estimate, Figure
 from interlace.statistics.bootstrap import prompt_weights
 from interlace.statistics.intervals import LEVEL, mean_interval
 
@@ -79,6 +80,15 @@ def simultaneous_intervals(
     each = simultaneous_level(changes[finite], rng=rng, level=level, resamples=resamples)
     method = f"paired Student t over prompts, {int(finite.sum())} comparisons at {level:.0%} together"
     return [mean_interval(row, unit=unit, method=method, level=each) for row in changes]
+
+
+def together(figure: Estimate, comparisons: int) -> Estimate:
+    """A Student t interval widened so that `comparisons` like it hold together at its level (Bonferroni)."""
+    freedom, tail = max(1, figure.n - 1), (1.0 - figure.level) / 2.0
+    ratio = float(special.stdtrit(freedom, tail / comparisons) / special.stdtrit(freedom, tail))
+    below, above = ratio * (figure.value - figure.lower), ratio * (figure.upper - figure.value)
+    method = figure.method if comparisons == 1 else f"{figure.method}, {comparisons} together (Bonferroni)"
+    return replace(figure, lower=figure.value - below, upper=figure.value + above, method=method)
 
 
 def simultaneous_level(

@@ -17,6 +17,7 @@ from interlace.analysis.summary import CONTRADICTS, HOLDS, NOT_RESOLVED, OUTSIDE
 from interlace.analysis.words import signed
 from interlace.estimate import Estimate, Figure, Unresolved
 from interlace.measurement import RAW
+from interlace.statistics import together
 from interlace.theory.landscape import loss_change_bounds
 from interlace.wording import counted
 
@@ -78,11 +79,12 @@ def _bounds(slope: Estimate, smoothness: float, length: float) -> Estimate:
 
 
 def _judged(sign: str, looks: list[Look], count: int) -> Verdict:
-    """All looks at which this sign was certain, together; the one that is shown is the largest miss, or else the
-    surest."""
+    """All looks at which this sign was certain, at the level at which their intervals hold together; the one that is
+    shown is the largest miss, or else the surest."""
     wanted = -1 if sign == LOWERS else 1
-    against = [look for look in looks if look.change.sign == -wanted]
-    right = [look for look in looks if look.change.sign == wanted]
+    signs = [together(look.change, len(looks)).sign for look in looks]
+    against = [look for look, read in zip(looks, signs, strict=True) if read == -wanted]
+    right = [look for look, read in zip(looks, signs, strict=True) if read == wanted]
     broken = [look for look in against if look.met]
     verdict = CONTRADICTS if broken else OUTSIDE if against else HOLDS if right else NOT_RESOLVED
     shown = _surest(broken or against or right or looks)
