@@ -9,7 +9,7 @@ import pytest
 
 from interlace.controllers import RULES, Sighting, State, StopRule, build_rule, replay, rule_config
 from interlace.controllers.best_checkpoint import choosing, judging
-from interlace.controllers.exchange_rate import Later, gain_later
+from interlace.controllers.exchange_rate import TREND, ExchangeRate, Later, gain_later, trend_of
 from interlace.controllers.objectives import gain
 from interlace.estimate import Estimate
 from tests.controllers import worlds
@@ -138,6 +138,48 @@ def test_exchange_rate_goes_on_where_the_forecast_has_more_to_come() -> None:
     assert reason is not None and "no better one later" in reason.reason
     later = gain_later(found.held, found.start.scores, float(found.snapshots[local].reward.mean()), rate)
     assert isinstance(later, Later) and later.gain.value == pytest.approx(max(true) - true[local], abs=0.005)
+
+
+def off_path(world: World, path: worlds.Path, cost: float) -> list[np.ndarray]:
+    """The same pass rates at every look, while the wrong responses' odds turn away from the expert's, ever further."""
+    turned = np.where(np.arange(path[0].shape[1] - 1) % 2 == 0, 1.0, -1.0)
+    followed = []
+    for look, logits in enumerate(path):
+        right = np.exp(logits[:, 0] - np.logaddexp.reduce(logits, axis=1))
+        rest = logits[:, 1:] + cost * look * turned
+        rest = rest - np.logaddexp.reduce(rest, axis=1, keepdims=True) + np.log1p(-right)[:, None]
+        followed.append(np.concatenate([np.log(right)[:, None], rest], axis=1))
+    return followed
+
+
+def test_exchange_rate_stops_a_run_that_left_the_path_and_falls() -> None:
+    """Along the ideal path nothing speaks against going on; what the run measures does. It goes back to its best."""
+    rng, regrets, stops = np.random.default_rng(8), [], []
+    for _ in range(RUNS):
+        world, path = stage(rng, 1.0)
+        path = off_path(world, path, 0.12)
+        true = tradeoff(world, path, LAMBDA)
+        best = int(np.argmax(true))
+        assert best < LOOKS - 6, "it falls for a while before the stage ends"
+        assert max(truths(world, path)["exchange_rate"][: best + 6]) < 0.0, "A6 has no reason to stop"
+        found = looked_at(world, path, sampled=False)
+        stops.append(stop_of({"rule": "exchange_rate", "exchange_rate": LAMBDA}, found))
+        ended = stop_of({"rule": "exchange_rate", "exchange_rate": LAMBDA, "rewind": True}, found)
+        regrets.append(max(true) - true[ended])
+    assert np.mean(np.array(stops) < LOOKS) >= 0.9
+    assert np.median(regrets) == pytest.approx(0.0, abs=0.005)
+
+
+def test_looks_that_scatter_about_a_level_have_no_trend() -> None:
+    """A stage of 20 looks that stand still: at most one in twenty has a look at which a fall is resolved."""
+    rng, rule = np.random.default_rng(9), build_rule({"rule": "exchange_rate", "exchange_rate": LAMBDA}, LOOKS)
+    assert isinstance(rule, ExchangeRate)
+    false = 0
+    for noise in rng.standard_normal((400, LOOKS)):
+        windows = [tuple(enumerate(noise[: look + 1].tolist()))[-TREND:] for look in range(LOOKS)]
+        trends = [trend_of(window, rule.level) for window in windows]
+        false += any(isinstance(each, Estimate) and each.upper < 0.0 for each in trends)
+    assert false / 400 <= 0.05
 
 
 def test_the_best_checkpoint_is_judged_by_prompts_that_did_not_choose_it() -> None:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from interlace.analysis.trajectory import Snapshot, Trajectory, from_start
+from interlace.encoding import decode_float, encode_float
 from interlace.estimate import Figure, Unresolved, figure_from_json
 from interlace.flags.watch import share_level
 from interlace.measurement import HeldOut, PromptScores
@@ -65,6 +66,7 @@ class State:
 
     `looks`: the steps whose look took a share of the error. `candidate`: the step that a stop rewinds to (0: the
     stage's start). `best`, `value`: its objective on the prompts that choose and on the others; `stale`: looks since.
+    `course`: (step, gain of R - lambda L over the start) of the latest looks.
     """
 
     looks: tuple[int, ...] = ()
@@ -72,6 +74,7 @@ class State:
     best: float = 0.0
     value: Figure = START
     stale: int = 0
+    course: tuple[tuple[int, float], ...] = ()
 
     def looked(self, step: int, planned: int) -> State:
         """The state with this look's share of the error taken, if that much is left; a step taken again counts once."""
@@ -87,13 +90,15 @@ class State:
             "best": self.best,
             "value": self.value.to_json(),
             "stale": self.stale,
+            "course": [[step, encode_float(gain)] for step, gain in self.course],
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> State:
         """The inverse of `to_json`."""
         value = figure_from_json(data["value"])
-        return cls(tuple(data["looks"]), int(data["candidate"]), float(data["best"]), value, int(data["stale"]))
+        course = tuple((int(step), decode_float(gain)) for step, gain in data.get("course", []))
+        return cls(tuple(data["looks"]), int(data["candidate"]), float(data["best"]), value, int(data["stale"]), course)
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
+from scipy import stats
 
 from interlace.analysis.trajectory import REWARD
-from interlace.controllers.base import RuleOptions, Sighting
+from interlace.controllers.base import Decision, RuleOptions, Sighting, State, look_level
 from interlace.controllers.crossing import Crossing
-from interlace.controllers.objectives import path_slope, unknown_expert_reward
+from interlace.controllers.objectives import gain, lacks, path_slope, unknown_expert_reward
 from interlace.errors import DataError
 from interlace.estimate import Estimate, Figure, Unresolved, figure_text
 from interlace.forecasting import Curve, best_stop, prompt_paths, start_of
@@ -22,6 +24,8 @@ from interlace.wording import number
 
 PATH = "natural"
 """The path model on which A6's slope is exact, so that local and global optimum are of one path."""
+TREND = 6
+"""Looks along whose line R - lambda L must be resolved to fall; looks scatter about it as raw weights swing."""
 
 
 class ExchangeRateOptions(RuleOptions):
@@ -35,17 +39,20 @@ class ExchangeRateOptions(RuleOptions):
 
 @dataclass(frozen=True)
 class ExchangeRate(Crossing):
-    """V - lambda (R - R_D), the slope of R - lambda L along the RL path, is resolved below 0: it falls from here on.
+    """V - lambda (R - R_D), the slope of R - lambda L along the RL path, is resolved below 0: it falls from here on. Or
+    R - lambda L itself, as measured, has fallen along the last `TREND` looks: a run may leave the path, and then costs
+    more than A6 knows. Each of the two takes half of the error.
 
-    That is a LOCAL stop: the slope may turn again. Unless `local`, the path is forecast from the stage's start, and
+    Either is a LOCAL stop: the slope may turn again. Unless `local`, the path is forecast from the stage's start, and
     where its best stop (A6's global optimum) lies at a higher reward and gains a resolved amount over this one, the
-    stage goes on. Where nothing can be forecast the stop is local and says so.
+    stage goes on. Where nothing can be forecast the stop is local and says so; and where the path still rises while
+    the run falls, the path is not asked about later either. A rewind goes to the look where R - lambda L was greatest.
     """
 
     name: ClassVar[str] = "exchange_rate"
     sentence: ClassVar[str] = (
-        "stop once the RL path is resolved to cost more SFT loss than its reward is worth at an exchange rate, "
-        "unless the forecast from the stage's start says that a better stop comes later"
+        "stop once the RL path, or the run itself, is resolved to cost more SFT loss than its reward is worth at an "
+        "exchange rate, unless the forecast from the stage's start says that a better stop comes later"
     )
     source: ClassVar[str] = "A6"
     cost: ClassVar[str] = "none beyond SFT loss and reward"
@@ -58,6 +65,43 @@ class ExchangeRate(Crossing):
     def refuses(self, held: HeldOut) -> str | None:
         """A task whose expert earns nothing that is known."""
         return unknown_expert_reward(held)
+
+    @property
+    def level(self) -> float:
+        """The two-sided level of each look's two intervals."""
+        return look_level(2 * self.looks)
+
+    def update(self, state: State, sighting: Sighting) -> tuple[State, Decision]:
+        """The path's slope as every crossing, then the course that was measured."""
+        after, decision = super().update(state, sighting)
+        after = self._followed(replace(after, candidate=state.candidate), sighting)
+        if not decision.stop:
+            decision = self._of_the_course(after, sighting, decision)
+        back = after.candidate if decision.stop and self.options.rewind else None
+        return after, replace(decision, keep=after.candidate == sighting.step, rewind_to=back)
+
+    def _of_the_course(self, state: State, sighting: Sighting, of_the_path: Decision) -> Decision:
+        """A stop if the course is resolved to fall and the forecast does not object; else what the path said."""
+        trend = trend_of(state.course, self.level)
+        if isinstance(trend, Unresolved) or trend.upper >= 0.0 or sighting.step not in state.looks:
+            return of_the_path
+        path_rises = not isinstance(of_the_path.figure, Estimate) or of_the_path.figure.value <= 0.0
+        stands, remark = (True, LEFT) if path_rises else self.stands(sighting)
+        reason = (
+            f"R - lambda L on {sighting.held.task} has fallen along the last {TREND} looks, by {figure_text(trend)}, "
+            f"at lambda {number(self.options.exchange_rate)}. Its interval is at {self.level:.1%}: 5 % error over all "
+            f"looks. {remark}"
+        )
+        return Decision(stands, trend, reason if stands else remark)
+
+    def _followed(self, state: State, sighting: Sighting) -> State:
+        """The state with this look's gain in its course, and with the look as its candidate if it is the best."""
+        if lacks(sighting.trajectory) is not None:
+            return state
+        gained = float(gain(sighting.start, sighting.now, self.options.exchange_rate).mean())
+        earlier = [look for look in state.course if look[0] < sighting.step]
+        state = replace(state, course=(*earlier, (sighting.step, gained))[-TREND:])
+        return replace(state, candidate=sighting.step, best=gained) if gained > state.best else state
 
     def excess(self, sighting: Sighting, level: float) -> Figure:
         """lambda (R - R_D) - V, reward units^2."""
@@ -92,6 +136,20 @@ class ExchangeRate(Crossing):
             f"the stage's start gains another {figure_text(later.gain)} by reward {number(later.reward)} (A6): going "
             "on. Set local: true to stop at the first"
         )
+
+
+LEFT = "The RL path would still rise here (A6): the run has left it, so the path is not asked about later"
+
+
+def trend_of(course: Sequence[tuple[int, float]], level: float) -> Figure:
+    """Slope of the line through the latest looks, reward units a step, with Student t over their scatter about it."""
+    if len(course) < TREND:
+        return Unresolved(f"a trend needs {TREND} looks")
+    steps, gains = np.array(course).T
+    line = stats.linregress(steps, gains)
+    half = float(stats.t.ppf(0.5 + level / 2.0, TREND - 2) * line.stderr)
+    ends = line.slope - half, line.slope + half
+    return Estimate(line.slope, *ends, level, TREND, "line through looks, Student t", "reward units/step")
 
 
 @dataclass(frozen=True, slots=True)
