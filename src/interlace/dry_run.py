@@ -256,6 +256,7 @@ def _looked_flops(recipe: Recipe, task: Task, parameters: int) -> float:
     """One look: the expert's responses scored, completions sampled and walked by two policies."""
     tokens, response = _mean_tokens(task, recipe.model)
     prompts = min(recipe.measure.prompts or len(task.heldout), len(task.heldout))
+    prompts += min(recipe.measure.training_prompts or 0, len(task.train))
     is_enumerated = task.heldout[0].rewarded is not None
     completions = min(prompts, MAX_PROMPTS_FOR_DIVERGENCE) if is_enumerated else prompts * recipe.measure.completions
     walked = completions * (2 * tokens + SAMPLED_TOKEN_COST * response)

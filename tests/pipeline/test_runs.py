@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from datasets import Dataset
@@ -23,6 +25,7 @@ from interlace.pipeline import run_recipe
 from interlace.policies import load_policy, make_embedded
 from interlace.policies.averaging import AveragedWeights
 from interlace.policies.policy import independent_copy
+from interlace.policies.scoring import response_logprobs
 from interlace.probes import PROBES, MeasuredTask
 from interlace.probes.instruments import Instruments
 from interlace.recipe import Recipe
@@ -362,6 +365,25 @@ def test_a_planned_folder_is_free(tmp_path: Path) -> None:
     plan_recipe(recipe(), tmp_path)
     changed = recipe(stages=[{"sft": {"task": "sums", "max_steps": 1, "per_device_train_batch_size": 8}}])
     assert read_run(run_recipe(changed, tmp_path)[0]).stages[0].finished
+
+
+def test_training_prompts_are_measured_apart(tmp_path: Path) -> None:
+    """The same quantities on the first 12 training prompts, by another name; nothing else changes."""
+    asked = recipe(stages=list(recipe().model_dump()["stages"][:1]), measure={"every": 2, "training_prompts": 12})
+    (folder,) = run_recipe(asked, tmp_path / "both")
+    record, task = read_run(folder), build_task("sums", asked.tasks["sums"], 0)
+    assert set(record.heldout) == {"sums", "sums-train"} and record.heldout["sums-train"].num_prompts == 12
+    policy = load_policy(str(folder / "stages" / "01-sft" / "checkpoint-4"))
+    swapped = dataclasses.replace(task, name="other", train=task.heldout, heldout=task.train[:12])
+    target = MeasuredTask.prepare(swapped, policy)
+    scores = [each.sum() for each in response_logprobs(policy, target.responses)]
+    by_prompt = target.heldout.probability * np.array(scores)[target.expert]
+    expected = -float(np.bincount(target.heldout.prompt, by_prompt).mean())
+    found = figures(record)[Point("01-sft", 4, "sums-train"), "sft_loss"]
+    assert isinstance(found, Estimate) and found.value == pytest.approx(expected, rel=1e-5)
+    (alone,) = run_recipe(recipe(stages=list(recipe().model_dump()["stages"][:1])), tmp_path / "alone")
+    key = Point("01-sft", 4, "sums"), "sft_loss"
+    assert figures(read_run(alone))[key] == figures(record)[key]
 
 
 def test_a_stage_of_some_seeds_is_left_out_of_the_others(tmp_path: Path) -> None:

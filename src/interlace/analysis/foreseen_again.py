@@ -25,11 +25,11 @@ def foresight_of(record: RunRecord, stage: StageRecord) -> Foresight | None:
     if stage.kind != "rl" or stage.options.get("placebo") is not None or not stage.measurements:
         return None
     starts = {point.task: point for point in (item.point for item in stage.measurements) if _is_start(point)}
-    averaging = stage.options.get("averaged_weights")
+    averaging, trained = stage.options.get("averaged_weights"), record.manifest.get("data", record.heldout)
     return Foresight(
         stage=stage.stage,
         task=stage.task,
-        held=record.heldout,
+        held={task: held for task, held in record.heldout.items() if task in trained},
         start_of=lambda task: record.scores(starts[task]) if task in starts else None,
         max_steps=stage.steps_planned,
         options=PathOptions(group_size=stage.options.get("num_generations", 8)),

@@ -172,7 +172,11 @@ class StageRun:
         foresight = Foresight(
             stage=self.stage,
             task=self.config.task,
-            held={target.task.name: target.heldout for target in callback.instruments.targets},
+            held={
+                target.task.name: target.heldout
+                for target in callback.instruments.targets
+                if target.task.name in self.tasks
+            },
             start_of=callback.watch.start_of,
             max_steps=arguments.max_steps,
             options=PathOptions(group_size=getattr(arguments, "num_generations", 8)),

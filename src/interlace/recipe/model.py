@@ -40,6 +40,8 @@ class MeasureConfig(Options):
     left out first; null: no limit."""
     prompts: int | None = Field(default=None, ge=2)
     """Held-out prompts measured; null: all of them."""
+    training_prompts: int | None = Field(default=None, ge=12)
+    """Prompts that are trained on measured as well, apart, as task `NAME-train`; null: none."""
     completions: int = Field(default=8, ge=2)
     """Completions sampled a prompt where the reward cannot be enumerated; 2 at least, to see their variance."""
     expert_policy: str | None = None
