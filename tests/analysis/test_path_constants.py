@@ -54,6 +54,14 @@ def test_its_interval_holds_for_all_looks_together() -> None:
     assert single / 1000 < 0.9, "a control: one look's own interval does not"
 
 
+def test_a_pl_constant_is_never_below_zero() -> None:
+    """The widened interval of a small reading would reach below what a squared norm can be."""
+    (found,) = path_constants(record("pl_constant_sft", {step: read(np.arange(-2.0, 10.0)) for step in range(9)}))
+    assert isinstance(found.figure, Estimate) and found.figure.lower == 0.0
+    (signed,) = path_constants(record("smoothness", {step: read(np.arange(-2.0, 10.0)) for step in range(9)}))
+    assert isinstance(signed.figure, Estimate) and signed.figure.lower < 0.0
+
+
 def test_where_no_look_tells_nothing_is_said() -> None:
     (found,) = path_constants(record("pl_constant_reward", {0: Unresolved("flat"), 5: Unresolved("flat")}))
     assert isinstance(found.figure, Unresolved) and "flat" in found.figure.reason

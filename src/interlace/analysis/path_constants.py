@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -10,6 +11,7 @@ from interlace.encoding import jsonable
 from interlace.estimate import Estimate, Figure, Unresolved
 from interlace.measurement import RAW
 from interlace.statistics import together
+from interlace.statistics.unbiased import clipped
 from interlace.store import StageRecord
 
 IS_LARGEST: Mapping[str, bool] = {"pl_constant_sft": False, "pl_constant_reward": False, "smoothness": True}
@@ -55,7 +57,9 @@ def _constant(quantity: str, task: str, figures: Mapping[int, Figure]) -> PathCo
         return PathConstant(quantity, task, Unresolved(f"at none of its looks: {reason}"), None, len(figures), silent)
     pick = max if IS_LARGEST[quantity] else min
     step = pick(told, key=lambda at: told[at].value)
-    return PathConstant(quantity, task, _extreme(list(told.values()), told[step], pick), step, len(figures), silent)
+    extreme = _extreme(list(told.values()), told[step], pick)
+    figure = extreme if IS_LARGEST[quantity] else clipped(extreme, 0.0, math.inf)
+    return PathConstant(quantity, task, figure, step, len(figures), silent)
 
 
 def _extreme(told: Sequence[Estimate], extreme: Estimate, pick: Any) -> Estimate:
