@@ -44,7 +44,7 @@ def test_tables_say_what_was_forecast_and_what_came(record: MemoryRecord) -> Non
     found = ForecastScores(tuple(scored), tuple(tallies(scored)), silent)
     print_scores(console, found, is_whole=True)
     shown = console.export_text()
-    for words in ("SFT loss as runs forecast it", "Skill against baselines", "One by one", "end of stage", "20%",
+    for words in ("SFT loss as runs forecast it", "Skill against baselines", "One by one", "at the end", "20%",
                   "persistence", "rl of made-up", f"{truth:.3f}", "outside", "Left out: runs/other"):  # fmt: skip
         assert words in shown, words
     print_scores(console, found)

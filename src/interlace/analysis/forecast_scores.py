@@ -20,7 +20,7 @@ from interlace.statistics import rate_interval
 from interlace.store import RunRecord, StageRecord
 from interlace.store.forecasts import ForecastRecord
 
-OUTRIGHT, GIVEN_REWARD = "end of stage", "given reward"
+OUTRIGHT, GIVEN_REWARD = "at the end", "at the reward that came"
 """What was forecast: SFT loss at the stage's end, or at the reward that the stage ended with."""
 PILOT, PILOT_SHARE = "pilot run", 0.2
 """A baseline that costs more than a forecast: so much of the same stage with another seed, each unit of reward costing

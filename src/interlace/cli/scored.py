@@ -20,8 +20,8 @@ from interlace.estimate import Figure, Unresolved, interval_text, value_text
 from interlace.wording import number
 
 READING = (
-    "end of stage: SFT loss at the stage's last step; given reward: the same, told the reward that came; made at: the "
-    "share of the stage that was done.",
+    "At the end: SFT loss at the stage's last step; at the reward that came: the same, told the reward that the stage "
+    "ended with, all that can be said before its first step. Made at: the share of the stage that was done.",
     "Error: |forecast - truth| over the range that SFT loss had in the stage, the median. Bias: the mean of forecast - "
     "truth over that range, above 0 is too high. Covered: the share of the 95 % intervals that held what came. "
     f"Intervals are over runs, from {LEAST_RUNS} on: stages of one run share their start and their prompts.",
