@@ -289,7 +289,9 @@ def plan(
         RecipeError: columns that are not there, an option out of its range, or neither checkpoint nor rollouts.
     """
     if (checkpoint is None) == (rollouts is None):
-        raise RecipeError("plan must be given a checkpoint or rollouts, not both. Say plan(CKPT, task), or rollouts=.")
+        raise RecipeError(
+            "plan must be given a checkpoint or rollouts, one of the two. Say plan(CKPT, task), or rollouts=."
+        )
     if rollouts is not None:
         from interlace.dumps import plan_rollouts
 

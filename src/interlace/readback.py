@@ -129,4 +129,4 @@ def score_forecasts(*runs: str | Path, again: bool = False) -> ForecastScores:
     if not scored:
         told = "; ".join(f"{folder}: {reason}" for folder, reason in silent.items())
         raise DataError(f"a run to score must have a finished RL stage that kept forecasts. Got {told}.")
-    return ForecastScores(scored, tuple(tallies(scored)), silent)
+    return ForecastScores(scored, tuple(tallies(scored)), silent, again)

@@ -78,16 +78,18 @@ class ForecastTally:
 
 @dataclass(frozen=True, slots=True)
 class ForecastScores:
-    """Every forecast judged, and all of a kind together; `silent`: the runs that have none, and why."""
+    """Every forecast judged, and all of a kind together; `silent`: the runs that have none, and why; `again`: they were
+    made again by this version, not at their time."""
 
     forecasts: tuple[ScoredForecast, ...]
     tallies: tuple[ForecastTally, ...]
     silent: Mapping[str, str]
+    again: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The object on the wire."""
         return {"tallies": jsonable(self.tallies), "forecasts": jsonable(self.forecasts),
-                "silent": dict(self.silent)}  # fmt: skip
+                "silent": dict(self.silent), "again": self.again}  # fmt: skip
 
 
 def scored_forecasts(record: RunRecord, pilot: RunRecord | None = None) -> list[ScoredForecast]:

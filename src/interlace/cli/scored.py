@@ -37,6 +37,7 @@ SHORT = (
     "and skill against baselines; --json has all of it."
 )
 """How to read the short table."""
+AGAIN = "Forecasts made again by this version from the looks that each could know, not those that the runs kept."
 GROUP = "recipe", "forecast", "weights", "made at"
 
 
@@ -45,6 +46,8 @@ def print_scores(console: Console, found: ForecastScores, is_whole: bool = False
     is_whole = is_whole or all(each.kind != OUTRIGHT for each in found.forecasts)
     for table in _whole(found) if is_whole else (_short(found.forecasts),):
         console.print(table)
+    if found.again:
+        console.print(AGAIN, style="dim")
     for sentence in READING if is_whole else (SHORT,):
         console.print(sentence, style="dim", markup=False)
     for folder, reason in found.silent.items():

@@ -40,8 +40,10 @@ def _parity(expert: Figure, parity: Figure, points: Sequence[PlanPoint]) -> str:
     if isinstance(expert, Unresolved):
         return f"The expert\u2019s reward: {expert}. Without it there is no parity, no forecast and no best stop."
     known = f"the expert\u2019s {figure_text(expert, unit=False)}"
+    if isinstance(parity, Estimate) and parity.lower == parity.upper and points[0].parity_gap.sign > 0:
+        return f"Reward stood above {known} from the start: on the RL path it raises SFT loss from its first step (A4)."
     if isinstance(parity, Estimate) and parity.lower == parity.upper:
-        return f"Reward stood above {known} from the start: on the RL path every step of it raised SFT loss (A4)."
+        return f"Reward was never seen below {known}, but whether it stood above it from the start is not resolved."
     if isinstance(parity, Estimate):
         open_end = "" if np.isfinite(parity.upper) else ", or has not yet"
         return (

@@ -49,10 +49,12 @@ def read_expert(given: float | None, file: Path | None, keys: dict[str, int]) ->
 
 
 def refuse_beyond(given: float | None, rewards: Float[np.ndarray, "sample"]) -> None:
-    """Raise RecipeError for an expert's reward beyond every reward of the rollouts (0 to 1 where all are 0 or 1): then
-    it is in another unit, such as percent, or of another reward."""
-    is_binary = bool(np.isin(rewards, (0.0, 1.0)).all())
-    low, high = (0.0, 1.0) if is_binary else (float(rewards.min()), float(rewards.max()))
+    """Raise RecipeError for an expert's reward beyond every reward of the rollouts: then it is in another unit, such as
+    percent, or of another reward. Rewards that all lie between 0 and 1 are taken to be able to reach both: an expert
+    may be better than anything that a weak policy sampled."""
+    low, high = float(rewards.min()), float(rewards.max())
+    if low >= 0.0 and high <= 1.0:
+        low, high = 0.0, 1.0
     if given is not None and not low <= given <= high:
         raise RecipeError(
             f"--expert-reward must be in the unit of the rollouts' rewards, which go from {low:g} to {high:g}. "

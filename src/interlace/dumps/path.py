@@ -126,7 +126,7 @@ class RewardPath:
         self, variance: float, variances: Float[np.ndarray, "resample"], gap: float, gaps: Float[np.ndarray, "resample"]
     ) -> Figure:
         if gap <= 0.0:
-            return Unresolved("reward is not above the expert\u2019s: RL still lowers SFT loss on the path (A4)")
+            return Unresolved("where reward is not above the expert\u2019s, RL still lowers SFT loss on the path (A4)")
         if self.num_prompts < MINIMUM_PROMPTS:
             return self.figure(gap, gaps, REWARD_UNIT)
         with np.errstate(divide="ignore", invalid="ignore"):

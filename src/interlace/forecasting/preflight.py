@@ -28,6 +28,8 @@ NO_GAIN = 1e-3
 """A path that gains less than this share of all that there is to gain leads nowhere: it has no turns to speak of."""
 MODELS = ("systematic", "natural", "group_normalised")
 """The path models of a forecast, the one that heads it first."""
+KL_MODEL = "kl_regularised"
+"""The one that joins them where there is a KL coefficient."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +109,7 @@ def preflight(
     followed too. `exchange_rate`: reward units that a nat of SFT loss is worth.
     """
     options = options or PathOptions()
-    asked = [*models, "kl_regularised"] if options.kl_coefficient else list(models)
+    asked = list(dict.fromkeys([*models, KL_MODEL] if options.kl_coefficient else models))
     forecasts: list[Forecast] = []
     silent: list[Silent] = []
     for name in asked:

@@ -16,6 +16,7 @@ from interlace.environment import quiet_libraries
 from interlace.errors import DataError, RecipeError, unknown_name
 from interlace.estimate import Figure, Unresolved
 from interlace.forecasting import MODELS, Preflight, Start, preflight, start_of
+from interlace.forecasting.preflight import KL_MODEL
 from interlace.planning.result import CrossCost, Plan
 from interlace.planning.steps import Pace, PilotStage, pace_of
 from interlace.statistics.intervals import MINIMUM_PROMPTS
@@ -153,6 +154,8 @@ class Session:
         for name in self.path_models:
             if name not in PATH_MODELS:
                 raise RecipeError(unknown_name("--path-model", name, PATH_MODELS))
+        if KL_MODEL in self.path_models and not self.kl_coefficient:
+            raise RecipeError(f"--path-model {KL_MODEL} must have the KL coefficient. Got none. Say --beta 0.1.")
         if not (math.isfinite(self.kl_coefficient) and self.kl_coefficient >= 0.0):
             raise RecipeError(f"--beta must be at least 0. Got {self.kl_coefficient}. Leave it out for no KL term.")
         for name, value, least in (
