@@ -123,3 +123,15 @@ def test_steps_that_may_never_come_have_no_upper_end():
     pilots = Pilots(0.5, 0.0, 1.0, STEPS, exponential(rng, 4, share=0.012, scatter=0.08))
     found = pilots.steps_to(0.7, rng)
     assert isinstance(found, Estimate) and np.isfinite(found.value) and np.isinf(found.upper)
+
+
+def test_a_reward_that_was_touched_and_lost_again_was_not_come_to():
+    """Every pilot reads .55 after its first step by chance, then stays at .5: no step of that is told as parity."""
+    rng = np.random.default_rng(4)
+    runs = 0.5 + 0.005 * rng.normal(size=(4, STEPS.size))
+    runs[:, 0] = 0.55
+    found = Pilots(0.5, 0.0, 1.0, STEPS, runs).steps_to(0.54, rng)
+    assert not (isinstance(found, Estimate) and found.upper < 20.0)
+    held = np.where(STEPS >= 3, 0.55, 0.5) + 0.005 * rng.normal(size=(4, STEPS.size))
+    kept = Pilots(0.5, 0.0, 1.0, STEPS, held).steps_to(0.54, rng)
+    assert isinstance(kept, Estimate) and 3.0 <= kept.value < 5.0

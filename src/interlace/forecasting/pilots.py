@@ -102,6 +102,12 @@ class Pilots:
         """One for each of `POWERS`. Needs two pilots, and two looks from step `FIRST` on."""
         return tuple(self._course(power) for power in POWERS)
 
+    @cached_property
+    def _from_here_on(self) -> Float[np.ndarray, "pilot look"]:
+        """Mean reward of each pilot from a look to its last."""
+        remaining = np.arange(self.rewards.shape[1], 0, -1)
+        return np.cumsum(self.rewards[:, ::-1], axis=1)[:, ::-1] / remaining
+
     def gain(self, look: int) -> Figure:
         """Reward gained by a look, over pilots: 0 is that after the first step, -1 the last; reward units."""
         return self._over_pilots(self.rewards[:, look] - self.start, REWARD)
@@ -125,13 +131,14 @@ class Pilots:
         return self._middle(np.maximum(self.bottom, self.top - left), REWARD)
 
     def steps_to(self, reward: float, rng: np.random.Generator) -> Figure:
-        """Optimizer steps until a run's reward is first `reward`: seen where all pilots came to it, else along their
-        course. The upper end is infinite where the course may miss it or take longer than `HORIZON` pilots."""
+        """Optimizer steps until a run's reward is first `reward` and not less from there on in the mean: seen where all
+        pilots came to it, else along their course. The upper end is infinite where the course may miss it or take
+        longer than `HORIZON` pilots."""
         if reward <= self.start:
             return Unresolved(f"reward is above {reward:.3f} from the start")
         if reward >= self.top:
             return Unresolved(f"reward {reward:.3f} is the best there is, which no finite number of steps comes to")
-        passed = self.rewards >= reward
+        passed = (self.rewards >= reward) & (self._from_here_on >= reward)
         if passed.any(axis=1).all():
             return self._seen(passed.argmax(axis=1))
         return self._ahead(reward, rng)
