@@ -1,4 +1,5 @@
-"""How often each interval of `interlace.statistics` covers the truth that made the data, with Monte Carlo intervals.
+"""How often each interval of `interlace.statistics`, and of forecasts from sampled rewards, covers the truth that made
+the data, with Monte Carlo intervals.
 
     python benchmarks/coverage.py [--repetitions 5000] [--only WORD]
 
@@ -25,7 +26,9 @@ from functools import cache
 
 import numpy as np
 
-from interlace.estimate import Estimate
+from interlace.estimate import Estimate, Figure
+from interlace.forecasting import Curve, Start, best_stop, facts_of, prompt_paths, start_of
+from interlace.measurement import HeldOut, PromptScores
 from interlace.statistics import (
     RATE_INTERVALS,
     bootstrap_interval,
@@ -57,6 +60,7 @@ from interlace.statistics.forks import ArmValues, ForkValues, part_figures
 from interlace.statistics.paired_rates import rate_change_ends
 from interlace.statistics.sampled import sampled_difference
 from interlace.statistics.sequential import log_capital
+from interlace.theory.paths import PathOptions
 
 LEVEL = 0.95
 RATES = (0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
@@ -441,6 +445,48 @@ class Quadratics:
         return ForkValues(np.zeros(prompts), arm)
 
 
+def starts(rng: np.random.Generator, repetitions: int) -> Iterator[Row]:
+    """Forecasts along the RL path from sampled rewards, pass rates from unlike to alike; a tenth of the repetitions."""
+    for samples, mass in ((8, 0.02), (4, 0.02), (4, 0.5)):
+        found: dict[str, list[Setting]] = {}
+        for law in ((0.3, 0.6), (1.0, 1.0), (4.0, 4.0), (30.0, 30.0), (2.0, 6.0)):
+            truth = forecast(rng, 20_000, law, mass)
+            drawn = [forecast(rng, 64, law, mass, samples) for _ in range(max(1, repetitions // 10))]
+            for name, figure in truth.items():
+                assert isinstance(figure, Estimate)
+                one = setting(f"Beta{law}", (figures[name] for figures in drawn), figure.value)
+                found.setdefault(name, []).append(one)
+        for name, settings in found.items():
+            yield Row(name, f"{samples} samples, {mass:g} known", "64 prompts", "honest", tuple(settings))
+
+
+def forecast(
+    rng: np.random.Generator, prompts: int, law: tuple[float, float], mass: float, samples: int | None = None
+) -> dict[str, Figure]:
+    """Of prompts on whose two expert responses the policy has `mass`; their reward enumerated, or by `samples`."""
+    right = mass * rng.beta(6.0, 4.0, prompts)
+    rate = right + (1.0 - mass) * rng.beta(*law, prompts)
+    rewards = np.tile([1.0, 0.0], (prompts, 1))
+    chances = np.column_stack([rate, 1.0 - rate])
+    held = HeldOut("made", prompts, np.repeat(np.arange(prompts), 2), np.tile([0.6, 0.4], prompts), rewards.ravel(),
+                   np.ones(2 * prompts, dtype=np.int64), expert_is_known=True)  # fmt: skip
+    if samples is not None:
+        rewards = (rng.random((prompts, samples)) < rate[:, None]).astype(np.float64)
+        chances = np.full_like(rewards, 1.0 / samples)
+    logprobs = np.log(np.column_stack([right, mass - right]).ravel())
+    start = start_of(held, PromptScores(logprobs, rewards, chances, reward_is_exact=samples is None))
+    assert isinstance(start, Start)
+    facts, curve = facts_of(start), Curve(prompt_paths(start, "natural", PathOptions()))
+    point = curve.at(float(curve.reward[0]) + 0.2)
+    return {
+        "start, reward": facts.reward,
+        "start, variance": facts.reward_variance,
+        "curve, SFT loss": point.sft_loss_change,
+        "curve, KL": point.kl,
+        "best stop, gain": best_stop(curve, 0.5).gain,
+    }
+
+
 def vectors(
     rng: np.random.Generator, repetitions: int, number: int, directions: int, signal: float, angle: float
 ) -> np.ndarray:
@@ -464,6 +510,7 @@ PARTS = (
     tasks,
     gradients,
     forks,
+    starts,
 )
 
 

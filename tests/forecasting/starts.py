@@ -37,3 +37,18 @@ def sampled(rng, scores, samples):
     rewards = (rng.random((rate.size, samples)) < rate[:, None]).astype(float)
     chances = np.full_like(rewards, 1.0 / samples)
     return PromptScores(scores.expert_logprobs, rewards, chances, reward_is_exact=False)
+
+
+def make_law(rng, num_prompts, beta, mass):
+    """Like `make_start`, but `mass` on the expert's responses alone is known; pass rates lie between what it leaves by
+    a Beta law."""
+    held, _ = make_start(rng, num_prompts)
+    right = mass * rng.beta(6.0, 4.0, num_prompts)
+    rate = right + (1.0 - mass) * rng.beta(*beta, num_prompts)
+    scores = PromptScores(
+        expert_logprobs=np.log(np.column_stack([right, mass - right]).ravel()),
+        reward_values=np.tile([1.0, 0.0], (num_prompts, 1)),
+        reward_probabilities=np.column_stack([rate, 1.0 - rate]),
+        reward_is_exact=True,
+    )
+    return held, scores

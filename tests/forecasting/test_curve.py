@@ -129,7 +129,7 @@ def test_sampled_rewards_give_the_same_curve_within_its_interval():
 def test_sft_after_rl_is_D8(start, natural):
     log_policy = natural.paths.log_policy[-1]
     policy = np.exp(log_policy)
-    found = sft_after_rl(start, log_policy, 0.5)
+    found = sft_after_rl(natural.paths, 0.5)
     lost = found.reward_before.value - found.reward_at_end.value
     assert found.first_cost.value == pytest.approx(lost / chi_square(start.problem, start.problem.expert, policy))
     assert found.whole_cost.value == pytest.approx(lost / kl(start.problem, start.problem.expert, policy))

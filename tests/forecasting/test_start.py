@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from interlace.estimate import Unresolved
-from interlace.forecasting.pass_rates import posterior_pass_rates
+from interlace.forecasting.pass_rates import deconvolved
 from interlace.forecasting.start import start_of
 
 from .starts import make_start, sampled
@@ -82,7 +82,7 @@ def test_the_law_of_pass_rates_is_deconvolved(samples):
     rng = np.random.default_rng(7)
     rate = rng.beta(2.0, 2.0, 4000)  # variance .05
     right = rng.binomial(samples, rate).astype(float)
-    found = posterior_pass_rates(right, samples, np.zeros(4000), np.ones(4000), draws=16)
+    found = deconvolved(right, samples, np.zeros(4000), np.ones(4000)).draws(16)
     plug_in = right / samples
     assert found.mean() == pytest.approx(plug_in.mean(), abs=2e-3)
     assert found.var() == pytest.approx(0.05, abs=0.006)

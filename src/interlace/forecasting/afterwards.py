@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from interlace.estimate import Figure, Unresolved
-from interlace.forecasting.start import Start
-from interlace.statistics import mean_interval, ratio_interval
+from interlace.forecasting.paths import PromptPaths
+from interlace.statistics import influence_interval, mean_interval
 from interlace.theory.finite import FiniteProblem
 from interlace.theory.paths import optimal_sft_weight
 
@@ -31,20 +31,18 @@ class SftAfterRl:
     weight: float | None
 
 
-def sft_after_rl(
-    start: Start, log_policy: Float[np.ndarray, "row slot"], exchange_rate: float | None = None
-) -> SftAfterRl:
-    """D8 from the policy exp(`log_policy`) on the rows of `start`."""
-    problem, policy = start.problem, np.exp(log_policy)
-    reward = start.per_prompt((policy * problem.reward).sum(axis=-1))
-    expert = start.per_prompt((problem.expert * problem.reward).sum(axis=-1))
-    chi_square, divergence = _distances(problem, log_policy)
+def sft_after_rl(paths: PromptPaths, exchange_rate: float | None = None) -> SftAfterRl:
+    """D8 from the end of a path."""
+    start, policy = paths.start, paths.log_policy[-1]
+    expert = start.held.per_prompt(start.held.reward)
+    lost = paths.reward[-1] - expert
+    chi_square, divergence = paths.at_end(_distances)
     return SftAfterRl(
-        reward_before=mean_interval(reward, unit="reward units"),
+        reward_before=mean_interval(paths.reward[-1], unit="reward units"),
         reward_at_end=mean_interval(expert, unit="reward units"),
-        first_cost=_cost(reward - expert, start.per_prompt(chi_square)),
-        whole_cost=_cost(reward - expert, start.per_prompt(divergence)),
-        weight=None if exchange_rate is None else optimal_sft_weight(problem, policy, exchange_rate),
+        first_cost=_cost(lost, chi_square),
+        whole_cost=_cost(lost, divergence),
+        weight=None if exchange_rate is None else optimal_sft_weight(start.problem, np.exp(policy), exchange_rate),
     )
 
 
@@ -53,7 +51,10 @@ def _cost(lost: Float[np.ndarray, "prompt"], gained: Float[np.ndarray, "prompt"]
         return Unresolved("the policy misses a response of the expert: the first nats are free")
     if lost.mean() <= 0.0:
         return Unresolved("the policy earns no more than the expert: SFT takes no reward")
-    return ratio_interval(lost, gained, unit="reward units per nat/response")
+    value = float(lost.mean() / gained.mean())
+    influence = (lost - value * gained) / gained.mean()
+    method = "linearised ratio over prompts"
+    return influence_interval(value, influence, unit="reward units per nat/response", method=method)
 
 
 def _distances(

@@ -56,18 +56,14 @@ class Curve:
     @cached_property
     def loss_change(self) -> Float[np.ndarray, "time"]:
         """L - L(start) at the path's points, nats/response."""
-        mean = self.paths.loss.mean(axis=-1)
+        mean = self.paths.own.loss.mean(axis=-1)
         return mean - mean[0]
 
     def at(self, reward: float) -> CurvePoint:
         """Read the curve at `reward`; beyond its ends everything is Unresolved."""
         refusal = self._refusal(reward)
-        parts = {
-            "sft_loss_change": self.paths.loss,
-            "right": self.paths.right,
-            "wrong": self.paths.wrong,
-            "kl": self.paths.kl,
-        }
+        given = self.paths.contributions
+        parts = {"sft_loss_change": given.loss, "right": given.right, "wrong": given.wrong, "kl": given.kl}
         figures = {name: refusal or self._figure(values, reward) for name, values in parts.items()}
         rate = refusal or self._implied_exchange_rate(reward)
         time = math.nan if refusal else float(np.interp(reward, *self._by_reward(self.paths.rl_time)))

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float
 
 from interlace.estimate import Figure, Unresolved
 from interlace.forecasting.curve import REWARD, Curve
@@ -82,9 +83,20 @@ def _stationary(curve: Curve, index: int, price: float) -> Figure:
     bend = curve.slope(slopes, reward)
     if not bend > 0.0:
         return Unresolved("the path is straight here: many rewards are equally good to stop at")
-    influence = -curve.slope_pseudo_values(reward) / bend
+    influence = _at_level(curve, -curve.slope_pseudo_values(reward) / bend)
     stop = influence_interval(reward, influence, unit=REWARD, method="slope of the path, influence over prompts")
     return _in_range(stop, curve)
+
+
+def _at_level(curve: Curve, influence: Float[np.ndarray, "prompt"]) -> Float[np.ndarray, "prompt"]:
+    """Influence on a level of reward, from that on the gain up to it.
+
+    A start whose reward was sampled has an error of its own. It adds to the level where the gain does not depend on it,
+    and cancels where the level is fixed (by parity, on the RL path): the wider of both readings is taken.
+    """
+    if curve.paths.start.pass_rates_are_exact:
+        return influence
+    return max(influence, curve.paths.reward[0] + influence, key=np.std)
 
 
 def _in_range(figure: Figure, curve: Curve) -> Figure:
@@ -137,5 +149,6 @@ def _threshold(curve: Curve) -> Figure:
         return Unresolved("SFT loss stays below its start to the path's end")
     slope = curve.loss_slope(place)
     pseudo = curve.pseudo_values(curve.paths.loss, place)
-    back = influence_interval(place, -pseudo / slope, unit=REWARD, method="where SFT loss is back, over prompts")
+    influence = _at_level(curve, -pseudo / slope)
+    back = influence_interval(place, influence, unit=REWARD, method="where SFT loss is back, over prompts")
     return _in_range(back, curve)

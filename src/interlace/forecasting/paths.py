@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
@@ -25,31 +27,89 @@ POINTS, SHARE = 120, 0.98
 """Points that are kept at most, and the share of the whole gain up to which: at its very end a path costs without
 limit."""
 
-Along = Float[np.ndarray, "time prompt"]
+Along = Float[np.ndarray, "*time prompt"]
+Row = Float[np.ndarray, "row"]
+Policy = Float[np.ndarray, "row slot"]
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What prompts (or rows of a problem) have in the means along a path.
+
+    `loss` is SFT loss, `right` and `wrong` what the expert's right and wrong responses have in it (A11; NaN unless
+    rewards are 0 and 1), `kl` the divergence to the start: nats/response.
+    """
+
+    reward: Along
+    loss: Along
+    right: Along
+    wrong: Along
+    kl: Along
+
+    def mapped(self, of: Callable[[Float[np.ndarray, "..."]], Float[np.ndarray, "..."]]) -> Parts:
+        """`of` each part."""
+        return Parts(*(of(getattr(self, field.name)) for field in fields(self)))
 
 
 @dataclass(frozen=True, eq=False)
 class PromptPaths:
     """A path at its times: RL time spent (D5) and what each prompt contributes.
 
-    `loss` is SFT loss, `right` and `wrong` what the expert's right and wrong responses have in it (A11; NaN unless
-    rewards are 0 and 1), `kl` the divergence to the start: nats/response. `log_policy` is at the path's rows.
+    `own`: the prompts' own values, of which the path is the mean. `times`: the model's; `log_policy` is at the path's
+    rows.
     """
 
     model: str
     start: Start
+    options: PathOptions
+    times: Float[np.ndarray, "time"]
     rl_time: Float[np.ndarray, "time"]
-    reward: Along
-    loss: Along
-    right: Along
-    wrong: Along
-    kl: Along
+    own: Parts
     log_policy: Float[np.ndarray, "time row slot"]
 
     @property
     def mean_reward(self) -> Float[np.ndarray, "time"]:
         """R along the path, reward units; it never falls."""
-        return np.maximum.accumulate(self.reward.mean(axis=-1))
+        return np.maximum.accumulate(self.own.reward.mean(axis=-1))
+
+    @cached_property
+    def contributions(self) -> Parts:
+        """What each prompt contributes to the means, whose errors its scatter over prompts makes: its own value, and
+        what its samples tell of the others' pass rates. Cost: the path is followed again where rewards were sampled."""
+        if self.start.pass_rates_are_exact:
+            return self.own
+        told, _ = self._told
+        parts = {field.name: np.stack([getattr(each, field.name) for each in told]) for field in fields(Parts)}
+        return Parts(**{name: getattr(self.own, name) + values for name, values in parts.items()})
+
+    def at_end(self, of: Callable[[FiniteProblem, Policy], Sequence[Row]]) -> list[Float[np.ndarray, "prompt"]]:
+        """What each prompt contributes to the means of what `of` finds in the rows of a problem at the path's end."""
+        own = [self.start.per_prompt(values) for values in of(self.start.problem, self.log_policy[-1])]
+        if self.start.pass_rates_are_exact:
+            return own
+        with np.errstate(invalid="ignore"):  # inf - inf: no figure either
+            led = [self.start.through_law(values) for values in of(self.start.at_nodes, self._told[1])]
+        return [values + told for values, told in zip(own, led, strict=True)]
+
+    @property
+    def reward(self) -> Along:
+        """The prompts' contributions to reward."""
+        return self.contributions.reward
+
+    @property
+    def loss(self) -> Along:
+        """The prompts' contributions to SFT loss."""
+        return self.contributions.loss
+
+    @cached_property
+    def _told(self) -> tuple[list[Parts], Policy]:
+        """What prompts tell of the others at each time, and log pi at the end at the rows of `start.at_nodes`."""
+        rows, nodes = len(self.start.problem.prompts), self.start.at_nodes
+        times = self.times * (1.0 if _is_a_clock(self.model) else len(nodes.prompts) / rows)
+        told, log_policy = [], self.log_policy[-1]
+        for _, log_policy in PATH_MODELS[self.model].points(nodes, times, self.options):
+            told.append(_parts(nodes, log_policy).mapped(self.start.through_law))
+        return told, log_policy
 
 
 def prompt_paths(start: Start, model: str, options: PathOptions) -> PromptPaths:
@@ -58,28 +118,25 @@ def prompt_paths(start: Start, model: str, options: PathOptions) -> PromptPaths:
     Raises DataError where the model cannot serve the problem or lacks an option.
     """
     times = _refined(*_until_it_stalls(start.problem, model, options))
-    points = _spread(start.problem, list(PATH_MODELS[model].points(start.problem, times, options)))
-    log_policy = np.stack([point.log_policy for point in points])
-    return _contributions(model, start, np.array([point.rl_time for point in points]), log_policy)
+    points = list(PATH_MODELS[model].points(start.problem, times, options))
+    kept = _spread([_reward(start.problem, point) for point in points])
+    rl_time, log_policy = np.array([points[i].rl_time for i in kept]), np.stack([points[i].log_policy for i in kept])
+    own = _parts(start.problem, log_policy).mapped(start.per_prompt)
+    return PromptPaths(model, start, options, times[kept], rl_time, own, log_policy)
 
 
-def _contributions(
-    model: str, start: Start, rl_time: Float[np.ndarray, "time"], log_policy: Float[np.ndarray, "time row slot"]
-) -> PromptPaths:
-    problem, policy = start.problem, np.exp(log_policy)
+def _parts(problem: FiniteProblem, log_policy: Float[np.ndarray, "*time row slot"]) -> Parts:
+    """Those of the rows."""
+    policy = np.exp(log_policy)
     surprise = np.multiply(problem.expert, -log_policy, out=np.zeros_like(policy), where=problem.expert > 0.0)
-    parts = {name: np.where(problem.reward == value, surprise, 0.0) for name, value in (("right", 1.0), ("wrong", 0.0))}
-    known = 0.0 if start.is_binary else math.nan
-    return PromptPaths(
-        model=model,
-        start=start,
-        rl_time=rl_time,
-        reward=start.per_prompt((policy * problem.reward).sum(axis=-1)),
-        loss=start.per_prompt(surprise.sum(axis=-1)),
-        right=start.per_prompt(parts["right"].sum(axis=-1)) + known,
-        wrong=start.per_prompt(parts["wrong"].sum(axis=-1)) + known,
-        kl=start.per_prompt(special.kl_div(policy, problem.reference).sum(axis=-1)),
-        log_policy=log_policy,
+    right, wrong = (np.where(problem.reward == value, surprise, 0.0).sum(axis=-1) for value in (1.0, 0.0))
+    known = 0.0 if np.isin(problem.reward, (0.0, 1.0)).all() else math.nan
+    return Parts(
+        reward=(policy * problem.reward).sum(axis=-1),
+        loss=surprise.sum(axis=-1),
+        right=right + known,
+        wrong=wrong + known,
+        kl=special.kl_div(policy, problem.reference).sum(axis=-1),
     )
 
 
@@ -107,15 +164,14 @@ def _refined(times: Float[np.ndarray, "time"], rewards: Float[np.ndarray, "time"
     return np.unique(np.concatenate([times, *between]))
 
 
-def _spread(problem: FiniteProblem, points: list[Point]) -> list[Point]:
+def _spread(rewards: Sequence[float]) -> list[int]:
     """The first point, and the next ones that have gained enough since the last kept one, up to `SHARE` of all."""
-    rewards = [_reward(problem, point) for point in points]
     step = (rewards[-1] - rewards[0]) / POINTS
     kept = [0]
     for i, reward in enumerate(rewards):
         if reward - rewards[kept[-1]] >= step > 0.0 and reward - rewards[0] <= SHARE * (rewards[-1] - rewards[0]):
             kept.append(i)
-    return [points[i] for i in kept]
+    return kept
 
 
 def _is_a_clock(model: str) -> bool:

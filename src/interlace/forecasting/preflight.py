@@ -14,6 +14,7 @@ from interlace.estimate import Figure, Unresolved
 from interlace.forecasting.afterwards import SftAfterRl, sft_after_rl
 from interlace.forecasting.curve import NATS, Curve, CurvePoint
 from interlace.forecasting.landmarks import Landmarks, Stop, best_stop, landmarks_of
+from interlace.forecasting.pass_rates import PassRates
 from interlace.forecasting.paths import prompt_paths
 from interlace.forecasting.start import Start
 from interlace.statistics import bounded_mean_interval, mean_interval, reward_interval
@@ -22,6 +23,7 @@ from interlace.theory.paths import PathOptions
 
 SHOWN = 21
 """Points of a curve that are kept, equally spaced in reward."""
+VARIANCE = "reward units^2"
 NEVER = 0.01
 """A prompt whose pass rate is below this is as good as never solved by groups of 8 or 16."""
 NO_GAIN = 1e-3
@@ -135,21 +137,39 @@ def facts_of(start: Start) -> Facts:
     def mass(chosen: Bool[np.ndarray, "row slot"]) -> Float[np.ndarray, "prompt"]:
         return start.per_prompt(np.where(chosen, problem.reference, 0.0).sum(axis=-1))
 
-    earned = (problem.reference * problem.reward).sum(axis=-1)
-    deviation = problem.reward - earned[:, None]
-    variance = (problem.reference * deviation**2).sum(axis=-1)
     loss = -np.multiply(problem.expert, np.log(np.where(given, problem.reference, 1.0))).sum(axis=-1)
-    right, known = problem.reward == 1.0, start.pass_rates_are_exact
+    right = problem.reward == 1.0
     return Facts(
-        reward=reward_interval(start.per_prompt(earned), problem.reward, is_exact=known),
+        **(_enumerated(start) if start.pass_rates is None else _sampled(start, start.pass_rates)),
         expert_reward=reward_interval(held.per_prompt(held.reward), held.reward, is_exact=True),
-        reward_variance=mean_interval(start.per_prompt(variance), unit="reward units^2", least=0.0),
         sft_loss=mean_interval(start.per_prompt(loss), unit=NATS, least=0.0),
         expert_right=_share(mass(given & right), is_exact=True),
         expert_wrong=_share(mass(given & ~right), is_exact=True),
         other=_share(mass(~given), is_exact=True),
-        never_solved=_share(start.per_prompt((earned < NEVER).astype(np.float64)), is_exact=known),
     )
+
+
+def _enumerated(start: Start) -> dict[str, Figure]:
+    """What the start's law of reward says, where it is known."""
+    problem = start.problem
+    earned = (problem.reference * problem.reward).sum(axis=-1)
+    variance = (problem.reference * (problem.reward - earned[:, None]) ** 2).sum(axis=-1)
+    return {
+        "reward": reward_interval(start.per_prompt(earned), problem.reward, is_exact=True),
+        "reward_variance": mean_interval(start.per_prompt(variance), unit=VARIANCE, least=0.0),
+        "never_solved": _share(start.per_prompt((earned < NEVER).astype(np.float64)), is_exact=True),
+    }
+
+
+def _sampled(start: Start, rates: PassRates) -> dict[str, Figure]:
+    """The same from the samples themselves; only a share of pass rates needs their law."""
+    scores = start.scores
+    assert scores.reward_values is not None
+    return {
+        "reward": reward_interval(scores.mean_reward(), scores.reward_values, is_exact=False),
+        "reward_variance": mean_interval(scores.reward_variance(), unit=VARIANCE, least=0.0),
+        "never_solved": _share(rates.share_below(NEVER), is_exact=False),
+    }
 
 
 def _share(values: Float[np.ndarray, "prompt"], *, is_exact: bool) -> Figure:
@@ -165,7 +185,7 @@ def _forecast(start: Start, model: str, options: PathOptions, exchange_rate: flo
         curve=tuple(path.at(reward) for reward in rewards.tolist()),
         landmarks=landmarks_of(path),
         stop=None if exchange_rate is None else best_stop(path, exchange_rate),
-        after=sft_after_rl(start, path.paths.log_policy[-1], exchange_rate),
+        after=sft_after_rl(path.paths, exchange_rate),
         path=path,
     )
 

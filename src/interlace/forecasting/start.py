@@ -4,12 +4,13 @@ lumps by reward."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
 
 from interlace.estimate import Unresolved
-from interlace.forecasting.pass_rates import posterior_pass_rates
+from interlace.forecasting.pass_rates import NODES, PassRates, deconvolved
 from interlace.measurement import HeldOut, PromptScores
 from interlace.theory.finite import FiniteProblem
 
@@ -27,13 +28,35 @@ class Start:
 
     `problem` has `draws` rows a prompt, one after the other: more than one where pass rates are known by samples only,
     so that what is not linear in them is averaged over what they may be. Slots are the expert's responses, then lumps
-    of all others by reward. `pass_rates_are_exact`: the law of reward was enumerated.
+    of all others by reward. `pass_rates`: the law that the samples tell of; None where the law of reward was
+    enumerated.
     """
 
     held: HeldOut
+    scores: PromptScores
     problem: FiniteProblem
     draws: int
-    pass_rates_are_exact: bool
+    pass_rates: PassRates | None
+
+    @property
+    def pass_rates_are_exact(self) -> bool:
+        """Whether the law of reward was enumerated."""
+        return self.pass_rates is None
+
+    @cached_property
+    def at_nodes(self) -> FiniteProblem:
+        """Of a sampled start: the problem with a row for each of the `NODES` pass rates that a prompt may have."""
+        assert self.pass_rates is not None
+        return _with_rates(_expert_slots(self.held, self.scores), self.pass_rates.at_nodes)
+
+    def through_law(self, rows: Float[np.ndarray, "node_row"]) -> Float[np.ndarray, "prompt"]:
+        """What each prompt adds to the mean of values by what its samples tell of the others' pass rates.
+
+        `rows`: the values at the rows of `at_nodes`. To be added to `per_prompt` wherever the scatter over prompts
+        makes an interval; the mean is 0.
+        """
+        assert self.pass_rates is not None
+        return self.pass_rates.through_law_of_nodes(rows.reshape(self.held.num_prompts, NODES))
 
     def per_prompt(self, rows: Float[np.ndarray, "*time row"]) -> Float[np.ndarray, "*time prompt"]:
         """Values of rows as means of their prompts."""
@@ -67,7 +90,7 @@ def start_of(held: HeldOut, scores: PromptScores, draws: int = DRAWS) -> Start |
 
     Needs the expert's log-probabilities and the law of the reward, enumerated or sampled. Sampled rewards must be 0
     or 1:
-    pass rates are deconvolved from the samples (`posterior_pass_rates`), between the mass of the expert's own right
+    pass rates are deconvolved from the samples (`deconvolved`), between the mass of the expert's own right
     responses, which is known, and what its wrong ones leave.
     """
     refusal = _missing(held, scores)
@@ -79,7 +102,7 @@ def start_of(held: HeldOut, scores: PromptScores, draws: int = DRAWS) -> Start |
     assert scores.reward_values is not None
     if not np.isin(scores.reward_values, (0.0, 1.0)).all():
         return Unresolved("sampled rewards other than 0 and 1: their law cannot be told from a few samples a prompt")
-    return _sampled(held, scores.reward_values, expert, draws)
+    return _sampled(held, scores, expert, draws)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,15 +158,22 @@ def _enumerated(held: HeldOut, scores: PromptScores, expert: _Slots) -> Start | 
         return Unresolved(f"{distinct.size} different rewards: at most {MOST_REWARDS} can be lumped")
     lumps = np.stack([np.where(values == value, chances, 0.0).sum(axis=-1) for value in distinct], axis=-1)
     others = lumps - np.stack([expert.mass_at(value) for value in distinct.tolist()], axis=-1)
-    return Start(held, _problem(expert, others, distinct), 1, True)
+    return Start(held, scores, _problem(expert, others, distinct), 1, None)
 
 
-def _sampled(held: HeldOut, rewards: Float[np.ndarray, "prompt sample"], expert: _Slots, draws: int) -> Start:
+def _sampled(held: HeldOut, scores: PromptScores, expert: _Slots, draws: int) -> Start:
+    rewards = scores.reward_values
+    assert rewards is not None
     low, high = expert.mass_at(1.0), 1.0 - expert.mass_at(0.0)
-    rates = posterior_pass_rates(rewards.sum(axis=-1), rewards.shape[1], low, np.maximum(low, high), draws)
-    rows = expert.repeated(draws)
-    others = np.stack([1.0 - rates.ravel() - rows.mass_at(0.0), rates.ravel() - rows.mass_at(1.0)], axis=-1)
-    return Start(held, _problem(rows, others, np.array([0.0, 1.0])), draws, False)
+    rates = deconvolved(rewards.sum(axis=-1), rewards.shape[1], low, np.maximum(low, high))
+    return Start(held, scores, _with_rates(expert, rates.draws(draws)), draws, rates)
+
+
+def _with_rates(expert: _Slots, rates: Float[np.ndarray, "prompt draw"]) -> FiniteProblem:
+    """A row for each of a prompt's pass rates."""
+    rows, rate = expert.repeated(rates.shape[1]), rates.ravel()
+    others = np.stack([1.0 - rate - rows.mass_at(0.0), rate - rows.mass_at(1.0)], axis=-1)
+    return _problem(rows, others, np.array([0.0, 1.0]))
 
 
 def _problem(expert: _Slots, others: PerRow, rewards: Float[np.ndarray, "lump"]) -> FiniteProblem:
