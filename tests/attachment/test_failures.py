@@ -386,7 +386,7 @@ def test_a_forecast_that_fails_is_said_and_training_goes_on(tmp_path: Path, monk
     def broken(*_: object, **__: object) -> None:
         raise ValueError("no such path")
 
-    monkeypatch.setattr("interlace.callback.foreseeing.running_forecast", broken)
+    monkeypatch.setattr("interlace.forecasting.foresight.running_forecast", broken)
     task = worlds.make_task()
     trainer = worlds.grpo(tmp_path, task)
     callback = interlace.attach(trainer, task, every=2, overhead=None)
