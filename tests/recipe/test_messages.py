@@ -22,8 +22,8 @@ MISTAKES = {
     "unknown key of a section": (
         "every: 2",
         "evry: 2",
-        ":15: measure must hold known keys (completions, every, expert_policy, overhead, preset, prompts). "
-        "Got unknown key 'evry'. "
+        ":15: measure must hold known keys (completions, every, expert_policy, overhead, preset, prompts, "
+        "training_prompts). Got unknown key 'evry'. "
         "The nearest known key is 'every'.",
     ),
     "rule about an unknown stage": (
