@@ -31,7 +31,8 @@ PARTS = {
 class Table:
     """A table: `columns` (titles), `rows` (each led by its heading cells), and the footnotes of its dashes.
 
-    The first `headings` cells of a row are text; the others are figures and stand on the right.
+    The first `headings` cells of a row are text; the others are figures and stand on the right. `remark`: how to read
+    it, under the table.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     headings: int
     notes: tuple[str, ...] = ()
+    remark: str = ""
 
 
 def words(*texts: str) -> tuple[Cell, ...]:

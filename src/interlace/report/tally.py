@@ -33,8 +33,8 @@ def tally_tables(summaries: Sequence[RunSummary]) -> list[Table]:
 
 def _table(name: str, rows: Sequence[TallyRow], verdicts: Sequence[str]) -> Table:
     columns = ("Law", "Weights", *(verdict.capitalize() for verdict in verdicts), "Readings")
-    notes = (IDENTITIES,) if any(row.law in SIGNS for row in rows) else ()
-    return Table(name, columns, tuple(_cells(row, verdicts) for row in rows), 2, notes)
+    remark = IDENTITIES if any(row.law in SIGNS for row in rows) else ""
+    return Table(name, columns, tuple(_cells(row, verdicts) for row in rows), 2, remark=remark)
 
 
 def _cells(row: TallyRow, verdicts: Sequence[str]) -> tuple[Cell, ...]:
