@@ -57,6 +57,9 @@ class SeedRun:
             weights = Weights(self.recipe, self.seed, store, tasks, self.machine.bf16)
             for stage, config in stage_folders(self.recipe):
                 if not config.is_of(self.seed):
+                    self.observer.note(
+                        f"{stage}: left out, the recipe gives it to seeds {list(config.seeds or ())} alone"
+                    )
                     continue
                 if stage not in records:
                     self._stage(stage, config, store, tasks, weights)
