@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +105,20 @@ def test_steps_far_from_the_rollouts_have_no_forecast(dump: Path, tmp_path: Path
     plan = plan_rollouts(dump / "rollouts", expert_reward=0.5, logprobs=tmp_path / "l.jsonl")
     assert isinstance(plan.losses[1].forecast, Estimate)
     assert isinstance(plan.losses[2].forecast, Unresolved) and "no rollouts near" in plan.losses[2].forecast.reason
+
+
+def test_whose_prompts_were_read_is_said(dump: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (dump / "rollouts" / "0.jsonl").read_text().splitlines()]
+    asked = list(dict.fromkeys(row["input"] for row in rows))[:20]
+
+    def said(prompts: list[str]) -> str:
+        write_lines(tmp_path / "l.jsonl", [{"step": s, "prompt": p, "logprob": -1.0} for s in (0, 8) for p in prompts])
+        found = plan_rollouts(dump / "rollouts", logprobs=tmp_path / "l.jsonl").conditions
+        return next(sentence for sentence in found if sentence.startswith("SFT loss was read"))
+
+    others = [f"another {i}" for i in range(20)]
+    assert said(asked) == "SFT loss was read on 20 prompts, all of which the rollouts have."
+    assert "on 25 prompts, 20 of which the rollouts have; the others" in said([*asked, *others[:5]])
+    none = said(others)
+    assert "none of which the rollouts have" in none
+    assert f"--logprobs has 'another 0', the rollouts {asked[0]!r}" in none

@@ -117,6 +117,14 @@ def test_scores_of_the_sft_data_are_paired_with_the_prompts(folder: Path, tmp_pa
         plan_rollouts(folder, expert_scores=tmp_path / "bad.jsonl")
 
 
+def test_scores_of_other_prompts_are_refused(folder: Path, tmp_path: Path) -> None:
+    write_lines(tmp_path / "s.jsonl", [{"prompt": "Another question, longer than what is shown of it", "score": 1.0}])
+    with pytest.raises(
+        DataError, match=r"Got 1, the first 'Another .*\u2026'; the rollouts' first is 'question .*mean"
+    ):
+        plan_rollouts(folder, expert_scores=tmp_path / "s.jsonl")
+
+
 @pytest.mark.parametrize("given", [55.0, -0.1, 1.01])
 def test_an_expert_reward_in_another_unit_is_refused(folder: Path, given: float) -> None:
     with pytest.raises(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from interlace.dumps.expert import Expert
+from interlace.dumps.expert import Expert, first_words
 from interlace.dumps.groups import Groups
+from interlace.dumps.losses import Losses
 from interlace.dumps.path import RewardPath
 from interlace.dumps.planned import LossPoint, PlanPoint
 from interlace.estimate import Estimate, Figure, Unresolved, figure_text
-from interlace.wording import number
+from interlace.wording import counted, number
 
 NO_DEAD_FROM = 100
 """Groups of right and wrong answers of which none is dead: the trainer has most likely left dead ones out."""
@@ -168,9 +169,12 @@ def _value(point: LossPoint) -> float:
     return point.sft_loss.value if isinstance(point.sft_loss, Estimate) else np.inf
 
 
-def conditions_of(groups: Groups, path: RewardPath, expert: Expert, losses: Sequence[LossPoint]) -> tuple[str, ...]:
-    """What must hold, and what is known of it."""
-    return (*_prompts(groups), *_smoothing(path), *_law(expert, losses), *_filtered(groups))
+def conditions_of(
+    groups: Groups, path: RewardPath, expert: Expert, losses: Losses | None, keys: Mapping[str, int]
+) -> tuple[str, ...]:
+    """What must hold, and what is known of it; `keys` are the numbers of all prompts, the rollouts' first."""
+    read = () if losses is None else _read(groups, losses, keys)
+    return (*_prompts(groups), *_smoothing(path), *_law(expert, losses), *read, *_filtered(groups))
 
 
 def _prompts(groups: Groups) -> Iterator[str]:
@@ -192,11 +196,31 @@ def _smoothing(path: RewardPath) -> Iterator[str]:
         yield f"Curves are local parabolas ({', '.join(words)}), as wide as that noise asks for."
 
 
-def _law(expert: Expert, losses: Sequence[LossPoint]) -> Iterator[str]:
+def _read(groups: Groups, losses: Losses, keys: Mapping[str, int]) -> Iterator[str]:
+    """On whose prompts SFT loss was read."""
+    there = np.isin(losses.prompts, groups.prompts)
+    found = counted(len(losses.prompts), "prompt")
+    if there.all():
+        yield f"SFT loss was read on {found}, all of which the rollouts have."
+    elif there.any():
+        yield (
+            f"SFT loss was read on {found}, {there.sum():,} of which the rollouts have; the others are taken for more "
+            "of the same kind."
+        )
+    else:
+        names = list(keys)
+        yield (
+            f"SFT loss was read on {found}, none of which the rollouts have: what rewards forecast holds for it only "
+            "if they are of the same kind. If they are meant to be the same, write them alike: --logprobs has "
+            f"{first_words([names[losses.prompts[0]]])}, the rollouts {first_words(names)}."
+        )
+
+
+def _law(expert: Expert, losses: Losses | None) -> Iterator[str]:
     if isinstance(expert.reward, Unresolved):
         return
     shared = "" if expert.shared is None else f" ({expert.shared:.0%} of the rollouts\u2019 prompts are scored)"
-    read = "" if losses else "; --logprobs FILE would show"
+    read = "; --logprobs FILE would show" if losses is None else ""
     yield (
         f"C7, A4 and A6 need SFT data on the same prompts{shared} and a policy on the RL path{read}; A10 needs those "
         "prompts only."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from interlace.errors import DataError, RecipeError
 from interlace.estimate import Figure, Unresolved, exact
 from interlace.statistics import Segments, reward_interval
 
+SHOWN = 40
+"""Characters of a prompt that a sentence shows."""
 SCORE_NAMES = ("score", "reward", "expert_score", "expert_reward", "label", "correct")
 
 
@@ -35,7 +38,8 @@ class Expert:
 def read_expert(given: float | None, file: Path | None, keys: dict[str, int]) -> Expert:
     """The expert's reward; prompts that are new are added to `keys`.
 
-    Raises RecipeError if both are given, or the number is not finite; DataError for a file without scores.
+    Raises RecipeError if both are given, or the number is not finite; DataError for a file without scores, or with none
+    of the rollouts' prompts.
     """
     if given is not None and file is not None:
         raise RecipeError("the expert's reward must be said once. Got --expert-reward and --expert-scores. Drop one.")
@@ -71,6 +75,16 @@ def column(row: Row, names: tuple[str, ...], file: Path, what: str) -> str:
     return found
 
 
+def first_words(prompts: Iterable[str]) -> str:
+    """The first of some prompts, quoted and cut short.
+
+    >>> first_words(["What is 1+1?", "2+2"])
+    "'What is 1+1?'"
+    """
+    first = next(iter(prompts))
+    return repr(first if len(first) <= SHOWN else f"{first[: SHOWN - 1]}\u2026")
+
+
 def _of_scores(file: Path, keys: dict[str, int]) -> Expert:
     tally, num_seen = Tally(), len(keys)
     found: dict[str, list[float]] = {}
@@ -86,10 +100,18 @@ def _of_scores(file: Path, keys: dict[str, int]) -> Expert:
                 found.setdefault(key, []).append(score)
     if not found:
         raise DataError(f"--expert-scores must hold prompts with their scores. Got {file}, where none is. Check it.")
-    shared = sum(key in keys for key in found) / max(num_seen, 1)
+    shared = sum(key in keys for key in found)
+    if keys and not shared:
+        raise DataError(
+            f"--expert-scores must be of prompts that the rollouts have. Got {len(found):,}, the first "
+            f"{first_words(found)}; the rollouts' first is {first_words(keys)}. Write prompts as the rollouts have "
+            "them; or, if SFT is on others, give the mean score as --expert-reward."
+        )
     prompts = np.array([keys.setdefault(key, len(keys)) for key in found], dtype=np.int64)
     means = np.array([np.mean(scores) for scores in found.values()])
     values = np.concatenate([np.asarray(scores, dtype=np.float64) for scores in found.values()])
     reward = reward_interval(means, values, is_exact=False)
     scores = Segments(prompts, np.array([0]), means[:, None])
-    return Expert(reward, None, scores, tuple(f"Expert scores: {note}" for note in tally.sentences()), shared)
+    return Expert(
+        reward, None, scores, tuple(f"Expert scores: {note}" for note in tally.sentences()), shared / max(num_seen, 1)
+    )

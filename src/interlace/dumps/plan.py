@@ -70,7 +70,7 @@ def plan_rollouts(
         stop=stop,
         losses=measured,
         advice=advice_of(points, expert.reward, parity, exchange_rate, stop, along, measured),
-        conditions=conditions_of(groups, along, expert, measured),
+        conditions=conditions_of(groups, along, expert, losses, samples.keys),
         notes=tuple(notes),
     )
 
