@@ -11,7 +11,7 @@ from interlace.controllers import RULES, Sighting, State, StopRule, build_rule, 
 from interlace.controllers.best_checkpoint import choosing, judging
 from interlace.controllers.exchange_rate import TREND, ExchangeRate, Later, gain_later, trend_of
 from interlace.controllers.objectives import gain
-from interlace.estimate import Estimate
+from interlace.estimate import Estimate, figure_text
 from tests.controllers import worlds
 from tests.controllers.worlds import LOOKS, first, kl, looked_at, policies, stage, stop_of
 from tests.flags.finite import World, tilted
@@ -101,6 +101,21 @@ def test_possible_stops_before_the_budget_can_be_passed() -> None:
         assert stopped <= stop_of(config("sft_loss_budget"), found)
         over += stopped > true
     assert over / RUNS <= 0.05
+
+
+def test_a_stop_names_its_figure_and_says_by_how_much_the_limit_is_passed() -> None:
+    world, path = stage(np.random.default_rng(0), 4.0)
+    found = looked_at(world, path, sampled=False, kl=True)
+    for name in OPTIONS.keys() - {"slope"}:
+        decision = replay(build_rule(config(name), LOOKS), found)[1]
+        assert decision is not None and decision.quantity == RULES[name].quantity != ""
+    _, clear = replay(build_rule(config("sft_loss_budget"), LOOKS), found)
+    assert clear is not None and isinstance(clear.figure, Estimate)
+    assert f"it is above the budget of 0.1 by {figure_text(clear.figure, unit=False)}" in clear.reason
+    _, possible = replay(build_rule(config("sft_loss_budget", when="possible"), LOOKS), found)
+    assert possible is not None and possible.figure.sign > 0 and "it is above the budget" in possible.reason
+    _, passed = replay(build_rule(config("kl", nats=1e-9, when="possible"), LOOKS), found)
+    assert passed is not None and "it is above the limit of 1 \u00d7 10\u207b\u2079 by" in passed.reason
 
 
 def test_right_responses_have_a_budget_of_their_own() -> None:

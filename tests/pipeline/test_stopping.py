@@ -73,7 +73,7 @@ def test_a_stopped_stage_is_done_and_the_next_goes_on_from_there(stopped: Path) 
     main, after = record.stages[1:]
     assert main.finished and main.stopped is not None and after.finished
     assert (main.steps_done, main.steps_planned, main.stopped.step, main.stopped.rule) == (2, 8, 2, "kl")
-    assert "may be above 0.000" in main.stopped.reason and main.ledger["optimizer_steps"] == 2
+    assert "above the limit of 0.0001" in main.stopped.reason and main.ledger["optimizer_steps"] == 2
     assert checkpoints(stopped) == ["averaged", "checkpoint-2"]
     assert steps(record, RAW) == steps(record, AVERAGED) == [0, 2] and not steps(record, LINE)
     assert losses(after)[0] == losses(main)[2]
@@ -83,6 +83,7 @@ def test_the_summary_says_why_it_stopped(stopped: Path) -> None:
     summary = interlace.summarise(stopped)
     told = summary.to_json()["stages"][1]["stopped"]
     assert (told["rule"], told["step"], told["rewound_to"]) == ("kl", 2, None) and "value" in told["value"]
+    assert told["quantity"] == "KL(policy to the stage's start) less the limit"
     assert json.loads(json.dumps(told)) == told
     assert "Stopped at step 2 by the rule kl: KL(policy to the stage's start)" in summary.stages["main"].sentence
     assert not summary.stages["main"].sentence.startswith("So far")

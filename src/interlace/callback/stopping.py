@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from interlace.controllers import Sighting, State, StopRule
+from interlace.controllers import Decision, Sighting, State, StopRule
 from interlace.errors import DataError
-from interlace.estimate import Figure
 from interlace.measurement import AVERAGED, RAW, HeldOut, PromptScores
 from interlace.policies import Policy
 from interlace.policies.averaging import AveragedWeights
@@ -134,7 +133,7 @@ class Stopping:
             LOOKED, stage=self.stage, step=step, rule=self.rule.name, state=self.state.to_json(), given=self.num_given
         )
         if decision.stop and not (is_last and decision.rewind_to is None):
-            self._stop(step, decision.figure, decision.reason, decision.rewind_to)
+            self._stop(step, decision)
         elif decision.reason and not decision.stop and self.rule.name not in self._said:
             self._said.add(self.rule.name)
             self.store.event("flag", stage=self.stage, step=step, rule=self.rule.name, text=decision.reason)
@@ -169,9 +168,10 @@ class Stopping:
         held = next(target.heldout for target in instruments.targets if target.task.name == self.task)
         return Sighting(step, held, start, scores, instruments.latest.get((self.task, weights), {}), is_last)
 
-    def _stop(self, step: int, value: Figure, reason: str, rewound_to: int | None) -> None:
+    def _stop(self, step: int, decision: Decision) -> None:
+        rewound_to = decision.rewind_to
         place = None if rewound_to is None or self.kept is None else str(self.kept.path(rewound_to))
         back, kept = (rewound_to, None) if self.goes_back else (None, place)
-        self.stopped = Stopped(self.rule.name, step, reason, value, back, kept)
+        self.stopped = Stopped(self.rule.name, step, decision.reason, decision.figure, back, kept, decision.quantity)
         self.store.event(STOPPED, stage=self.stage, **self.stopped.to_json())
         self.say(f"{self.stage}: {self.stopped.sentence}")

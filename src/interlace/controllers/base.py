@@ -103,7 +103,8 @@ class State:
 
 @dataclass(frozen=True)
 class Decision:
-    """Go on or stop, and why. `figure` is what the rule read, its interval at the level of its test.
+    """Go on or stop, and why. `figure` is what the rule read, its interval at the level of its test; `quantity` says what
+    that is.
 
     `reason`: of a stop, a sentence with figures; else what there is to say, often nothing. `keep`: these weights are
     what a stop would rewind to. `rewind_to`: the step whose weights the stage shall end with; None: those of now.
@@ -114,20 +115,22 @@ class Decision:
     reason: str = ""
     keep: bool = False
     rewind_to: int | None = None
+    quantity: str = ""
 
 
 @runtime_checkable
 class StopRule(Protocol):
     """One rule, with its options, for a stage of `looks` planned looks after its start.
 
-    `needs` names the probes whose readings it takes; `of_rl`: it speaks of RL and has no meaning in an SFT stage;
-    `takes`: the model of its options.
+    `quantity` says what the figure is that it reads, `needs` names the probes whose readings it takes; `of_rl`: it
+    speaks of RL and has no meaning in an SFT stage; `takes`: the model of its options.
     """
 
     name: ClassVar[str]
     sentence: ClassVar[str]
     source: ClassVar[str]
     cost: ClassVar[str]
+    quantity: ClassVar[str]
     needs: ClassVar[tuple[str, ...]]
     of_rl: ClassVar[bool]
     takes: ClassVar[type[RuleOptions]]

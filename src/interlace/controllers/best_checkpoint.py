@@ -44,6 +44,7 @@ class BestCheckpoint:
     )
     source: ClassVar[str] = "A6"
     cost: ClassVar[str] = "none beyond SFT loss and reward; a copy of the weights at each improvement"
+    quantity: ClassVar[str] = "gain of R - lambda L over the stage's start, on prompts that did not choose"
     needs: ClassVar[tuple[str, ...]] = ("sft_loss", "reward")
     of_rl: ClassVar[bool] = False
     takes: ClassVar[type[RuleOptions]] = BestCheckpointOptions
@@ -76,7 +77,8 @@ class BestCheckpoint:
         if not is_over:
             return state, Decision(False, state.value)
         rewind_to = state.candidate if self.options.rewind else None
-        return state, Decision(True, state.value, self._reason(state, sighting), rewind_to=rewind_to)
+        reason = self._reason(state, sighting)
+        return state, Decision(True, state.value, reason, rewind_to=rewind_to, quantity=self.quantity)
 
     def _reason(self, state: State, sighting: Sighting) -> str:
         where = f"step {state.candidate}" if state.candidate else "the stage's start"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from interlace.controllers.base import Decision, RuleOptions, Sighting, State, look_level
 from interlace.estimate import Estimate, Figure, Unresolved
@@ -22,6 +23,9 @@ class Crossing(ABC):
     spent decides nothing. A stop that rewinds goes to the last look whose estimate lay on this side of the bound: the
     crossing was before it was resolved.
     """
+
+    quantity: ClassVar[str]
+    """What `excess` is, in words."""
 
     options: RuleOptions
     looks: int
@@ -75,4 +79,5 @@ class Crossing(ABC):
             excess,
             f"{reason}. {remark}".removesuffix(". "),
             rewind_to=state.candidate if self.options.rewind else None,
+            quantity=self.quantity,
         )

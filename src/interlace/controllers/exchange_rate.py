@@ -56,6 +56,7 @@ class ExchangeRate(Crossing):
     )
     source: ClassVar[str] = "A6"
     cost: ClassVar[str] = "none beyond SFT loss and reward"
+    quantity: ClassVar[str] = "lambda (R - R_D) less the reward's variance within prompts"
     needs: ClassVar[tuple[str, ...]] = ("sft_loss", "reward")
     of_rl: ClassVar[bool] = True
     takes: ClassVar[type[RuleOptions]] = ExchangeRateOptions
@@ -92,7 +93,7 @@ class ExchangeRate(Crossing):
             f"at lambda {number(self.options.exchange_rate)}. Its interval is at {self.level:.1%}: 5 % error over all "
             f"looks. {remark}"
         )
-        return Decision(stands, trend, reason if stands else remark)
+        return Decision(stands, trend, reason if stands else remark, quantity=COURSE)
 
     def _followed(self, state: State, sighting: Sighting) -> State:
         """The state with this look's gain in its course, and with the look as its candidate if it is the best."""
@@ -138,6 +139,7 @@ class ExchangeRate(Crossing):
         )
 
 
+COURSE = f"slope of R - lambda L along the last {TREND} looks"
 LEFT = "The RL path would still rise here (A6): the run has left it, so the path is not asked about later"
 
 

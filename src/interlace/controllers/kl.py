@@ -9,10 +9,9 @@ from pydantic import Field
 
 from interlace.controllers.base import RuleOptions, Sighting
 from interlace.controllers.crossing import Crossing
-from interlace.controllers.limits import When, beyond, less
+from interlace.controllers.limits import When, against, beyond, less
 from interlace.estimate import Estimate, Figure, Unresolved, figure_text
 from interlace.statistics import mean_interval
-from interlace.wording import number
 
 
 class KlOptions(RuleOptions):
@@ -32,6 +31,7 @@ class Kl(Crossing):
     sentence: ClassVar[str] = "stop once the divergence from the stage's start, KL(policy to start), passes a limit"
     source: ClassVar[str] = "C5"
     cost: ClassVar[str] = "the probe divergence"
+    quantity: ClassVar[str] = "KL(policy to the stage's start) less the limit"
     needs: ClassVar[tuple[str, ...]] = ("divergence",)
     of_rl: ClassVar[bool] = False
     takes: ClassVar[type[RuleOptions]] = KlOptions
@@ -51,8 +51,7 @@ class Kl(Crossing):
 
     def reason(self, sighting: Sighting, excess: Estimate) -> str:
         """The divergence against the limit."""
-        verb = "is" if self.options.when == "exceeded" else "may be"
         return (
             f"KL(policy to the stage's start) on {sighting.held.task} is "
-            f"{figure_text(less(excess, -self.options.nats))}: it {verb} above {number(self.options.nats)}"
+            f"{figure_text(less(excess, -self.options.nats))}: {against(excess, 'the limit', self.options.nats)}"
         )

@@ -26,6 +26,7 @@ class Parity(Crossing):
     sentence: ClassVar[str] = "stop once the reward is resolved at the expert's or above: there SFT loss is least (A4)"
     source: ClassVar[str] = "A4"
     cost: ClassVar[str] = "none beyond reward"
+    quantity: ClassVar[str] = "reward less the expert's"
     needs: ClassVar[tuple[str, ...]] = ("reward",)
     of_rl: ClassVar[bool] = True
     takes: ClassVar[type[RuleOptions]] = ParityOptions

@@ -11,10 +11,9 @@ from interlace.analysis.changes import OBJECTIVES
 from interlace.analysis.trajectory import SFT_LOSS
 from interlace.controllers.base import RuleOptions, Sighting
 from interlace.controllers.crossing import Crossing
-from interlace.controllers.limits import When, beyond, less
+from interlace.controllers.limits import When, against, beyond, less
 from interlace.estimate import Estimate, Figure, Unresolved, figure_text
 from interlace.measurement import HeldOut
-from interlace.wording import number
 
 
 class SftLossBudgetOptions(RuleOptions):
@@ -38,6 +37,7 @@ class SftLossBudget(Crossing):
     sentence: ClassVar[str] = "stop once the held-out SFT loss, of all or of the right responses, has risen by a budget"
     source: ClassVar[str] = "the run itself; A11 for right responses"
     cost: ClassVar[str] = "none beyond SFT loss"
+    quantity: ClassVar[str] = "rise of SFT loss less the budget"
     needs: ClassVar[tuple[str, ...]] = ("sft_loss",)
     of_rl: ClassVar[bool] = False
     takes: ClassVar[type[RuleOptions]] = SftLossBudgetOptions
@@ -66,10 +66,9 @@ class SftLossBudget(Crossing):
         """The rise against the budget."""
         responses = "right responses" if self.options.responses == "right" else "responses"
         rose = figure_text(less(excess, -self.options.nats), signed=True)
-        verb = "is" if self.options.when == "exceeded" else "may be"
         return (
-            f"the SFT loss on the expert's {responses} of {sighting.held.task} changed by {rose}: it {verb} above the "
-            f"budget of {number(self.options.nats)}"
+            f"the SFT loss on the expert's {responses} of {sighting.held.task} changed by {rose}: "
+            f"{against(excess, 'the budget', self.options.nats)}"
         )
 
     @property

@@ -52,6 +52,7 @@ class Slope(Crossing):
     )
     source: ClassVar[str] = "B5, D15, C2"
     cost: ClassVar[str] = "the probes of preset full"
+    quantity: ClassVar[str] = "<grad L, grad R> less norm(grad R)^2/lambda"
     needs: ClassVar[tuple[str, ...]] = ("sft_loss", "reward", "alignment", "pl_constants", "curvature")
     of_rl: ClassVar[bool] = True
     takes: ClassVar[type[RuleOptions]] = SlopeOptions

@@ -15,7 +15,8 @@ STOPPED = "stopped"
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """`rule` ended the stage after `step` optimizer steps, for `reason`; `value` is the figure that it read last.
+    """`rule` ended the stage after `step` optimizer steps, for `reason`; `value` is the figure that it read last,
+    `quantity` says what that is (empty in records of earlier versions).
 
     `rewound_to`: the step whose weights the stage ends with (0: its start); None: those of `step`. `kept`: where a
     trainer that is only looked at finds weights of an earlier step, to go back to.
@@ -27,6 +28,7 @@ class Stopped:
     value: Figure
     rewound_to: int | None = None
     kept: str | None = None
+    quantity: str = ""
 
     @property
     def end_step(self) -> int:
@@ -52,4 +54,5 @@ class Stopped:
     def from_json(cls, data: Mapping[str, Any]) -> Stopped:
         """The inverse of `to_json`; what else an event holds is ignored."""
         value = figure_from_json(data["value"])
-        return cls(data["rule"], int(data["step"]), data["reason"], value, data["rewound_to"], data["kept"])
+        return cls(data["rule"], int(data["step"]), data["reason"], value, data["rewound_to"], data["kept"],
+                   data.get("quantity", ""))  # fmt: skip
