@@ -103,8 +103,8 @@ class State:
 
 @dataclass(frozen=True)
 class Decision:
-    """Go on or stop, and why. `figure` is what the rule read, its interval at the level of its test; `quantity` says what
-    that is.
+    """Go on or stop, and why. `figure` is what the rule read, its interval at the level of its test; `quantity` says
+    what that is.
 
     `reason`: of a stop, a sentence with figures; else what there is to say, often nothing. `keep`: these weights are
     what a stop would rewind to. `rewind_to`: the step whose weights the stage shall end with; None: those of now.
