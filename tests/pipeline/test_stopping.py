@@ -11,7 +11,7 @@ import torch
 
 import interlace
 from interlace.errors import DataError, RecipeError
-from interlace.estimate import Figure
+from interlace.estimate import Figure, Unresolved, figure_text
 from interlace.measurement import AVERAGED, LINE, RAW
 from interlace.pipeline import run_recipe
 from interlace.pipeline.ending import Ending
@@ -105,7 +105,14 @@ def test_a_rewound_stage_ends_with_the_earlier_weights(tmp_path: Path) -> None:
     assert same(kept, weights(run / "stages" / "01-sft" / "checkpoint-2"))
     assert same(kept, weights(run / "stages" / "02-main" / "averaged"))
     assert losses(record.stages[2])[0] == losses(main)[0] != losses(main)[2]
-    assert "It ends with the weights of its start" in interlace.summarise(run).stages["main"].sentence
+    said = interlace.summarise(run).stages["main"]
+    assert "It ends with the weights of its start" in said.sentence
+    gone = [figure_text(losses(main)[step], unit=False) for step in (0, 2)]
+    assert (
+        f"changed nothing: it was rewound to its start from step 2, up to which it had taken SFT loss from {gone[0]}"
+        f" to {gone[1]} and reward from" in said.sentence
+    )
+    assert isinstance(said.sft_loss.change, Unresolved) and "rewound to its start" in said.sft_loss.change.reason
 
 
 def test_a_killed_stage_goes_on_with_its_rule(tmp_path: Path) -> None:

@@ -51,6 +51,8 @@ def _stop(stage: StageSummary) -> str:
 def _effects(stage: StageSummary) -> str:
     reward, loss = stage.reward, stage.sft_loss
     if not (isinstance(reward.change, Estimate) or isinstance(loss.change, Estimate)):
+        if stage.stopped is not None and stage.stopped.rewound_to == 0 and loss.change == reward.change:
+            return f"changed nothing: it was {loss.change.reason}."
         return f"has nothing resolved: SFT loss {loss.change}; reward {reward.change}."
     moved = _moved("reward", reward.before, reward.after, reward.change)
     return f"{moved} and {_moved('SFT loss', loss.before, loss.after, loss.change)}."

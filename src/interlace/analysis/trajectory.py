@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
+from interlace.estimate import Estimate, figure_text
 from interlace.measurement import LINE, RAW, HeldOut, Point, PromptScores
 from interlace.store import RunRecord
 
@@ -63,12 +64,14 @@ class Snapshot:
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """The snapshots of a stage: its start first, then every measured step (on a line: every position)."""
+    """The snapshots of a stage: its start first, then every measured step (on a line: every position). `rewound`: that
+    its stop rule went back to its start, and what was seen before, if so."""
 
     task: str
     weights: str
     held: HeldOut
     snapshots: tuple[Snapshot, ...]
+    rewound: str | None = None
 
     @property
     def start(self) -> Snapshot:
@@ -109,7 +112,7 @@ class Trajectory:
     def measured(self, *quantities: str) -> Trajectory:
         """The same trajectory, only the snapshots where all `quantities` were measured."""
         kept = tuple(snapshot for snapshot in self.snapshots if all(map(snapshot.has, quantities)))
-        return Trajectory(self.task, self.weights, self.held, kept)
+        return replace(self, snapshots=kept)
 
     def gap(self, *quantities: str) -> str | None:
         """Why no change of `quantities` over the stage can be had: what is missing. None if nothing is."""
@@ -117,14 +120,14 @@ class Trajectory:
         if missing is not None and (SFT_LOSS in quantities or not self.held.num_prompts):
             return missing
         kept = self.measured(*quantities).snapshots
-        name = " and ".join(quantity.replace("_", " ").replace("sft", "SFT") for quantity in quantities)
+        name = " and ".join(map(in_words, quantities))
         if REWARD in quantities and not np.isfinite(self.held.reward).all():
             return f"task {self.task} has no reward"
         if not kept:
             return f"{name} was not measured for {self.weights} weights"
         if self.weights != LINE and kept[0].step != 0:
             return f"{name} was not measured at the stage's start"
-        return f"{name} was measured at the stage's start only" if len(kept) == 1 else None
+        return self.rewound or f"{name} was measured at the stage's start only" if len(kept) == 1 else None
 
 
 def from_start(held: HeldOut, step: int, start: PromptScores, now: PromptScores) -> Trajectory:
@@ -139,7 +142,32 @@ def read_trajectory(record: RunRecord, stage: str, task: str, weights: str) -> T
         return Trajectory(task, weights, _nothing_held_out(task), ())
     points = record.points(stage, task, weights)
     loaded = [snapshot for point in points if (snapshot := _snapshot(record, held, point)) is not None]
-    return Trajectory(task, weights, held, tuple(loaded))
+    return Trajectory(task, weights, held, tuple(loaded), _rewound(record, stage, task, weights))
+
+
+def _rewound(record: RunRecord, stage: str, task: str, weights: str) -> str | None:
+    """That the stage went back to its start, and from what, if it did."""
+    whole = next((item for item in record.stages if item.stage == stage), None)
+    if whole is None or whole.stopped is None or whole.stopped.rewound_to != 0:
+        return None
+    went = f"rewound to its start from step {whole.stopped.step}"
+    seen = {
+        (item.quantity, item.point.step): figure_text(item.figure, unit=False)
+        for item in whole.measurements
+        if (item.point.task, item.point.weights) == (task, weights) and isinstance(item.figure, Estimate)
+    }
+    ends = [(name, seen.get((name, 0)), seen.get((name, whole.stopped.step))) for name in (SFT_LOSS, REWARD)]
+    told = [f"{in_words(name)} from {before} to {after}" for name, before, after in ends if before and after]
+    return f"{went}, up to which it had taken {' and '.join(told)}" if told else went
+
+
+def in_words(quantity: str) -> str:
+    """A quantity's name in prose.
+
+    >>> in_words("sft_loss")
+    'SFT loss'
+    """
+    return quantity.replace("_", " ").replace("sft", "SFT")
 
 
 def _nothing_held_out(task: str) -> HeldOut:
