@@ -8,8 +8,8 @@ import io
 import pytest
 from rich.console import Console
 
-from interlace.analysis import RunSummary
-from interlace.cli.tables import print_summaries
+from interlace.analysis import RunSummary, across_seeds
+from interlace.cli.tables import print_summaries, seeds_table
 from interlace.measurement import RAW
 from tests.report.examples import facts_summary
 
@@ -61,3 +61,10 @@ def test_seeds_are_put_together(summary: RunSummary) -> None:
     shown = printed(summary, dataclasses.replace(summary, seed=1))
     assert "across seeds" in shown
     assert "seed 1" in shown
+
+
+def test_only_changes_carry_a_sign(summary: RunSummary) -> None:
+    table = seeds_table("r", across_seeds([summary, dataclasses.replace(summary, seed=1)]))
+    columns = {str(column.header): [str(cell) for cell in column.cells] for column in table.columns}
+    assert columns["before"] and not any("+" in cell for cell in (*columns["before"], *columns["after"]))
+    assert any(cell.startswith("+") for cell in columns["change"])

@@ -93,7 +93,7 @@ def seeds_table(recipe: str, rows: Sequence[ObjectiveChangeAcrossSeeds]) -> Tabl
         table.add_column(column, justify="left" if column in ("stage", "objective", "weights") else "right")
     for row in rows:
         if row.objective in ("sft_loss", "reward"):
-            cells = (_cell(row.before), _cell(row.after), _cell(row.change))
+            cells = (_cell(row.before, signed=False), _cell(row.after, signed=False), _cell(row.change))
             table.add_row(row.stage, objective_name(row.objective), row.weights, *cells)
     return table
 
@@ -104,11 +104,11 @@ def _table(title: str) -> Table:
     )
 
 
-def _cell(figure: Figure) -> str:
-    """A change with its sign, its interval under it."""
+def _cell(figure: Figure, signed: bool = True) -> str:
+    """A change with its sign, or a level without one; its interval under it."""
     if isinstance(figure, Unresolved):
         return "not resolved"
-    return f"{value_text(figure, signed=True)}\n{interval_text(figure, signed=True)}".rstrip()
+    return f"{value_text(figure, signed)}\n{interval_text(figure, signed)}".rstrip()
 
 
 def _value(figure: Figure) -> str:
