@@ -5,7 +5,7 @@ What trains imports torch and TRL (6 s), so it is imported where it is called: r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 from interlace.analysis import RunSummary
 from interlace.errors import RecipeError
 from interlace.observer import Observer
-from interlace.options import parse_options
+from interlace.options import Options, parse_options
 from interlace.readback import Outcome, report_on
 from interlace.recipe import ForksConfig, Recipe, RecipeLike, load_recipe
 from interlace.tasks import Task
@@ -215,8 +215,7 @@ def measure(
     session = Session(between, budget, exchange_rate, Path(write) if write else None, prompts, completions, seed, dtype,
                       preset, _in_words(least_loss))  # fmt: skip
     paths = [checkpoints] if isinstance(checkpoints, str | Path) else list(checkpoints)
-    asked = None if task is None else [task] if isinstance(task, str | Mapping | Task) else list(task)
-    return session.measure(paths, asked, base, note)
+    return session.measure(paths, _asked(task), base, note)
 
 
 @overload
@@ -286,7 +285,8 @@ def plan(
         MissingFileError: a file or folder that is not there.
         ModelError: a checkpoint that does not load, or would run code of its own.
         DataError: rows of no or of several trainers, or none with a reward.
-        RecipeError: columns that are not there, an option out of its range, or neither checkpoint nor rollouts.
+        RecipeError: columns that are not there, an argument of another type or out of its range, or neither checkpoint
+            nor rollouts.
     """
     if (checkpoint is None) == (rollouts is None):
         raise RecipeError(
@@ -294,14 +294,41 @@ def plan(
         )
     if rollouts is not None:
         from interlace.dumps import plan_rollouts
+        from interlace.dumps.arguments import RolloutArguments
 
-        return plan_rollouts(rollouts, **how)
+        return plan_rollouts(**_given(RolloutArguments, {"rollouts": rollouts, **how}))
     from interlace.planning import Session
+    from interlace.planning.arguments import PlanArguments
 
-    assert checkpoint is not None
-    base, note = how.pop("base", None), how.pop("note", None)
-    asked = None if tasks is None else [tasks] if isinstance(tasks, str | Mapping | Task) else list(tasks)
-    return Session(**how).plan(checkpoint, asked, base, note)
+    if not isinstance(checkpoint, str | Path):
+        raise RecipeError(
+            f"plan must start from one checkpoint, named as text or a Path. Got {type(checkpoint).__name__}. "
+            'Say plan("out/sft", task).'
+        )
+    given = _given(PlanArguments, how)
+    base, note = given.pop("base", None), given.pop("note", None)
+    return Session(**given).plan(checkpoint, _asked(tasks), base, note)
+
+
+def _given(arguments: type[Options], how: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given, each of its type. Raises RecipeError about the first that is not, or is not known."""
+    found = parse_options(arguments, how, "plan")
+    return {name: getattr(found, name) for name in found.model_fields_set}
+
+
+def _asked(tasks: Any) -> list[TaskLike] | None:
+    """The tasks as a list. Raises RecipeError for what stands for none."""
+    if tasks is None:
+        return None
+    several = isinstance(tasks, Iterable) and not isinstance(tasks, str | Mapping | Task)
+    asked: list[Any] = list(tasks) if several else [tasks]
+    for task in asked:
+        if not isinstance(task, str | Mapping | Task):
+            raise RecipeError(
+                "a task must be an interlace.Task, words as of --task, or a mapping of kind and options. Got "
+                f"{type(task).__name__}. Make one with Task.from_rows, or name one: quickstart/sums."
+            )
+    return asked
 
 
 def _in_words(least_loss: float | Mapping[str, float] | None) -> tuple[str, ...]:

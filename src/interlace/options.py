@@ -120,6 +120,7 @@ RULES = {
     **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "hold options, each as KEY: VALUE"),
     **dict.fromkeys(("list_type", "tuple_type"), "be a list"),
     "string_type": "be text",
+    "path_type": "be a path",
     "greater_than_equal": "be at least {ge}",
     "less_than_equal": "be at most {le}",
     "greater_than": "be above {gt}",

@@ -7,15 +7,18 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import interlace
 from interlace.dumps import RolloutPlan, plan_rollouts
+from interlace.dumps.arguments import RolloutArguments
 from interlace.encoding import dumps
 from interlace.errors import DataError, RecipeError
 from interlace.estimate import Estimate, Unresolved, figure_from_json
+from interlace.options import parse_options
 from tests.dumps.worlds import Row, rollouts, world, write_lines, write_trl, write_verl
 
 MADE = world(12, 2.5)
@@ -201,6 +204,28 @@ def test_dumps_without_dead_groups_are_suspected_of_filtering(tmp_path: Path) ->
 def test_an_exchange_rate_must_be_positive(folder: Path) -> None:
     with pytest.raises(RecipeError, match="--exchange-rate must be above 0"):
         plan_rollouts(folder, exchange_rate=0.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"exchange_rate": "dear"}, "plan: exchange_rate must be a number. Got 'dear'"),
+        ({"logprobs": 3}, "plan: logprobs must be a path. Got 3"),
+        ({"columns": 5}, "plan: columns must be ROLE=COLUMN,... or a mapping of role to column. Got 5"),
+        ({"reward": ["a"]}, r"plan: reward must be text. Got \['a'\]"),
+        ({"seed": -1}, "plan: seed must be at least 0. Got -1"),
+        ({"expert_rewards": 0.5}, "Got unknown key 'expert_rewards'. The nearest known key is 'expert_reward'"),
+        ({"group_size": 8}, "plan must hold known keys .* Got unknown key 'group_size'"),
+    ],
+)
+def test_arguments_of_another_type_are_answered(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(RecipeError, match=sentence):
+        interlace.plan(**{"rollouts": "example", **given})
+
+
+def test_rollouts_are_one_place() -> None:
+    with pytest.raises(RecipeError, match=r"plan: rollouts must be a path. Got \['a', 'b'\]"):
+        parse_options(RolloutArguments, {"rollouts": ["a", "b"]}, "plan")
 
 
 def test_the_example_needs_nothing_else() -> None:

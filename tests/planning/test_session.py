@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import interlace
 from interlace.errors import DataError, RecipeError
 from interlace.estimate import Estimate
-from interlace.planning import Plan
+from interlace.planning import Plan, Session
+from interlace.planning.arguments import PlanArguments
 from interlace.planning.words import CAVEAT
 from interlace.policies import make_embedded
 from interlace.report.planning import render_plan
@@ -121,3 +124,31 @@ def test_a_kl_term_adds_its_path(checkpoint: Path, tasks: list[Task]) -> None:
     plan = interlace.plan(checkpoint, tasks[0], prompts=12, kl_coefficient=0.5, path_models=QUICK)
     regularised, natural = plan.forecast("kl_regularised"), plan.forecast("natural")
     assert regularised.curve[-1].rl_time < 2.0 + 1e-9 < natural.curve[-1].rl_time  # D7: the clock saturates at 1/beta
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"checkpoint": 5}, "plan must start from one checkpoint, named as text or a Path. Got int"),
+        ({"checkpoint": ["a", "b"]}, "named as text or a Path. Got list"),
+        ({"tasks": 5}, "a task must be an interlace.Task, words as of --task, or a mapping .* Got int"),
+        ({"tasks": ["quickstart/sums", 5]}, "a task must be an interlace.Task, .* Got int"),
+        ({"exchange_rate": "dear"}, "plan: exchange_rate must be a number. Got 'dear'"),
+        ({"learning_rate": [1e-3], "batch": 8}, r"plan: learning_rate must be a number. Got \[0.001\]"),
+        ({"batch": 4.5}, "plan: batch must be a whole number. Got 4.5"),
+        ({"pilot_steps": None}, "plan: pilot_steps must be a whole number. Got None"),
+        ({"path_models": "natural"}, "plan: path_models must be a list. Got 'natural'"),
+        ({"base": 4}, "plan: base must be a path. Got 4"),
+        ({"exchange_rates": 0.5}, "Got unknown key 'exchange_rates'. The nearest known key is 'exchange_rate'"),
+    ],
+)
+def test_arguments_of_another_type_are_answered(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(RecipeError, match=sentence):
+        interlace.plan(**{"checkpoint": "nowhere", "tasks": "quickstart/sums", **given})
+
+
+def test_arguments_say_what_the_session_takes() -> None:
+    """The defaults that are documented are those that hold."""
+    taken = {item.name: item.default for item in dataclasses.fields(Session)}
+    for name, field in PlanArguments.model_fields.items():
+        assert name in ("base", "note") or field.default == taken[name], name
