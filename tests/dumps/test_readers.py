@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from interlace.dumps.expert import read_expert
+from interlace.dumps.losses import read_losses
 from interlace.dumps.places import one_dump, step_of
 from interlace.dumps.rows import Samples
 from interlace.dumps.samples import read_samples
@@ -194,9 +197,38 @@ def test_nothing_to_read(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(DataError, match="--rollouts must end with one of"):
         read_samples(tmp_path / "a.txt")
-    (tmp_path / "empty.jsonl").write_text("")
-    with pytest.raises(DataError, match="must hold rows with a reward and a prompt"):
-        read_samples(tmp_path)
+
+
+def test_empty_and_damaged_files_are_told_from_unknown_columns(rows: list[Row], tmp_path: Path) -> None:
+    write_trl(tmp_path / "whole", rows)
+    whole = min((tmp_path / "whole" / "completions").iterdir())
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "1.jsonl").write_text("")
+    (broken / "2.jsonl").write_text('{"prompt": "1+1=", "rew')
+    (broken / "3.parquet").write_bytes(whole.read_bytes()[:200])
+    (broken / "4.csv").write_text("prompt,reward\n")
+    why = {"1.jsonl": "0 bytes", "2.jsonl": r"ends in the middle of a line, as while it is written \(2.jsonl:1\)",
+           "3.parquet": "the file is no whole Parquet file", "4.csv": "no rows"}  # fmt: skip
+    for name, reason in why.items():
+        expected = rf"must hold whole files of rows. Got .*{name}, where nothing can be read: .*{reason}.*Copy it again"
+        with pytest.raises(DataError, match=expected):
+            read_samples(broken / name)
+    with pytest.raises(DataError, match="1.jsonl: 0 bytes; 2.jsonl: .*; 3.parquet: .*; and 1 more. Copy it again"):
+        read_samples(broken)
+    (broken / "config.json").write_text('{"model": "x"}')
+    with pytest.raises(DataError, match="config.json has the columns model, .* Beside it nothing can be read: 1.jsonl"):
+        read_samples(broken)
+    (broken / whole.name).write_bytes(whole.read_bytes())
+    left = next(note for note in read_samples(broken).notes if note.startswith("Left out as empty or damaged"))
+    assert left.startswith("Left out as empty or damaged, 4 files: 1.jsonl: 0 bytes; 2.jsonl: ")
+
+
+def test_damaged_scores_and_log_probabilities_say_so(tmp_path: Path) -> None:
+    (tmp_path / "s.jsonl").write_text("")
+    for option, read in (("--expert-scores", partial(read_expert, None)), ("--logprobs", read_losses)):
+        with pytest.raises(DataError, match=rf"{option} must hold whole files of rows. Got .*s.jsonl, .* 0 bytes"):
+            read(tmp_path / "s.jsonl", {})
 
 
 def test_hostile_rows_are_counted_never_dropped_in_silence(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from interlace.dumps.files import Row, find_files, read_rows
+from interlace.dumps.files import Row, find_files, read_rows, refuse_damaged
 from interlace.dumps.rows import key_of, number_of
 from interlace.dumps.tally import Tally
 from interlace.dumps.writers import PLAIN_ROLES
@@ -89,7 +89,8 @@ def _of_scores(file: Path, keys: dict[str, int]) -> Expert:
     tally, num_seen = Tally(), len(keys)
     found: dict[str, list[float]] = {}
     columns: tuple[str, str] | None = None
-    for path in find_files(file, "--expert-scores"):
+    files = find_files(file, "--expert-scores")
+    for path in files:
         for number, row in read_rows(path, tally):
             columns = columns or (column(row, PLAIN_ROLES["prompt"], path, "the prompt"),
                                   column(row, SCORE_NAMES, path, "the score"))  # fmt: skip
@@ -98,6 +99,8 @@ def _of_scores(file: Path, keys: dict[str, int]) -> Expert:
                 tally.add("the prompt or its score is missing", f"{path.name}:{number}")
             else:
                 found.setdefault(key, []).append(score)
+    if columns is None:
+        refuse_damaged("--expert-scores", file, files)
     if not found:
         raise DataError(f"--expert-scores must hold prompts with their scores. Got {file}, where none is. Check it.")
     shared = sum(key in keys for key in found)

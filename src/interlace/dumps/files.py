@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from interlace.dumps.tally import Tally
 from interlace.errors import DataError, MissingFileError
@@ -20,6 +20,8 @@ Rows: TypeAlias = Iterator[tuple[int, Row]]
 
 BATCH = 8192
 """Rows of a Parquet file that are Python objects at a time."""
+SHOWN = 3
+"""Damaged files that a sentence names."""
 UNREADABLE = "it is no JSON object"
 TORN = "the file ends in the middle of a line, as while it is written"
 
@@ -56,6 +58,31 @@ def natural(text: str) -> list[tuple[int, str]]:
 def read_rows(path: Path, tally: Tally, columns: Sequence[str] | None = None) -> Rows:
     """The rows of a file; `columns` may spare a Parquet file the reading of the others."""
     return FORMATS[suffix_of(path)](path, tally, columns)
+
+
+def why_nothing(path: Path) -> str:
+    """Why a file gives no row. Cost: it is read again."""
+    if not path.stat().st_size:
+        return "0 bytes"
+    tally = Tally()
+    next(read_rows(path, tally), None)
+    places = {reason: "" if place == path.name else f" ({place})" for reason, place in tally.first.items()}
+    return "; ".join(f"{reason}{place}" for reason, place in places.items()) or "no rows"
+
+
+def refuse_damaged(option: str, path: Path, files: Sequence[Path]) -> NoReturn:
+    """Raise DataError for the files at `path`, none of which gives a row."""
+    shown = why_nothing(path) if path.is_file() else reasons(files)
+    raise DataError(
+        f"{option} must hold whole files of rows. Got {path}, where nothing can be read: {shown}. Copy it again, or "
+        "wait until the trainer has written it to its end."
+    )
+
+
+def reasons(files: Sequence[Path]) -> str:
+    """Why each of some files gives no row; the first of many."""
+    shown = "; ".join(f"{file.name}: {why_nothing(file)}" for file in files[:SHOWN])
+    return shown + (f"; and {len(files) - SHOWN:,} more" if len(files) > SHOWN else "")
 
 
 def _jsonl(path: Path, tally: Tally, columns: Sequence[str] | None) -> Rows:
@@ -114,7 +141,7 @@ def _parquet(path: Path, tally: Tally, columns: Sequence[str] | None) -> Rows:
             for batch in file.iter_batches(BATCH, columns=wanted):
                 yield from enumerate(batch.to_pylist(), start=number + 1)
                 number += batch.num_rows
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, OSError) as error:
         tally.add(f"the file is no whole Parquet file ({str(error).splitlines()[0]})", path.name)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from interlace.dumps.expert import column
-from interlace.dumps.files import Row, find_files, read_rows
+from interlace.dumps.files import Row, find_files, read_rows, refuse_damaged
 from interlace.dumps.rows import key_of, number_of
 from interlace.dumps.tally import Tally
 from interlace.errors import DataError
@@ -82,10 +82,11 @@ def _table(file: Path, tally: Tally) -> dict[int, dict[str, list[_Response]]]:
     """By step and prompt, the responses in the order of the file."""
     found: dict[int, dict[str, list[_Response]]] = defaultdict(lambda: defaultdict(list))
     above = Counter[str]()
-    for path in find_files(file, "--logprobs"):
+    files, any_row = find_files(file, "--logprobs"), False
+    for path in files:
         names: dict[str, str] = {}
         for number, row in read_rows(path, tally):
-            names = names or _names(row, path)
+            names, any_row = names or _names(row, path), True
             step, logprob = number_of(row.get(names["step"])), number_of(row.get(names["logprob"]))
             key = key_of(row.get(names["prompt"]))
             if not (key and math.isfinite(step) and math.isfinite(logprob)):
@@ -100,6 +101,8 @@ def _table(file: Path, tally: Tally) -> dict[int, dict[str, list[_Response]]]:
             f"log-probabilities must be at most 0. Got one above 0 at {wrong[0]} ({len(wrong)} in all). Give the sum "
             "of log p over the response, nats, not the loss."
         )
+    if not any_row:
+        refuse_damaged("--logprobs", file, files)
     if not found:
         raise DataError(f"--logprobs must hold steps, prompts and log-probabilities. Got {file}, where none is.")
     return found

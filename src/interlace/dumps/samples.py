@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interlace.dumps.columns import columns_of, columns_said
-from interlace.dumps.files import Row, find_files, read_rows
+from interlace.dumps.files import Row, find_files, read_rows, reasons, refuse_damaged
 from interlace.dumps.places import one_dump, step_of
 from interlace.dumps.rows import RowReader, Samples
 from interlace.dumps.tally import Tally
 from interlace.dumps.writers import Writer, writer_of
 from interlace.errors import DataError
+from interlace.wording import counted
 
 PEEKED = 1024
 """Rows by which columns are told."""
@@ -55,28 +56,36 @@ def _sources(
     path: Path, files: list[Path], said: Mapping[str, str], reward: str | None, notes: list[str]
 ) -> list[_Source]:
     """Files of one writer; what holds no rollouts is left out, and said."""
-    found, others, columns = [], [], ""
+    found: list[_Source] = []
+    others: dict[str, str] = {}
+    damaged: list[Path] = []
     for file in files:
         row = next((row for _, row in read_rows(file, Tally())), None)
         writer = None if row is None else _writer(row, said, reward)
-        if writer is None:
-            others.append(file.name)
-            columns = columns or ", ".join(row or ())
+        if row is None:
+            damaged.append(file)
+        elif writer is None:
+            others[file.name] = ", ".join(row)
         else:
             found.append(_Source(file, writer))
     writers = {source.writer.name: source for source in reversed(found)}
     if len(writers) > 1:
         each = "; ".join(f"{name} ({source.path.name})" for name, source in writers.items())
         raise DataError(f"--rollouts must hold the rollouts of one trainer. Got {path} with {each}. Name one of them.")
+    if not found and not others:
+        refuse_damaged("--rollouts", path, damaged)
     if not found:
-        what = f"the columns {columns}" if columns else "no rows"
+        name, columns = next(iter(others.items()))
+        beside = f" Beside it nothing can be read: {reasons(damaged)}." if damaged else ""
         raise DataError(
-            f"--rollouts must hold rows with a reward and a prompt. Got {path}, where {others[0]} has {what}, none of "
-            "which is known as such. Say which they are: --columns prompt=...,reward=... (a.b is in an object, a.0 in "
-            "a list)"
+            f"--rollouts must hold rows with a reward and a prompt. Got {path}, where {name} has the columns "
+            f"{columns}, none of which is known as such. Say which they are: --columns prompt=...,reward=... (a.b is "
+            f"in an object, a.0 in a list).{beside}"
         )
     if others:
-        notes.append(f"{len(others)} files hold no rollouts and were left out: {', '.join(others[:5])}.")
+        notes.append(f"{len(others)} files hold no rollouts and were left out: {', '.join(list(others)[:5])}.")
+    if damaged:
+        notes.append(f"Left out as empty or damaged, {counted(len(damaged), 'file')}: {reasons(damaged)}.")
     return found
 
 
