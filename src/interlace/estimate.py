@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -15,6 +16,8 @@ OTHER_SEEDS = "this stage from this state"
 THIS_RECIPE = "this recipe"
 """Scope of an interval over seeds: it speaks of what the recipe does when it is run again."""
 
+MOST_SHOWN = 1e7
+"""Figures from here on are written with powers of ten: their digits tell nothing."""
 LEAST_SHOWN = 5e-5
 """What is smaller reads 0.0000 in the four decimals that a figure has at most."""
 
@@ -137,7 +140,10 @@ def interval_text(figure: Estimate, signed: bool = False, digits: int | None = N
 
 
 def _end_text(figure: Estimate, value: float, signed: bool, digits: int | None) -> str:
-    """One number of a figure. A figure that is resolved and would read 0.0000 is written with its power of ten."""
+    """One number of a figure. A figure that is resolved and would read 0.0000, and a very large one, is written with
+    its power of ten."""
+    if any(math.isfinite(end) and abs(end) >= MOST_SHOWN for end in (figure.lower, figure.value, figure.upper)):
+        return significant(value, 3, signed)
     if digits is None and figure.sign and max(abs(figure.lower), abs(figure.upper)) < LEAST_SHOWN:
         return significant(value, 2, signed)
     return number(value, decimals(figure) if digits is None else digits, signed)
@@ -159,6 +165,8 @@ def figure_text(figure: Figure, signed: bool = False, unit: bool = True) -> str:
 
     >>> figure_text(Estimate(-0.3184, -0.3655, -0.2713, 0.95, 9, "t", "nats/response"), signed=True)
     '−0.32 [−0.37, −0.27] nats/response'
+    >>> print(Estimate(5.3e11, 4.5e11, 6.1e11, 0.95, 9, "t", "reward units"))
+    5.3 × 10¹¹ [4.5 × 10¹¹, 6.1 × 10¹¹] reward units
     >>> print(Estimate(2.4e-6, 1.1e-6, 3.7e-6, 0.95, 9, "t", "nats/weight^2"))
     2.4 × 10⁻⁶ [1.1 × 10⁻⁶, 3.7 × 10⁻⁶] nats/weight^2
     """

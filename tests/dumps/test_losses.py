@@ -91,6 +91,16 @@ def test_losses_in_place_of_log_probabilities_are_refused(tmp_path: Path) -> Non
         read_losses(tmp_path / "l.jsonl", {})
 
 
+@pytest.mark.parametrize(("text", "shown"), [("-Infinity", "-inf"), ("-1e30", r"-1e\+30")])
+def test_log_probabilities_of_an_absurd_size_are_refused_where_they_stand(
+    text: str, shown: str, tmp_path: Path
+) -> None:
+    row = '{"step": 0, "prompt": "p", "logprob": %s}\n'
+    (tmp_path / "l.jsonl").write_text(row % "-1.0" + row % text)
+    with pytest.raises(DataError, match=rf"at most 1e\+09 in size. Got {shown} at l.jsonl:2\."):
+        read_losses(tmp_path / "l.jsonl", {})
+
+
 def test_without_rewards_the_split_says_what_is_missing(dump: Path, tmp_path: Path) -> None:
     rows = [{"step": s, "prompt": f"p{i}", "logprob": -1.0 - s} for s in (0, 8) for i in range(30)]
     write_lines(tmp_path / "l.jsonl", rows)

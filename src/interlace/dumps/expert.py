@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from interlace.dumps.files import Row, find_files, read_rows, refuse_damaged
-from interlace.dumps.rows import key_of, number_of
+from interlace.dumps.rows import LARGEST_REWARD, key_of, number_of, refuse_absurd
 from interlace.dumps.tally import Tally
 from interlace.dumps.writers import PLAIN_ROLES
 from interlace.errors import DataError, RecipeError
@@ -95,6 +95,7 @@ def _of_scores(file: Path, keys: dict[str, int]) -> Expert:
             columns = columns or (column(row, PLAIN_ROLES["prompt"], path, "the prompt"),
                                   column(row, SCORE_NAMES, path, "the score"))  # fmt: skip
             key, score = key_of(row.get(columns[0])), number_of(row.get(columns[1]))
+            refuse_absurd("a score", score, LARGEST_REWARD, f"{path.name}:{number}")
             if not key or not math.isfinite(score):
                 tally.add("the prompt or its score is missing", f"{path.name}:{number}")
             else:

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from interlace.dumps.expert import column
 from interlace.dumps.files import Row, find_files, read_rows, refuse_damaged
-from interlace.dumps.rows import key_of, number_of
+from interlace.dumps.rows import key_of, number_of, refuse_absurd
 from interlace.dumps.tally import Tally
 from interlace.errors import DataError
 from interlace.statistics import Segments
@@ -22,6 +22,8 @@ NAMES = {
     "prompt": ("prompt", "id", "prompt_id", "example_id", "question", "input", "messages"),
     "logprob": ("logprob", "logprobs", "log_prob", "sum_logprob"),
 }
+LARGEST_LOSS = 1e9
+"""Nats of a response; more of them are taken for a mistake."""
 TOKENS, REWARDS = ("num_tokens", "tokens", "response_tokens"), ("reward", "score")
 
 
@@ -54,7 +56,8 @@ def read_losses(file: Path, keys: dict[str, int]) -> Losses:
     """The table of `file`: columns step, prompt or id, logprob (of the whole response, nats, at most 0); num_tokens and
     the response's reward where they are there. Prompts that are new are added to `keys`.
 
-    Raises DataError without such columns, for a log-probability above 0, or without a prompt that is at every step.
+    Raises DataError without such columns, for a log-probability above 0, infinite or of an absurd size, or without a
+    prompt that is at every step.
     """
     tally = Tally()
     found = _table(file, tally)
@@ -89,6 +92,7 @@ def _table(file: Path, tally: Tally) -> dict[int, dict[str, list[_Response]]]:
             names, any_row = names or _names(row, path), True
             step, logprob = number_of(row.get(names["step"])), number_of(row.get(names["logprob"]))
             key = key_of(row.get(names["prompt"]))
+            refuse_absurd("a log-probability", logprob, LARGEST_LOSS, f"{path.name}:{number}")
             if not (key and math.isfinite(step) and math.isfinite(logprob)):
                 tally.add("the step, the prompt or the log-probability is missing", f"{path.name}:{number}")
                 continue

@@ -16,11 +16,12 @@ from interlace.dumps.columns import Columns, value_at
 from interlace.dumps.files import Row, read_rows
 from interlace.dumps.tally import Tally
 from interlace.dumps.writers import Writer
+from interlace.errors import DataError
 
 LARGEST_STEP = 2**53
 """Steps above it are no steps."""
-LARGEST_REWARD = 1e100
-"""Rewards above it have no square."""
+LARGEST_REWARD = 1e30
+"""Rewards above it are taken for a mistake; powers that intervals need, up to the eighth, would be infinite."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,16 @@ class RowReader:
         self.is_stepless = False
 
     def read(self, path: Path, writer: Writer, file_step: int | None) -> None:
-        """Take in the rollouts of a file; `file_step` is theirs where their rows have none."""
+        """Take in the rollouts of a file; `file_step` is theirs where their rows have none.
+
+        Raises DataError for a reward that is infinite or of an absurd size.
+        """
         names = self.columns.names
         identity, step_column = names.get("prompt", names.get("group", "")), names.get("step")
         advantage, completion = names.get("advantage"), names.get("completion")
         for number, row in self._rollouts(path, writer):
             reward, key = self._reward(row), key_of(value_at(row, identity))
+            refuse_absurd("a reward", reward, LARGEST_REWARD, f"{path.name}:{number}")
             step = self._step(row, step_column, file_step)
             refusal = _refusal(reward, step, key)
             if refusal:
@@ -120,12 +125,19 @@ class RowReader:
         return int(number) if 0 <= number <= LARGEST_STEP and number == int(number) else -1
 
 
+def refuse_absurd(what: str, value: float, largest: float, place: str) -> None:
+    """Raise DataError for a value that is infinite or of an absurd size, which would drown all others; NaN passes."""
+    if abs(value) > largest:
+        raise DataError(
+            f"{what} must be finite, and at most {largest:.0e} in size. Got {value:.3g} at {place}. Mend what wrote "
+            "it, or leave its row out."
+        )
+
+
 def _refusal(reward: float, step: int, key: str) -> str:
     """Why a rollout cannot be used; empty if it can."""
     if reward != reward:
         return "the reward is missing or no number"
-    if abs(reward) > LARGEST_REWARD:
-        return "the reward is infinite, or beyond 1e100"
     if not key:
         return "the prompt is missing"
     return "the step is no whole number from 0 on" if step < 0 else ""
