@@ -248,7 +248,7 @@ def _training_flops(
 ) -> float:
     tokens, response = _mean_tokens(task, recipe.model)
     rows = arguments.max_steps * arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
-    sampled = rows * response * SAMPLED_TOKEN_COST if config.kind == "rl" else 0.0
+    sampled = rows * response * SAMPLED_TOKEN_COST if config.kind != "sft" else 0.0
     return estimated_flops(parameters, int(sampled), int(rows * tokens), int(rows * tokens))
 
 

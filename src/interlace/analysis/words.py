@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from interlace.estimate import Estimate, Figure, decimals, figure_text, value_text
 
-STAGE_WORDS = {"sft": "SFT", "rl": "RL", "preference": "Preference training", "training": "Training"}
+STAGE_WORDS = {
+    "sft": "SFT",
+    "rl": "RL",
+    "hybrid": "Hybrid training",
+    "preference": "Preference training",
+    "training": "Training",
+}
 
 
 def signed(figure: Figure, unit: bool = True) -> str:

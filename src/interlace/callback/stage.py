@@ -18,6 +18,7 @@ from interlace.callback.events import TrainerEvent
 from interlace.callback.gathering import listen
 from interlace.callback.looking import Looking
 from interlace.callback.stop import StopRequest
+from interlace.callback.stopping import sighted
 from interlace.encoding import dumps
 from interlace.store import seal_checkpoint
 from interlace.tasks import Task
@@ -70,11 +71,22 @@ class StageCallback(Looking, CountingCallback):
 
     def after_step(self, event: TrainerEvent) -> None:
         """Take the new weights into the average; look if it is time; save and stop if asked."""
-        self.step_done(event.step, event.is_complete)
+        looked = self.step_done(event.step, event.is_complete)
+        if looked and self.steer is not None and self.watch is not None:
+            self._steer(event.step, event.is_complete)
         self.instruments.observer.step(self.stage, event.step)
         is_asked = self.stop.signal_number is not None and event.step % self.save_at == 0
         if self.is_stopped or is_asked:
             event.control.should_save = event.control.should_training_stop = True
+
+    def _steer(self, step: int, is_last: bool) -> None:
+        """Show the stage's method the look, and say what it says."""
+        assert self.steer is not None and self.watch is not None
+        start_of = self.watch.start_of
+        with self.meter.counting(at_end=is_last):
+            said = self.steer(lambda task, weights: sighted(task, weights, start_of, self.instruments, step, is_last))
+            if said is not None:
+                self.flag(step, "method", said)
 
     def saved(self, event: TrainerEvent) -> None:
         """Complete the checkpoint: the average, then the mark that says it is whole.

@@ -162,11 +162,7 @@ class Stopping:
 
     def _sighting(self, step: int, is_last: bool, instruments: Instruments) -> Sighting | None:
         weights = AVERAGED if self.rule.options.weights == "averaged" else RAW
-        start, scores = self.start_of(self.task), instruments.latest_scores.get((self.task, weights))
-        if step == 0 or start is None or scores is None:
-            return None
-        held = next(target.heldout for target in instruments.targets if target.task.name == self.task)
-        return Sighting(step, held, start, scores, instruments.latest.get((self.task, weights), {}), is_last)
+        return sighted(self.task, weights, self.start_of, instruments, step, is_last)
 
     def _stop(self, step: int, decision: Decision) -> None:
         rewound_to = decision.rewind_to
@@ -175,3 +171,19 @@ class Stopping:
         self.stopped = Stopped(self.rule.name, step, decision.reason, decision.figure, back, kept, decision.quantity)
         self.store.event(STOPPED, stage=self.stage, **self.stopped.to_json())
         self.say(f"{self.stage}: {self.stopped.sentence}")
+
+
+def sighted(
+    task: str,
+    weights: str,
+    start_of: Callable[[str], PromptScores | None],
+    instruments: Instruments,
+    step: int,
+    is_last: bool,
+) -> Sighting | None:
+    """The latest look at `task` beside the stage's start; None at the start itself, or where it was not seen."""
+    start, scores = start_of(task), instruments.latest_scores.get((task, weights))
+    if step == 0 or start is None or scores is None:
+        return None
+    held = next(target.heldout for target in instruments.targets if target.task.name == task)
+    return Sighting(step, held, start, scores, instruments.latest.get((task, weights), {}), is_last)

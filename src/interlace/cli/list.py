@@ -21,12 +21,12 @@ def list_registered(
     kind: Annotated[
         str,
         typer.Argument(
-            metavar="KIND", help="tasks, rewards, probes, presets, flags, rules, stages, recipes, laws or path-models."
+            metavar="KIND", help="tasks, rewards, probes, presets, flags, rules, methods, stages, recipes, laws or path-models."
         ),
     ],
     json: JsonOption = False,
 ) -> None:
-    """List what is registered: tasks, rewards, probes, presets, flags, rules, stages, recipes, laws or path models."""
+    """List what is registered: tasks, rewards, probes, presets, flags, rules, methods, stages, recipes, laws or path models."""
     if kind not in KINDS:
         raise RecipeError(unknown_name("KIND", kind, KINDS))
     items = list(KINDS[kind]())
@@ -88,6 +88,12 @@ def _flags() -> Iterable[Item]:
     return (_item(name, flag) for name, flag in FLAGS.items())
 
 
+def _methods() -> Iterable[Item]:
+    from interlace.methods import METHODS
+
+    return (_item(name, method) for name, method in METHODS.items())
+
+
 def _rules() -> Iterable[Item]:
     """Stop rules, with the options of each."""
     from interlace.controllers import RULES
@@ -147,6 +153,7 @@ KINDS: dict[str, Callable[[], Iterable[Item]]] = {
     "presets": _presets,
     "flags": _flags,
     "rules": _rules,
+    "methods": _methods,
     "stages": _stages,
     "recipes": _recipes,
     "laws": _laws,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from interlace.controllers.base import FALSE_STOPS, Decision, RuleOptions, Sighting, State, StopRule
+from interlace.controllers.base import FALSE_STOPS, Decision, RuleOptions, Sight, Sighting, State, StopRule
 from interlace.controllers.best_checkpoint import BestCheckpoint
 from interlace.controllers.exchange_rate import ExchangeRate
 from interlace.controllers.kl import Kl
@@ -33,7 +33,7 @@ RULES: dict[str, type[Any]] = {
 
 __all__ = [
     # what a rule is
-    "StopRule", "RuleOptions", "Sighting", "State", "Decision", "FALSE_STOPS",
+    "StopRule", "RuleOptions", "Sighting", "Sight", "State", "Decision", "FALSE_STOPS",
     # all of them, and one that is asked for
     "RULES", "rule_options", "rule_config", "build_rule", "problems_of_rule", "refuse_task", "rewinds",
     # over recorded looks

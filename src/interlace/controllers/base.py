@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 from interlace.analysis.trajectory import Snapshot, Trajectory, from_start
 from interlace.encoding import decode_float, encode_float
@@ -58,6 +58,10 @@ class Sighting:
     def now(self) -> Snapshot:
         """This look."""
         return self.trajectory.end
+
+
+Sight: TypeAlias = Callable[[str, str], Sighting | None]
+"""Of a task and of weights (raw or averaged), the look that has just been made; None if it did not see them."""
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class Ending:
         """Measure and keep all of it; the stage is finished with the last line."""
         if self.end_step != self.steps:
             self._rewind()
-        if self.config.kind == "rl":
+        if self.config.kind in ("rl", "hybrid"):
             self._measure_line()
         self.callback.instruments.show(self.stage, self.end_step, self.callback.policy, self.callback.start)
         if self.callback.averaged is not None:
@@ -147,13 +147,15 @@ class Ending:
         spent, arguments = self.callback.totals(), self.trainer.args
         tokens, sampled = int(self.trainer.state.num_input_tokens_seen), int(spent.get("tokens_sampled", 0.0))
         batch = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
+        forward = tokens + int(spent.get("tokens_scored", 0.0))
+        imitated = int(spent.get("expert_examples", 0.0))
         return Ledger(
             optimizer_steps=self.steps,
             tokens_sampled=sampled,
-            tokens_forward=tokens,
+            tokens_forward=forward,
             tokens_backward=tokens,
-            flops=estimated_flops(self.callback.policy.num_parameters(), sampled, tokens, tokens),
-            expert_examples=self.steps * batch if self.config.kind == "sft" else 0,
+            flops=estimated_flops(self.callback.policy.num_parameters(), sampled, forward, tokens),
+            expert_examples=self.steps * batch if self.config.kind == "sft" else imitated,
             train_seconds=spent["train_seconds"],
             measure_seconds=spent["measure_seconds"],
         )

@@ -31,7 +31,10 @@ def stage_request(
     """The request that a stage's config stands for."""
     folder = run_folder / STAGES / stage
     mixed = tuple((tasks[name], share) for name, share in config.mix.items())
-    return StageRequest(stage, tasks[config.task], config.options, folder, seed, bf16, config.placebo, mixed)
+    imitate = tasks[config.imitate] if config.imitate is not None else None
+    return StageRequest(
+        stage, tasks[config.task], config.options, folder, seed, bf16, config.placebo, mixed, config.method, imitate
+    )
 
 
 def refuse_what_cannot_run(recipe: Recipe, tasks: dict[str, Task], run_folder: Path, seed: int) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from interlace.controllers import problems_of_rule, rewinds, rule_config
-from interlace.errors import InterlaceError, unknown_name
+from interlace.errors import InterlaceError, RecipeError, unknown_name
+from interlace.methods import method_config, method_options
 from interlace.options import Problem
 from interlace.probes import PRESETS
 from interlace.recipe.fork_options import forks_problem
@@ -39,9 +40,17 @@ def with_task_defaults(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"tasks": tasks})
 
 
-def with_stop_defaults(recipe: Recipe) -> Recipe:
-    """The recipe with every option of its stop rules written out. Needs the stages to be free of problems."""
-    stages = (stage.model_copy(update={"stop": stage.stop and rule_config(stage.stop)}) for stage in recipe.stages)
+def with_rule_defaults(recipe: Recipe) -> Recipe:
+    """The recipe with every option of its stop rules and methods written out. Needs stages free of problems."""
+    stages = (
+        stage.model_copy(
+            update={
+                "stop": stage.stop and rule_config(stage.stop),
+                "method": stage.method and method_config(stage.method),
+            }
+        )
+        for stage in recipe.stages
+    )
     return recipe.model_copy(update={"stages": tuple(stages)})
 
 
@@ -98,6 +107,7 @@ def _stage_problems(recipe: Recipe) -> Iterator[Problem]:
             *_seed_problems(stage, before, recipe),
             *_kind_problems(stage),
             *_stop_problems(stage, recipe),
+            *_method_problems(stage, recipe),
         ):
             yield Problem((*path, option) if option else path, sentence)
 
@@ -164,6 +174,26 @@ def _stop_problems(stage: StageConfig, recipe: Recipe) -> Iterator[tuple[str, st
     preset, keeps = recipe.measure.preset, stage.averaged_weights is not None
     for sentence in problems_of_rule(stage.stop, stage.kind, PRESETS[preset], preset, keeps):
         yield "stop", sentence
+
+
+def _method_problems(stage: StageConfig, recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """What a hybrid stage must say and others may not."""
+    if stage.kind != "hybrid":
+        for option in ("method", "imitate"):
+            value = getattr(stage, option)
+            if value is not None:
+                yield (
+                    option,
+                    f"{option} must stand in a stage of kind hybrid. Got it in kind {stage.kind}. Remove it, or "
+                    "write `- hybrid:`.",
+                )
+        return
+    if stage.imitate is not None and stage.imitate not in recipe.tasks:
+        yield "imitate", unknown_name("task", stage.imitate, recipe.tasks)
+    try:
+        method_options(stage.method or {})
+    except RecipeError as error:
+        yield "method", str(error)
 
 
 def _kind_problems(stage: StageConfig) -> Iterator[tuple[str, str]]:

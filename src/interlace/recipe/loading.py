@@ -42,7 +42,7 @@ def load_recipe(
     """
     from interlace.recipe.checks import (  # imports TRL: 6 s that `list recipes` does not need
         check,
-        with_stop_defaults,
+        with_rule_defaults,
         with_task_defaults,
         with_typed_options,
     )
@@ -61,7 +61,7 @@ def load_recipe(
     problems = check(parsed)
     if problems:
         raise document.complain(problems)
-    resolved = with_stop_defaults(with_task_defaults(parsed)).with_source(document.text)
+    resolved = with_rule_defaults(with_task_defaults(parsed)).with_source(document.text)
     return resolved if profile is None else apply_profile(resolved, profile)
 
 

@@ -101,6 +101,11 @@ class StageConfig(Options):
     """RL only: the algorithm, by default `grpo`."""
     seeds: tuple[Seed, ...] | None = Field(default=None, min_length=1)
     """Those of the recipe's seeds that have this stage, as where one seed of a dear control is enough; null: all."""
+    method: dict[str, Any] | None = None
+    """Hybrid only: how imitation and reinforcement are mixed, a name of `interlace list methods` or `{name: NAME,
+    ...options}`."""
+    imitate: Name | None = None
+    """Hybrid only: the task whose expert is imitated; null: the stage's own task."""
     options: dict[str, Any] = Field(default_factory=dict)
     """TRL's options by TRL's names. In a file they stand beside the others, not under `options`."""
 
@@ -120,6 +125,8 @@ class StageConfig(Options):
         body = body if isinstance(body, dict) else {}
         if isinstance(body.get("forks"), dict) and (kind != "rl" or body.get("placebo")):
             body = body | {"forks": {"placebo": None} | body["forks"]}  # no true rewards, no placebo by default
+        if isinstance(body.get("method"), str):
+            body = body | {"method": {"name": body["method"]}}
         trls = {key: value for key, value in body.items() if key not in ours}
         defaults = {"algorithm": "grpo"} if kind == "rl" else {}
         return defaults | {key: value for key, value in body.items() if key in ours} | {"kind": kind, "options": trls}
@@ -131,7 +138,11 @@ class StageConfig(Options):
 
     def to_options(self) -> dict[str, Any]:
         """Every option of the stage, ours and TRL's, as it stands under the stage's kind; each kind has its own."""
-        others = {"rl": {"mix"}, "sft": {"placebo", "algorithm"}}
+        others = {
+            "rl": {"mix", "method", "imitate"},
+            "sft": {"placebo", "algorithm", "method", "imitate"},
+            "hybrid": {"mix", "placebo", "algorithm"},
+        }
         skipped = {"kind", "options"} | others.get(self.kind, set())
         ours = {key: getattr(self, key) for key in type(self).model_fields if key not in skipped}
         nested = {key: value.model_dump() for key, value in ours.items() if isinstance(value, Options)}

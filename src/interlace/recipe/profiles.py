@@ -45,7 +45,7 @@ def tiny(recipe: Recipe) -> Recipe:
 def _tiny_stage(stage: StageConfig) -> StageConfig:
     options: dict[str, Any] = dict(stage.options)
     options["max_steps"] = min(stage.max_steps or TINY_STEPS, TINY_STEPS)
-    group = int(options.get("num_generations", 8)) if stage.kind == "rl" else 1
+    group = int(options.get("num_generations", 8)) if stage.kind != "sft" else 1
     batch = max(group, TINY_BATCH // group * group)
     options["per_device_train_batch_size"] = min(int(options.get("per_device_train_batch_size", batch)), batch)
     return stage.model_copy(update={"options": options, "measure_every": None})

@@ -42,6 +42,12 @@ STAGES: dict[str, StageKind] = {
         config="GRPOConfig",
         implementation="interlace.stages.rl:RlStage",
     ),
+    "hybrid": StageKind(
+        name="hybrid",
+        sentence="imitation and reinforcement mixed by a method (interlace list methods), on TRL's GRPOTrainer",
+        config="GRPOConfig",
+        implementation="interlace.stages.hybrid:HybridStage",
+    ),
 }
 
 

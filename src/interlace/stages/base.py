@@ -23,7 +23,8 @@ class StageRequest:
     """What a recipe asks of a stage, before anything is loaded.
 
     `options` are TRL's; `folder` is where checkpoints will go; `placebo` is a mode of C9; `bf16` says whether the
-    trainer's forwards run in bfloat16; `mixed` are the tasks that SFT mixes in, each with its share of the rows.
+    trainer's forwards run in bfloat16; `mixed` are the tasks that SFT mixes in, each with its share of the rows;
+    `method` is how a hybrid stage mixes, `imitate` the task whose expert it imitates (None: the stage's own).
     """
 
     stage: str
@@ -34,6 +35,13 @@ class StageRequest:
     bf16: bool = False
     placebo: str | None = None
     mixed: tuple[tuple[Task, float], ...] = ()
+    method: Mapping[str, Any] | None = None
+    imitate: Task | None = None
+
+    @property
+    def imitated(self) -> Task:
+        """The task whose expert a hybrid stage imitates."""
+        return self.imitate or self.task
 
     def rows_rng(self) -> np.random.Generator:
         """The generator that draws the stage's training rows: the same when the stage is resumed."""

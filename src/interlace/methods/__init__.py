@@ -1,0 +1,89 @@
+"""Methods: how an update mixes imitation and reinforcement. A new one is a file and a line in METHODS.
+
+`base` says what a method is. A recipe asks for one by `method: NAME`, or `{name: NAME, ...options}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from interlace.errors import RecipeError, unknown_name
+from interlace.methods.base import (
+    ONLY_RL,
+    ONLY_SFT,
+    ExpertTokens,
+    Groups,
+    Hint,
+    Imitated,
+    Method,
+    MethodOptions,
+    Plan,
+    Regrouped,
+    SampledTokens,
+    Weights,
+)
+from interlace.methods.chord_mu import ChordMu
+from interlace.methods.chord_phi import ChordPhi
+from interlace.methods.data_mixing import DataMixing
+from interlace.methods.dft import Dft
+from interlace.methods.gift import Gift
+from interlace.methods.hpt import Hpt
+from interlace.methods.interleaved import Interleaved
+from interlace.methods.joint import Joint
+from interlace.methods.luffy import Luffy
+from interlace.methods.positive_lm import PositiveLm
+from interlace.methods.progressive import Progressive
+from interlace.methods.ptx import Ptx
+from interlace.methods.random_switch import RandomSwitch
+from interlace.methods.sequential import Sequential
+from interlace.methods.superrl import SuperRl
+from interlace.options import parse_options
+
+METHODS: dict[str, type[Method]] = {
+    method.name: method
+    for method in (
+        # one weight, or a schedule of it
+        Joint, Ptx, Sequential, Interleaved, Progressive, DataMixing, ChordMu,
+        # token weights
+        ChordPhi, Dft, Gift,
+        # a switch for each prompt, or what the groups give
+        Hpt, SuperRl, PositiveLm,
+        # the expert inside the group
+        Luffy,
+        # controls
+        RandomSwitch,
+    )
+}  # fmt: skip
+
+__all__ = [
+    # what a method is
+    "Method", "MethodOptions", "Plan", "Weights", "ONLY_RL", "ONLY_SFT",
+    # what it is handed, and what it gives back
+    "Groups", "Regrouped", "Imitated", "ExpertTokens", "SampledTokens", "Hint",
+    # all of them, and one that is asked for
+    "METHODS", "method_options", "method_config", "build_method",
+]  # fmt: skip
+
+
+def method_options(config: str | Mapping[str, Any]) -> tuple[type[Method], MethodOptions]:
+    """The method and its validated options. Raises RecipeError, one sentence about the first mistake."""
+    asked = {"name": config} if isinstance(config, str) else dict(config)
+    name = asked.pop("name", None)
+    if not isinstance(name, str):
+        raise RecipeError(f"method must say its name. Got {dict(asked)!r}. Add name: {' | '.join(METHODS)}.")
+    if name not in METHODS:
+        raise RecipeError(unknown_name("method", name, METHODS))
+    return METHODS[name], parse_options(METHODS[name].takes, asked, f"method {name}")
+
+
+def method_config(config: str | Mapping[str, Any]) -> dict[str, Any]:
+    """The config with every option written out."""
+    method, options = method_options(config)
+    return {"name": method.name, **options.model_dump(mode="json")}
+
+
+def build_method(config: str | Mapping[str, Any], plan: Plan) -> Method:
+    """The method for a stage of `plan`. Raises RecipeError as `method_options`."""
+    method, options = method_options(config)
+    return method(options, plan)

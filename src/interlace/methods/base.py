@@ -1,0 +1,210 @@
+"""What a method is: how an update on TRL's GRPO mixes imitation and reinforcement.
+
+A method is arithmetic on what it is handed: it samples nothing, calls no model and imports no torch. Each hook has a
+default, which is plain RL; a method overrides those that it is about. Whatever it remembers is JSON in `state`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float
+from pydantic import Field
+
+from interlace.options import Options
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from interlace.controllers import Sight
+    from interlace.policies import EncodedResponse
+
+
+class MethodOptions(Options):
+    """What every method can be told."""
+
+    expert_batch_size: int | None = Field(default=None, ge=1)
+    """Expert responses of one optimizer step, over all processes; null: as many as completions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is known of a stage before it begins.
+
+    `prompts`, `group_size`: of one optimizer step over all processes, and completions of each; `expert_batch`: expert
+    responses of one optimizer step; `seed` draws whatever the method draws; `task` is reinforced, `imitated` imitated.
+    """
+
+    task: str
+    imitated: str
+    max_steps: int
+    prompts: int
+    group_size: int
+    expert_batch: int
+    seed: int
+
+    def rng(self, step: int) -> np.random.Generator:
+        """The method's own generator at a step: the same when the stage is resumed."""
+        return np.random.default_rng([self.seed, step, 0x6D6574])
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Of the two losses in one update, each a token mean over the global batch."""
+
+    rl: float
+    sft: float
+
+
+ONLY_RL, ONLY_SFT = Weights(1.0, 0.0), Weights(0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Imitated:
+    """A response that is imitated: its loss is `weight` times that of the token mean."""
+
+    response: EncodedResponse
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The groups of one batch of generations over all processes.
+
+    `examples`: which of the task's training examples each prompt is; `contexts` and `completions`: token ids;
+    `is_expert`: completions that are the expert's; `expert(prompt)`: an expert response to a prompt of the batch.
+    """
+
+    step: int
+    rewards: Float[np.ndarray, "prompt completion"]
+    advantages: Float[np.ndarray, "prompt completion"]
+    examples: Sequence[int]
+    completions: Sequence[Sequence[Sequence[int]]]
+    is_expert: Bool[np.ndarray, "prompt completion"]
+    expert: Callable[[int], EncodedResponse]
+    own: Callable[[int, int], EncodedResponse]
+
+    @property
+    def num_prompts(self) -> int:
+        """Prompts in the batch."""
+        return len(self.rewards)
+
+
+@dataclass(frozen=True)
+class Regrouped:
+    """What a method makes of the groups: the advantages, what is imitated of them, and with which weight.
+
+    `sft`: weight of the imitated responses' token mean beside the RL loss, times that of `Method.weights`.
+    """
+
+    advantages: Float[np.ndarray, "prompt completion"]
+    imitated: tuple[Imitated, ...] = ()
+    sft: float = 1.0
+
+
+@dataclass(frozen=True)
+class ExpertTokens:
+    """Tokens of imitated responses under the policy; `logprobs` alone has a gradient.
+
+    `entropies`: of the policy at each token, nats. `mask`: which are of a response. `logits`, `start_logits`: of the
+    policy and of the stage's start, where the method `reads_logits`; `ids`: the tokens.
+    """
+
+    logprobs: Float[Tensor, "row token"]
+    entropies: Float[Tensor, "row token"]
+    mask: Bool[Tensor, "row token"]
+    ids: Any = None
+    logits: Any = None
+    start_logits: Any = None
+
+    def mean_entropy(self) -> Float[Tensor, "row 1"]:
+        """Mean entropy of each response's tokens, nats."""
+        total = (self.entropies * self.mask).sum(-1, keepdim=True)
+        return total / self.mask.sum(-1, keepdim=True).clamp(min=1)
+
+
+@dataclass(frozen=True)
+class SampledTokens:
+    """Tokens of completions under the policy, without gradient, at the sampling temperature."""
+
+    logprobs: Float[Tensor, "row token"]
+    entropies: Float[Tensor, "row token"]
+    mask: Bool[Tensor, "row token"]
+    is_expert: Bool[Tensor, "row"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """How much of an expert response a completion begins after (`in_prompt`) or with, as a share of its tokens."""
+
+    share: float
+    in_prompt: bool
+
+
+class Method:
+    """One way to mix, with its options, for the stage of a `Plan`.
+
+    `expert_rows`: how many completions of each group are the expert's own. `follows`: what the expert's responses come
+    from: a `stream` of training rows, the `groups` in hand, or neither. `trl`: TRL's options as the source has them,
+    under the user's own. `splits_gradient`: both losses' gradients are taken apart and handed to `combine`.
+    """
+
+    name: ClassVar[str]
+    sentence: ClassVar[str]
+    source: ClassVar[str]
+    cost: ClassVar[str] = "as GRPO"
+    takes: ClassVar[type[MethodOptions]] = MethodOptions
+    trl: ClassVar[Mapping[str, Any]] = {}
+    follows: ClassVar[Literal["stream", "groups", "neither"]] = "stream"
+    expert_rows: ClassVar[int] = 0
+    pools_tokens: ClassVar[bool] = False
+    reads_logits: ClassVar[bool] = False
+    splits_gradient: ClassVar[bool] = False
+
+    def __init__(self, options: Any, plan: Plan) -> None:
+        self.options, self.plan = options, plan
+
+    def weights(self, step: int) -> Weights:
+        """Of the update after `step` optimizer steps. A loss of weight 0 is not computed, nor sampled for."""
+        return ONLY_RL
+
+    def expert_loss(self, tokens: ExpertTokens) -> Float[Tensor, "row token"]:
+        """Loss of each imitated token, nats; by default its negative log-probability."""
+        return -tokens.logprobs
+
+    def token_advantages(
+        self, advantages: Float[Tensor, "row"], tokens: SampledTokens
+    ) -> Float[Tensor, "row"] | Float[Tensor, "row token"]:
+        """Advantages of completions, or of their tokens, in the loss."""
+        return advantages
+
+    def hint(self, step: int, prompt: int, completion: int) -> Hint | None:
+        """The part of an expert response that one completion is given; None: it is the policy's own altogether."""
+        return None
+
+    def regroup(self, groups: Groups) -> Regrouped:
+        """What becomes of a batch of groups once they are scored."""
+        return Regrouped(groups.advantages)
+
+    def combine(
+        self, rl: Mapping[str, Tensor], sft: Mapping[str, Tensor], metric: Mapping[str, Tensor]
+    ) -> Mapping[str, Tensor]:
+        """The update's gradient by parameter, of the two (weighted) losses' gradients."""
+        return {name: rl[name] + sft[name] for name in rl}
+
+    def see(self, sight: Sight) -> str | None:
+        """Take note of a look at both objectives beside the stage's start; a sentence if there is one to say."""
+        return None
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the method remembers, as JSON."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up what `state` was."""
+
+

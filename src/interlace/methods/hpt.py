@@ -1,0 +1,49 @@
+"""HPT: a prompt whose group passes too seldom is imitated, any other is reinforced.
+
+As in the authors' code (arXiv 2509.04419): advantages without division by the standard deviation, no KL. Every prompt
+counts alike: the imitated prompts' token mean has their share of the prompts as its weight. One update a batch of
+generations, so that there is no ratio to clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from interlace.methods.base import Groups, Imitated, Method, MethodOptions, Regrouped, Weights
+
+
+class HptOptions(MethodOptions):
+    """Of the method `hpt`."""
+
+    gate: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of a group that passes, up to which its prompt is imitated (2 of 8 in the paper for a weak start)."""
+    reward_above: float = 0.5
+    """Completions that earn more pass, reward units."""
+
+
+class Hpt(Method):
+    """A switch for each prompt."""
+
+    name: ClassVar[str] = "hpt"
+    sentence: ClassVar[str] = "prompts whose groups fail are imitated, the others reinforced"
+    source: ClassVar[str] = "Lv et al. 2025, HPT (arXiv 2509.04419)"
+    cost: ClassVar[str] = "GRPO and an SFT step on the prompts that failed"
+    takes: ClassVar[type[MethodOptions]] = HptOptions
+    trl: ClassVar[Mapping[str, Any]] = {"scale_rewards": "none", "beta": 0.0}
+    follows: ClassVar = "groups"
+
+    def weights(self, step: int) -> Weights:
+        """1 and 1; the switch decides."""
+        return Weights(1.0, 1.0)
+
+    def regroup(self, groups: Groups) -> Regrouped:
+        """No advantage where the expert is imitated."""
+        passed = (groups.rewards > self.options.reward_above).mean(axis=1)
+        failed = passed <= self.options.gate
+        imitated = tuple(Imitated(groups.expert(prompt)) for prompt in failed.nonzero()[0].tolist())
+        advantages = np.where(failed[:, None], np.float32(0.0), groups.advantages)
+        return Regrouped(advantages, imitated, float(failed.mean()))

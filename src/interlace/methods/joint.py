@@ -1,0 +1,35 @@
+"""Joint loss with a fixed weight: (1 - mu) L_R + mu L_S in every update (PTX's form, L_R + gamma L_S, is mu =
+gamma / (1 + gamma) at 1 + gamma times the learning rate)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from interlace.methods.base import Method, MethodOptions, Plan, Weights
+
+
+class JointOptions(MethodOptions):
+    """Of the method `joint`."""
+
+    mu: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Weight of imitation; the rest is the RL loss's."""
+
+
+class Joint(Method):
+    """The same weight at every step."""
+
+    name: ClassVar[str] = "joint"
+    sentence: ClassVar[str] = "both losses in every update, with a fixed weight mu"
+    source: ClassVar[str] = "PTX of InstructGPT (arXiv 2203.02155), as a convex sum"
+    cost: ClassVar[str] = "GRPO and an SFT step"
+    takes: ClassVar[type[MethodOptions]] = JointOptions
+
+    def __init__(self, options: JointOptions, plan: Plan) -> None:
+        super().__init__(options, plan)
+        self.mu = options.mu
+
+    def weights(self, step: int) -> Weights:
+        """1 - mu and mu."""
+        return Weights(1.0 - self.mu, self.mu)

@@ -1,0 +1,34 @@
+"""A control, not a method: each update is imitation with a given probability, else RL, whatever the run does.
+
+An adaptive method is held against it at the rate that the method itself had: what is better than this is worth the
+adapting.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from interlace.methods.base import ONLY_RL, ONLY_SFT, Method, MethodOptions, Weights
+
+
+class RandomSwitchOptions(MethodOptions):
+    """Of the method `random_switch`."""
+
+    rate: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Probability that an update is of imitation."""
+
+
+class RandomSwitch(Method):
+    """A coin for each update."""
+
+    name: ClassVar[str] = "random_switch"
+    sentence: ClassVar[str] = "control: each update is imitation with a fixed probability, else RL"
+    source: ClassVar[str] = "matched-rate control"
+    cost: ClassVar[str] = "an SFT step or GRPO's"
+    takes: ClassVar[type[MethodOptions]] = RandomSwitchOptions
+
+    def weights(self, step: int) -> Weights:
+        """All on one side, drawn anew each step."""
+        return ONLY_SFT if self.plan.rng(step).random() < self.options.rate else ONLY_RL

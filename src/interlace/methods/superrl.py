@@ -1,0 +1,32 @@
+"""SuperRL: a prompt none of whose completions earns anything is imitated, any other is reinforced by plain GRPO
+(arXiv 2506.01096; DyME switches alike). HPT at gate 0, with advantages as TRL normalises them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from interlace.methods.base import Groups, MethodOptions, Regrouped
+from interlace.methods.hpt import Hpt, HptOptions
+
+
+class SuperRlOptions(MethodOptions):
+    """Of the method `superrl`."""
+
+    reward_above: float = 0.0
+    """Completions that earn more count as solved, reward units."""
+
+
+class SuperRl(Hpt):
+    """The switch at no success."""
+
+    name: ClassVar[str] = "superrl"
+    sentence: ClassVar[str] = "prompts without any rewarded completion are imitated, the others reinforced"
+    source: ClassVar[str] = "SuperRL (arXiv 2506.01096)"
+    takes: ClassVar[type[MethodOptions]] = SuperRlOptions
+    trl: ClassVar[Mapping[str, Any]] = {}
+
+    def regroup(self, groups: Groups) -> Regrouped:
+        """As HPT at gate 0."""
+        gate = HptOptions(gate=0.0, reward_above=self.options.reward_above)
+        return Hpt(gate, self.plan).regroup(groups)

@@ -1,0 +1,123 @@
+"""Imitation and reinforcement in one stage, mixed by a method, on TRL's GRPOTrainer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from datasets import Dataset
+from transformers import Trainer, TrainingArguments
+from trl import GRPOConfig
+
+from interlace.callback import CountingCallback
+from interlace.errors import DataError, RecipeError
+from interlace.methods import Method, Plan, build_method, method_options
+from interlace.policies import Policy, refuse_long_responses
+from interlace.policies.policy import independent_copy
+from interlace.stages.base import StageRequest, quieted
+from interlace.stages.expert_rows import ExpertRows
+from interlace.stages.hybrid_trainer import EXAMPLE, HybridTrainer
+from interlace.stages.rl import RlStage
+
+TOKEN_MEAN = "dapo"
+"""TRL's loss type that is a token mean over the global batch, whatever it is split into."""
+
+
+class HybridStage(RlStage):
+    """Maximises reward and imitates the expert, as its method says."""
+
+    def configure(self, request: StageRequest) -> TrainingArguments:
+        """TRL's GRPOConfig, with the options that the method's source has under the user's own."""
+        assert request.method is not None
+        method, options = method_options(request.method)
+        _refuse_missing_expert(request, method)
+        asked = {**method.trl, **request.options}
+        arguments = super().configure(replace(request, options=asked))
+        _refuse_other_losses(request.stage, method, arguments)
+        parts = arguments.gradient_accumulation_steps * arguments.world_size
+        if options.expert_batch_size is not None and options.expert_batch_size < parts:
+            raise RecipeError(
+                f"expert_batch_size of stage {request.stage!r} must be at least {parts}, one response for each "
+                f"micro-batch and process of an update. Got {options.expert_batch_size}. Raise it."
+            )
+        return arguments
+
+    def trainer(
+        self, request: StageRequest, arguments: TrainingArguments, policy: Policy, callback: CountingCallback
+    ) -> Trainer:
+        """A HybridTrainer over the task's prompts, with the expert of the task that is imitated."""
+        assert request.method is not None
+        method = build_method(request.method, plan_of(request, arguments))
+        _refuse_cut_experts(request, policy)
+        start = independent_copy(policy.model) if method.reads_logits else None
+        trainer = HybridTrainer(
+            model=policy.model,
+            reward_funcs=request.task.reward,
+            args=arguments,
+            train_dataset=Dataset.from_list(
+                [{**row, EXAMPLE: place} for place, row in enumerate(request.task.rl_rows())]
+            ),
+            processing_class=policy.tokenizer,
+            callbacks=[callback],
+        )
+        trainer.method, trainer.start = method, start
+        trainer.experts = ExpertRows.of(request, policy.tokenizer, method.plan.expert_batch)
+        trainer.counters = callback.counters
+        callback.steer = method.see
+        callback.listen_to(trainer, request.task)
+        return quieted(trainer)
+
+
+def plan_of(request: StageRequest, arguments: TrainingArguments) -> Plan:
+    """What the method knows of the stage."""
+    assert isinstance(arguments, GRPOConfig) and request.method is not None
+    _, options = method_options(request.method)
+    completions = (
+        arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
+    )
+    size = int(arguments.num_generations or 1)
+    return Plan(
+        task=request.task.name,
+        imitated=request.imitated.name,
+        max_steps=arguments.max_steps,
+        prompts=completions // size,
+        group_size=size,
+        expert_batch=options.expert_batch_size or completions,
+        seed=request.seed,
+    )
+
+
+def _refuse_missing_expert(request: StageRequest, method: type[Method]) -> None:
+    """Raise DataError for an imitated task without expert responses, or another one where groups need their own."""
+    of_groups = method.expert_rows > 0 or method.follows == "groups"
+    if of_groups and request.imitated is not request.task:
+        raise DataError(
+            f"method {method.name} must imitate the task whose prompts it samples, {request.task.name!r}: the expert "
+            f"answers prompts of the group. Got imitate: {request.imitated.name}. Leave imitate out."
+        )
+    if not all(example.responses for example in request.imitated.train):
+        raise DataError(
+            f"task {request.imitated.name!r} must have expert responses for method {method.name}. It lacks them. "
+            "Set `completion`."
+        )
+
+
+def _refuse_other_losses(stage: str, method: type[Method], arguments: Any) -> None:
+    """Raise RecipeError for settings under which the two losses are not token means over the global batch."""
+    if arguments.loss_type != TOKEN_MEAN:
+        raise RecipeError(
+            f"loss_type of stage {stage!r} must be {TOKEN_MEAN}, TRL's token mean over the global batch, which the "
+            f"imitation loss is too. Got {arguments.loss_type!r}. Leave it out."
+        )
+    if getattr(arguments, "use_liger_kernel", False):
+        raise RecipeError(f"use_liger_kernel of stage {stage!r} must be off: it leaves no seam. Leave it out.")
+    if arguments.use_vllm and method.hint is not Method.hint:
+        raise RecipeError(
+            f"use_vllm of stage {stage!r} must be off: method {method.name} gives completions of one prompt different "
+            "beginnings, and TRL asks vLLM once a prompt. Leave it out."
+        )
+
+
+def _refuse_cut_experts(request: StageRequest, policy: Policy) -> None:
+    pairs = [(e.prompt, response.text) for e in request.imitated.train for response in e.responses]
+    refuse_long_responses(policy.tokenizer, pairs, policy.context_tokens)
