@@ -21,12 +21,13 @@ def list_registered(
     kind: Annotated[
         str,
         typer.Argument(
-            metavar="KIND", help="tasks, rewards, probes, presets, flags, rules, methods, stages, recipes, laws or path-models."
+            metavar="KIND",
+            help="tasks, rewards, probes, presets, flags, rules, methods, stages, recipes, laws, path-models.",
         ),
     ],
     json: JsonOption = False,
 ) -> None:
-    """List what is registered: tasks, rewards, probes, presets, flags, rules, methods, stages, recipes, laws or path models."""
+    """List what is registered, with a sentence, its source and what it costs."""
     if kind not in KINDS:
         raise RecipeError(unknown_name("KIND", kind, KINDS))
     items = list(KINDS[kind]())

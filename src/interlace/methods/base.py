@@ -206,5 +206,3 @@ class Method:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up what `state` was."""
-
-

@@ -15,8 +15,9 @@ from interlace.methods import Method, Plan, build_method, method_options
 from interlace.policies import Policy, refuse_long_responses
 from interlace.policies.policy import independent_copy
 from interlace.stages.base import StageRequest, quieted
+from interlace.stages.composed_groups import EXAMPLE
 from interlace.stages.expert_rows import ExpertRows
-from interlace.stages.hybrid_trainer import EXAMPLE, HybridTrainer
+from interlace.stages.hybrid_trainer import HybridTrainer
 from interlace.stages.rl import RlStage
 
 TOKEN_MEAN = "dapo"
@@ -72,9 +73,7 @@ def plan_of(request: StageRequest, arguments: TrainingArguments) -> Plan:
     """What the method knows of the stage."""
     assert isinstance(arguments, GRPOConfig) and request.method is not None
     _, options = method_options(request.method)
-    completions = (
-        arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
-    )
+    completions = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
     size = int(arguments.num_generations or 1)
     return Plan(
         task=request.task.name,

@@ -10,41 +10,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from accelerate.utils import gather_object
-from jaxtyping import Float
 from torch import Tensor
 
 from interlace.encoding import dumps
-from interlace.methods import ONLY_SFT, ExpertTokens, Groups, Hint, Imitated, Method, Regrouped, SampledTokens, Weights
-from interlace.policies import EncodedResponse
-from interlace.stages.expert_rows import ExpertRows, ImitationBatch, imitation_batch
-from interlace.stages.grpo import CountingGRPOTrainer
+from interlace.methods import ExpertTokens, Imitated, SampledTokens, Weights
+from interlace.stages.composed_groups import ADVANTAGES, IS_EXPERT, ComposingGRPOTrainer
+from interlace.stages.expert_rows import ImitationBatch, imitation_batch
+from interlace.stages.gradients_apart import GradientsApart
 
-EXAMPLE = "interlace_example"
-"""The column that says which of the task's training examples a prompt is."""
-IMITATED, IS_EXPERT, ADVANTAGES = "imitated", "is_expert", "advantages"
+IMITATED = "imitated"
 STATE = "interlace_method.json"
 
 
-class HybridTrainer(CountingGRPOTrainer):
-    """TRL's GRPO with a `method`, and the expert's responses in `experts`; `start` is the stage's start where the
-    method reads its logits."""
+class HybridTrainer(ComposingGRPOTrainer):
+    """A method's two losses; `start` is the stage's start, where the method reads its logits."""
 
-    method: Method
-    experts: ExpertRows
     start: torch.nn.Module | None = None
-    _inputs: list[dict[str, Any]]
-    _hints: dict[int, Sequence[int]]
-    _scored: Float[Tensor, "completion"]
-    _regrouped: Regrouped | None = None
     _counted: int = -1
     _in_loss: dict[str, Any] | None = None
-    _sft_gradients: dict[str, Tensor]
 
     # What an update is of
 
@@ -63,7 +51,7 @@ class HybridTrainer(CountingGRPOTrainer):
 
     @property
     def _sft_weight(self) -> float:
-        return self._weights.sft * (1.0 if self._regrouped is None else self._regrouped.sft)
+        return self._weights.sft * (1.0 if self.regrouped is None else self.regrouped.sft)
 
     @property
     def _part(self) -> int:
@@ -83,10 +71,10 @@ class HybridTrainer(CountingGRPOTrainer):
         """All of this update, over its micro-batches and all processes."""
         if self.method.follows == "stream":
             return [Imitated(response) for response in self.experts.stream(self.state.global_step)]
-        if self._regrouped is None:
+        if self.regrouped is None:
             return ()
         updates = max(1, self.args.steps_per_generation // self.args.gradient_accumulation_steps)
-        return self._regrouped.imitated[self.state.global_step % updates :: updates]
+        return self.regrouped.imitated[self.state.global_step % updates :: updates]
 
     def _count(self, rows: Sequence[Imitated]) -> None:
         """Into the ledger: tokens that go forward and backward beside those of completions."""
@@ -98,107 +86,6 @@ class HybridTrainer(CountingGRPOTrainer):
 
     def _add(self, counter: str, amount: float) -> None:
         self.counters[counter] = self.counters.get(counter, 0.0) + amount
-
-    # Sampling: hints, and the expert's responses inside the group
-
-    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        self._inputs = inputs
-        self._hints = {row: ids for row in range(len(inputs)) if (ids := self._hint(row, in_prompt=True))}
-        output: dict[str, Any] = super()._generate_and_score_completions(inputs)
-        groups = self._groups(output)
-        self._regrouped = self.method.regroup(groups)
-        local = slice(self._first_row, self._first_row + len(inputs))
-        for name, of_group in ((ADVANTAGES, self._regrouped.advantages), (IS_EXPERT, groups.is_expert)):
-            values = torch.as_tensor(np.ascontiguousarray(of_group).reshape(-1)[local])
-            output[name] = values.to(output[ADVANTAGES].device)
-        output[ADVANTAGES] = output[ADVANTAGES].to(output["completion_mask"].device, self._scored.dtype)
-        return output
-
-    @property
-    def _first_row(self) -> int:
-        return int(self.accelerator.process_index) * len(self._inputs)
-
-    def _place(self, row: int) -> tuple[int, int]:
-        """The example of a local row, and its place in its group."""
-        return int(self._inputs[row][EXAMPLE]), (self._first_row + row) % self.num_generations
-
-    def _is_expert(self, row: int) -> bool:
-        return self._place(row)[1] < self.method.expert_rows
-
-    def _hint(self, row: int, in_prompt: bool) -> tuple[int, ...]:
-        """The leading ids of an expert response that a completion is given; never its end."""
-        example, completion = self._place(row)
-        hint: Hint | None = self.method.hint(self.state.global_step, example, completion)
-        if hint is None or hint.in_prompt != in_prompt:
-            return ()
-        response = self.experts.response(example, self.state.global_step).response
-        return response[: min(round(hint.share * len(response)), len(response) - 1)]
-
-    def _tokenize_prompts(self, prompts: list[Any]) -> Any:
-        prompt_ids, *others = super()._tokenize_prompts(prompts)
-        return [[*ids, *self._hints.get(row, ())] for row, ids in enumerate(prompt_ids)], *others
-
-    def _generate_single_turn(self, prompt_ids: Any, *args: Any, **kwargs: Any) -> Any:
-        prefixes = [self._hint(row, in_prompt=False) for row in range(len(prompt_ids))]
-        own = [row for row in range(len(prompt_ids)) if not self._is_expert(row)]
-        asked = [[*prompt_ids[row], *prefixes[row]] for row in own]
-        sampled, logprobs = super()._generate_single_turn(asked, *args, **kwargs)
-        completions = dict(zip(own, sampled, strict=True))
-        step = self.state.global_step
-        return [
-            [*prefixes[row], *completions[row]]
-            if row in completions
-            else list(self.experts.response(self._place(row)[0], step).response)
-            for row in range(len(prompt_ids))
-        ], logprobs
-
-    def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, ids: Any) -> Any:
-        if self._hints:
-            completions = [self._whole(row, completion) for row, completion in enumerate(completions)]
-            ids = [[*self._hints.get(row, ()), *completion] for row, completion in enumerate(ids)]
-        rewards = super()._calculate_rewards(inputs, prompts, completions, ids)
-        self._scored = (rewards * self.reward_weights.to(rewards.device)).nansum(dim=1)
-        return rewards
-
-    def _whole(self, row: int, completion: Any) -> Any:
-        """A completion with the hint that stood in its prompt: what the reward is of."""
-        text = self._tokenizer.decode(list(self._hints.get(row, ())), skip_special_tokens=True)
-        if isinstance(completion, str):
-            return text + completion
-        return [{**completion[0], "content": text + completion[0]["content"]}, *completion[1:]]
-
-    def _groups(self, output: Mapping[str, Any]) -> Groups:
-        """The groups of all processes, as the method sees them."""
-        rows = gather_object(self._local_rows(output))
-        size, step = self.num_generations, self.state.global_step
-        examples = [row[0] for row in rows[::size]]
-
-        def own(prompt: int, completion: int) -> EncodedResponse:
-            _, _, context, ids, _ = rows[prompt * size + completion]
-            return EncodedResponse(tuple(context), tuple(ids), len(ids))
-
-        def column(place: int, kind: type) -> Any:
-            return np.array([row[place] for row in rows], dtype=kind).reshape(-1, size)
-
-        return Groups(
-            step=step,
-            rewards=self._scored.cpu().double().numpy().reshape(-1, size),
-            advantages=column(1, np.float32),
-            examples=examples,
-            completions=[[rows[p * size + k][3] for k in range(size)] for p in range(len(examples))],
-            is_expert=column(4, np.bool_),
-            expert=lambda prompt: self.experts.response(examples[prompt], step),
-            own=own,
-        )
-
-    def _local_rows(self, output: Mapping[str, Any]) -> list[tuple[int, float, list[int], list[int], bool]]:
-        """Of each row: example, advantage, ids of prompt and completion, whether it is the expert's."""
-        contexts = _unpadded(output["prompt_ids"], output["prompt_mask"])
-        completions = _unpadded(output["completion_ids"], output["completion_mask"])
-        advantages = output[ADVANTAGES].tolist()
-        examples = [self._place(row)[0] for row in range(len(advantages))]
-        experts = map(self._is_expert, range(len(advantages)))
-        return list(zip(examples, advantages, contexts, completions, experts, strict=True))
 
     # The loss
 
@@ -214,7 +101,7 @@ class HybridTrainer(CountingGRPOTrainer):
             return rl
         sft = self._scale(inputs, imitation, rl=False) * self._imitation_loss(model, imitation)
         if self.method.splits_gradient and self.model.training:
-            self._set_apart(model, sft)
+            self._apart.add(sft, self._trained(model))
             return rl
         return rl + sft
 
@@ -270,44 +157,20 @@ class HybridTrainer(CountingGRPOTrainer):
 
     # Gradients apart
 
+    @cached_property
+    def _apart(self) -> GradientsApart:
+        return GradientsApart()
+
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
         """TRL's; after an update's last micro-batch the method combines the two gradients, if it takes them apart."""
-        loss = super().training_step(model, inputs, num_items_in_batch)
-        if self.accelerator.sync_gradients and getattr(self, "_sft_gradients", None):
-            self._combine(model)
+        loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
+        if self.method.splits_gradient and self.accelerator.sync_gradients:
+            self._apart.combine(self.method, self._trained(model), self.optimizer)
         return loss
 
     def _trained(self, model: Any) -> list[tuple[str, torch.nn.Parameter]]:
         named = self.accelerator.unwrap_model(model).named_parameters()
         return [(name, weight) for name, weight in named if weight.requires_grad]
-
-    def _set_apart(self, model: Any, sft: Tensor) -> None:
-        """Add the imitation loss's gradient to what earlier micro-batches gave."""
-        trained = self._trained(model)
-        found = torch.autograd.grad(sft, [weight for _, weight in trained], allow_unused=True)
-        kept = getattr(self, "_sft_gradients", None) or {}
-        self._sft_gradients = {
-            name: _sum(kept.get(name), torch.zeros_like(weight) if gradient is None else gradient)
-            for (name, weight), gradient in zip(trained, found, strict=True)
-        }
-
-    def _combine(self, model: Any) -> None:
-        trained = dict(self._trained(model))
-        rl = {name: _gradient(weight) for name, weight in trained.items()}
-        sft, self._sft_gradients = self._sft_gradients, {}
-        for name, gradient in self.method.combine(rl, sft, self._metric(trained)).items():
-            trained[name].grad = gradient
-
-    def _metric(self, trained: Mapping[str, torch.nn.Parameter]) -> dict[str, Tensor]:
-        """The optimizer's step length a unit of gradient, by parameter: of Adam 1/(sqrt(v) + eps), else 1 (D12)."""
-        state, optimizer = self.optimizer.state, self.optimizer
-        eps = float(optimizer.defaults.get("eps", 0.0))
-        return {
-            name: 1.0 / (state[weight]["exp_avg_sq"].sqrt() + eps)
-            if "exp_avg_sq" in state.get(weight, {})
-            else torch.ones_like(weight)
-            for name, weight in trained.items()
-        }
 
     # State
 
@@ -321,15 +184,3 @@ class HybridTrainer(CountingGRPOTrainer):
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is not None:
             self.method.restore(json.loads((Path(checkpoint) / STATE).read_text()))
-
-
-def _unpadded(ids: Tensor, mask: Tensor) -> list[list[int]]:
-    return [row[keep].tolist() for row, keep in zip(ids, mask.bool(), strict=True)]
-
-
-def _sum(kept: Tensor | None, new: Tensor) -> Tensor:
-    return new if kept is None else kept + new
-
-
-def _gradient(weight: torch.nn.Parameter) -> Tensor:
-    return torch.zeros_like(weight) if weight.grad is None else weight.grad

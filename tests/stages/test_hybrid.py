@@ -1,0 +1,160 @@
+"""The hybrid trainer: each side alone is TRL's own bit for bit, and the mix is the same however a batch is split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset
+from trl import SFTConfig, SFTTrainer
+
+from interlace.errors import DataError, RecipeError
+from interlace.policies import encode_responses, response_logprobs
+from interlace.stages.expert_rows import imitation_batch
+from interlace.tasks import Task
+from tests.stages.worlds import GRPO, rows, start, starts_with_its_digit, task, trainer, weights_of
+
+SFT = {"per_device_train_batch_size": 16, "max_steps": 3, "learning_rate": 1e-2, "lr_scheduler_type": "constant"}
+
+
+def hybrid(folder: Path, method: Any, **options: Any) -> Any:
+    return trainer("hybrid", folder, method=method, **{**GRPO, **options})
+
+
+def trained(trainer: Any) -> Any:
+    """After its steps: a trainer seeds torch when it is made, so it trains before another one is."""
+    trainer.train()
+    return trainer
+
+
+def test_without_imitation_an_update_is_that_of_grpo_bit_for_bit(tmp_path: Path) -> None:
+    mixed = trained(hybrid(tmp_path / "a", {"name": "joint", "mu": 0.0}))
+    plain = trained(trainer("rl", tmp_path / "b", **GRPO))
+    assert not torch.equal(weights_of(plain), torch.cat([p.flatten() for p in start().model.parameters()]))
+    assert torch.equal(weights_of(mixed), weights_of(plain))
+
+
+def test_without_rl_an_update_is_that_of_sft_bit_for_bit_and_nothing_is_sampled(tmp_path: Path) -> None:
+    mixed = hybrid(tmp_path / "a", {"name": "joint", "mu": 1.0})
+    stream = [response for step in range(3) for response in mixed.experts.stream(step)]
+    decode = mixed.experts.tokenizer.decode
+    data = [
+        {"prompt": decode(item.context), "completion": decode(item.response, skip_special_tokens=True)}
+        for item in stream
+    ]
+    plain = SFTTrainer(
+        start().model,
+        args=SFTConfig(
+            str(tmp_path / "b"), use_cpu=True, bf16=False, report_to="none", train_sampling_strategy="sequential",
+            gradient_checkpointing=False, save_strategy="no", **SFT,
+        ),
+        train_dataset=Dataset.from_list(data),
+        processing_class=mixed.experts.tokenizer,
+    )  # fmt: skip
+    mixed.train()
+    plain.train()
+    assert torch.equal(weights_of(mixed), weights_of(plain))
+    assert "tokens_sampled" not in mixed.counters and mixed.counters["expert_examples"] == 48
+    assert mixed.state.num_input_tokens_seen == sum(item.num_tokens for item in stream)
+
+
+@pytest.mark.parametrize("method", ["joint", "data_mixing", "chord_phi", {"name": "hpt", "gate": 0.5}, "luffy"])
+def test_an_update_does_not_depend_on_how_its_batch_is_split(tmp_path: Path, method: Any) -> None:
+    """One micro-batch of 16 against four of 4: the loss is over the global batch, answers being of unequal length."""
+    split = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 4}
+    whole = trained(hybrid(tmp_path / "a", method, max_steps=1, optim="sgd"))
+    parts = trained(hybrid(tmp_path / "b", method, max_steps=1, optim="sgd", **split))
+    torch.testing.assert_close(weights_of(parts), weights_of(whole), rtol=0, atol=1e-6)
+    assert parts.counters.get("expert_examples") == whole.counters.get("expert_examples")
+
+
+def test_the_mixed_gradient_is_the_weighted_sum_of_both_sides(tmp_path: Path) -> None:
+    """By SGD at rate 1 the change of the weights is the gradient: mu of one and 1 - mu of the other."""
+    options = {"max_steps": 1, "optim": "sgd", "learning_rate": 1.0, "max_grad_norm": 1e9}
+    begin = torch.cat([p.detach().flatten() for p in start().model.parameters()])
+    steps = {}
+    for mu in (0.0, 0.3, 1.0):
+        steps[mu] = weights_of(trained(hybrid(tmp_path / str(mu), {"name": "joint", "mu": mu}, **options))) - begin
+    torch.testing.assert_close(steps[0.3], 0.7 * steps[0.0] + 0.3 * steps[1.0], rtol=0, atol=1e-5)
+    assert steps[1.0].norm() > 0 and steps[0.0].norm() > 0
+
+
+def test_the_imitation_loss_is_the_token_mean_that_scoring_finds(tmp_path: Path) -> None:
+    """Against the fast path that measures, over answers of unequal length, split into three parts."""
+    mixed = hybrid(tmp_path, "joint")
+    policy = start()
+    imitated = mixed._imitated_rows()
+    pairs = [(example.prompt, example.responses[0].text) for example in task().train]
+    encoded = {item: item for item in encode_responses(policy.tokenizer, pairs, policy.context_tokens)}
+    logprobs = response_logprobs(policy, [encoded[row.response] for row in imitated])
+    expected = -sum(float(each.sum()) for each in logprobs) / sum(len(each) for each in logprobs)
+    device = torch.device("cpu")
+    parts = [imitation_batch(imitated, part, 3, policy.pad_id, device) for part in range(3)]
+    found = sum(float(mixed._imitation_loss(mixed.model, part).detach()) for part in parts if part is not None)
+    assert found == pytest.approx(expected, abs=1e-5)
+    assert len({part.ids.shape[0] for part in parts if part is not None}) == 1
+
+
+def test_a_resumed_stage_imitates_what_an_unbroken_one_does(tmp_path: Path) -> None:
+    options = {"max_steps": 4, "save_strategy": "steps", "save_steps": 2}
+    unbroken = hybrid(tmp_path / "a", "joint", **options)
+    unbroken.train()
+    again = hybrid(tmp_path / "a", "joint", **options)
+    again.train(resume_from_checkpoint=str(tmp_path / "a" / "checkpoint-2"))
+    assert torch.equal(weights_of(again), weights_of(unbroken))
+
+
+def test_rows_come_in_passes_over_the_data(tmp_path: Path) -> None:
+    experts = hybrid(tmp_path, "joint").experts
+    seen = [item for step in range(4) for item in experts.stream(step)]
+    assert len(set(seen[:32])) == 32 == len(task().train)
+    assert set(seen[:32]) == set(seen[32:64]) and seen[:32] != seen[32:64]
+
+
+def test_luffy_puts_the_expert_into_each_group_and_samples_the_others(tmp_path: Path) -> None:
+    mixed = hybrid(tmp_path, "luffy", max_steps=1)
+    inputs = [{**mixed.train_dataset[row // 4]} for row in range(16)]
+    output = mixed._generate_and_score_completions(inputs)
+    assert output["is_expert"].tolist() == [True, False, False, False] * 4
+    for row in range(0, 16, 4):
+        own = output["completion_ids"][row][output["completion_mask"][row].bool()].tolist()
+        text = mixed.experts.tokenizer.decode(own, skip_special_tokens=True)
+        prompt = inputs[row]["prompt"]
+        assert text == str(int(prompt[:-1]) * 7) and own[-1] == mixed.experts.tokenizer.eos_token_id
+    sampled = output["completion_mask"].sum(-1).view(4, 4)[:, 1:].sum()
+    assert mixed.counters["tokens_sampled"] == int(sampled)
+
+
+def test_hpt_takes_advantages_from_prompts_that_fail_and_imitates_them(tmp_path: Path) -> None:
+    mixed = hybrid(tmp_path, {"name": "hpt", "gate": 0.4}, max_steps=1)
+    inputs = [{**mixed.train_dataset[row // 4]} for row in range(16)]
+    output = mixed._generate_and_score_completions(inputs)
+    passed = mixed._scored.view(4, 4).mean(1)
+    failed = (passed <= 0.4).tolist()
+    assert 0 < sum(failed) < 4
+    assert (output["advantages"].view(4, 4).abs().sum(1) == 0).tolist() >= failed
+    assert len(mixed.regrouped.imitated) == sum(failed) and mixed.regrouped.sft == sum(failed) / 4
+
+
+def test_another_task_can_be_imitated_but_not_inside_groups(tmp_path: Path) -> None:
+    other = Task.from_rows([{**row, "prompt": f"{row['prompt']}="} for row in rows()], name="other", heldout=8)
+    mixed = hybrid(tmp_path, "joint", imitate=other)
+    texts = [mixed.experts.tokenizer.decode(item.context) for item in mixed.experts.stream(0)]
+    assert all(text.endswith("==") for text in texts)
+    with pytest.raises(DataError, match="must imitate the task whose prompts it samples"):
+        hybrid(tmp_path, "luffy", imitate=other)
+
+
+def test_what_is_not_a_token_mean_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="must be dapo"):
+        hybrid(tmp_path, "joint", loss_type="grpo")
+    with pytest.raises(RecipeError, match="expert_batch_size of stage 's' must be at least 4"):
+        hybrid(tmp_path, {"name": "joint", "expert_batch_size": 3}, gradient_accumulation_steps=4)
+
+
+def test_a_task_without_expert_is_refused(tmp_path: Path) -> None:
+    bare = Task.from_rows([{"prompt": row["prompt"]} for row in rows()], starts_with_its_digit, name="bare", heldout=8)
+    with pytest.raises(DataError, match="'bare' must have expert responses for method joint"):
+        hybrid(tmp_path, "joint", imitate=bare)
