@@ -10,6 +10,7 @@ from interlace import wheel
 from interlace.cli.list import KINDS
 from interlace.controllers import RULES
 from interlace.flags import FLAGS
+from interlace.methods import METHODS
 from interlace.probes import PRESETS, PROBES
 from interlace.recipe import shipped_recipes
 from interlace.rewards import REWARDS
@@ -26,6 +27,7 @@ REGISTERED = {
     "presets": list(PRESETS),
     "flags": list(FLAGS),
     "rules": list(RULES),
+    "methods": list(METHODS),
     "stages": list(STAGES),
     "recipes": list(shipped_recipes()),
     "laws": list(LAWS),
