@@ -29,7 +29,7 @@ MISTAKES = {
     "rule about an unknown stage": (
         "measure:",
         "exclude_seeds: {stage: stf, reward_below: 0.2}\nmeasure:",
-        ":14: stage must be one of hybrid, rl, sft. Got 'stf'. Did you mean 'sft'?",
+        ":14: stage must be one of rl, sft. Got 'stf'. Did you mean 'sft'?",
     ),
     "unknown key in a stage's section": (
         "decay: 0.9",
@@ -308,7 +308,7 @@ def test_missing_file(tmp_path: Path) -> None:
         "no such number": ("stages.2.task=a", "--set stages.2.task=a must name one of 2 stages, from 0 on. Got 2."),
         "no such stage": (
             "stages.lr.task=a",
-            "--set stages.lr.task=a: stage must be one of hybrid, rl, sft. Got 'lr'. Did you mean 'rl'?",
+            "--set stages.lr.task=a: stage must be one of rl, sft. Got 'lr'. Did you mean 'rl'?",
         ),
         "through a value": ("name.x=a", "--set name.x=a must lead through mappings. Got 'mini' at name."),
         "bad value": (
