@@ -38,8 +38,8 @@ class Gift(Method):
 
     def expert_loss(self, tokens: ExpertTokens) -> Float[Tensor, "row token"]:
         """-sum over v of q_v log p_v, q the tilted start: its expert token has e^beta p / (1 + (e^beta - 1) p)."""
-        start = tokens.start_logits
+        start, beta = tokens.start_logits, self.options.beta
         chosen = start.gather(-1, tokens.ids[..., None]).squeeze(-1)
-        lifted = math.expm1(self.options.beta) * chosen.exp()
+        lifted = chosen + beta + math.log(-math.expm1(-beta))  # log of (e^beta - 1) p, which may overflow itself
         others = (start.exp() * tokens.logits).sum(-1)
-        return -(others + lifted * tokens.logprobs) / (1.0 + lifted)
+        return -(others * (-lifted).sigmoid() + tokens.logprobs * lifted.sigmoid())

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 from pydantic import Field
 
 from interlace.methods.base import Groups, Imitated, Method, MethodOptions, Regrouped, Weights
@@ -35,6 +36,5 @@ class PositiveLm(Method):
 
     def regroup(self, groups: Groups) -> Regrouped:
         """Every completion above the bound is imitated."""
-        rewarded = groups.rewards > self.options.reward_above
-        own = [Imitated(groups.own(prompt, place)) for prompt, place in zip(*rewarded.nonzero(), strict=True)]
-        return Regrouped(groups.advantages, tuple(own))
+        rewarded = np.argwhere(groups.rewards > self.options.reward_above).tolist()
+        return Regrouped(groups.advantages, tuple(Imitated(groups.own(prompt, place)) for prompt, place in rewarded))
