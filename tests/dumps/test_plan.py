@@ -151,9 +151,28 @@ def test_rewards_that_never_vary_leave_nothing_to_move_along(tmp_path: Path) -> 
     assert plan.now.reward_variance == Unresolved("no reward differs within any of 20 groups")
     assert isinstance(plan.now.dead_groups, Estimate) and plan.now.dead_groups.value == 1.0
     for figure in (plan.now.rl_time, plan.now.sft_loss_change):
-        assert isinstance(figure, Unresolved) and "not resolved above 0" in figure.reason
+        assert isinstance(figure, Unresolved) and "differs within any of 60 groups" in figure.reason
+    for figure in (plan.stop, plan.now.implied_exchange_rate, plan.now.reward_variance_curve):
+        assert isinstance(figure, Unresolved) and "RL moves nowhere" in figure.reason
+    assert plan.advice[0].startswith(
+        "Rewards never differ within a prompt, at any step: the variance within prompts is 0"
+    )
+    assert plan.now.reward_curve == plan.now.reward, "what the samples leave open, not a bare number"
+    assert isinstance(plan.now.parity_gap, Estimate) and plan.now.parity_gap.lower < 0.5 == plan.now.parity_gap.value
+    assert not any("(A4)" in sentence for sentence in plan.advice)
     write_verl(tmp_path / "other", constant(0.3))
     assert isinstance(plan_rollouts(tmp_path / "other").now.reward, Unresolved)
+
+
+def test_curves_of_rewards_that_are_hardly_ever_earned_stay_in_range(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    write_verl(tmp_path, [row | {"reward": float(rng.random() < 0.01)} for row in constant(0.0, steps=30)])
+    plan = plan_rollouts(tmp_path, expert_reward=0.5)
+    for point in plan.points:
+        assert isinstance(point.reward_curve, Estimate) and point.reward_curve.value >= 0.0
+    assert (
+        isinstance(plan.now.sft_loss_change, Unresolved) and "not resolved above 0" in plan.now.sft_loss_change.reason
+    )
 
 
 def test_single_samples_have_no_variance_and_say_so(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,23 @@ def test_a_kl_term_adds_its_path(checkpoint: Path, tasks: list[Task]) -> None:
     plan = interlace.plan(checkpoint, tasks[0], prompts=12, kl_coefficient=0.5, path_models=QUICK)
     regularised, natural = plan.forecast("kl_regularised"), plan.forecast("natural")
     assert regularised.curve[-1].rl_time < 2.0 + 1e-9 < natural.curve[-1].rl_time  # D7: the clock saturates at 1/beta
+
+
+@pytest.mark.parametrize(
+    ("right", "sentence"),
+    [
+        (lambda text: 0.0, "differ within 0 of 20 prompts: the variance within prompts is 0 as far as was sampled"),
+        (lambda text: 1.0, "differ within 0 of 20 prompts: the variance within prompts is 0 as far as was sampled"),
+        (lambda text: float(text.startswith("73")), r"within prompts \(0.*\) is not resolved above 0, so no curve"),
+    ],
+)
+def test_a_start_whose_reward_does_not_vary_within_prompts_has_no_curve(
+    checkpoint: Path, right: Callable[[str], float], sentence: str
+) -> None:
+    rows = [{"prompt": f"{a}+{b}=", "completion": str(a + b)} for a in range(10) for b in range(10)]
+    task = Task.from_rows(rows, reward=lambda completions, **columns: [right(text) for text in completions])
+    with pytest.raises(DataError, match=sentence):
+        interlace.plan(checkpoint, task, path_models=QUICK)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,13 @@ def advice_of(points: Sequence[PlanPoint], expert: Figure, parity: Figure, excha
 
 def _rise(points: Sequence[PlanPoint]) -> Iterator[str]:
     first, last = points[0], points[-1]
+    if _all_dead(points):
+        yield (
+            "Rewards never differ within a prompt, at any step: the variance within prompts is 0, RL learns nothing "
+            "from them, and no curve can be drawn. "
+            f"Reward is {figure_text(last.reward, unit=False)} at {last.name}."
+        )
+        return
     ends = [figure_text(point.reward_curve, unit=False) for point in (first, last)]
     if first is last:
         yield f"Reward is {figure_text(first.reward, unit=False)} at {first.name}."
@@ -36,11 +43,18 @@ def _rise(points: Sequence[PlanPoint]) -> Iterator[str]:
         yield f"Reward went from {ends[0]} at {first.name} to {ends[1]} at {last.name}."
 
 
+def _all_dead(points: Sequence[PlanPoint]) -> bool:
+    """Whether every group that could tell has equal rewards."""
+    return all(isinstance(point.dead_groups, Estimate) and point.dead_groups.value == 1.0 for point in points)
+
+
 def _parity(expert: Figure, parity: Figure, points: Sequence[PlanPoint]) -> str:
     gap = points[-1].parity_gap
     if isinstance(expert, Unresolved):
         return f"The expert\u2019s reward: {expert}. Without it there is no parity, no forecast and no best stop."
     known = f"the expert\u2019s {figure_text(expert, unit=False)}"
+    if _all_dead(points):
+        return _apart(gap, known)
     if isinstance(parity, Estimate) and parity.lower == parity.upper and points[0].parity_gap.sign > 0:
         return f"Reward stood above {known} from the start: on the RL path it raises SFT loss from its first step (A4)."
     if isinstance(parity, Estimate) and parity.lower == parity.upper:
@@ -53,7 +67,15 @@ def _parity(expert: Figure, parity: Figure, points: Sequence[PlanPoint]) -> str:
         )
     if gap.sign < 0:
         return f"Reward is still below {known} by {figure_text(_turned(gap))}: on the RL path RL lowers SFT loss (A4)."
-    return f"Whether reward has reached {known} is not resolved: R - R_D is {figure_text(gap, signed=True)}."
+    return _apart(gap, known)
+
+
+def _apart(gap: Figure, known: str) -> str:
+    """Where reward stands, without what moving along the path would do."""
+    if not gap.sign:
+        return f"Whether reward has reached {known} is not resolved: R - R_D is {figure_text(gap, signed=True)}."
+    side, apart = ("above", gap) if gap.sign > 0 else ("below", _turned(gap))
+    return f"Reward is {side} {known} by {figure_text(apart)}."
 
 
 def _turned(gap: Figure) -> Figure:

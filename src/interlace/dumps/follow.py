@@ -46,8 +46,8 @@ def follow(
         expert, experts, found = float(scores.means[0, 0]), found[0][:, 0, 0], found[1:]
     path = RewardPath(
         places=groups.places,
-        reward=smooth_reward(everything.means[:, 0]),
-        rewards=smooth_reward(rewards),
+        reward=_in_range(smooth_reward(everything.means[:, 0]), groups),
+        rewards=_in_range(smooth_reward(rewards), groups),
         variance=variance,
         variances=variances,
         expert=expert,
@@ -59,6 +59,11 @@ def follow(
     return path, found
 
 
+def _in_range(curve: np.ndarray, groups: Groups) -> np.ndarray:
+    """A curve of mean rewards, which no parabola may lead beyond the rewards that were seen."""
+    return np.clip(curve, groups.values.min(), groups.values.max())
+
+
 def _smoother(groups: Groups, values: Points, resampled: Drawn) -> Smoother:
     covariance = np.atleast_2d(np.cov(resampled.T))
     counts = np.diff(np.append(groups.starts, len(groups.prompts))).astype(np.float64)
@@ -66,7 +71,9 @@ def _smoother(groups: Groups, values: Points, resampled: Drawn) -> Smoother:
 
 
 def _no_variance(groups: Groups, starts: np.ndarray, count: int) -> str | None:
-    """Why the variance within prompts is not known at every point."""
+    """Why the variance within prompts is not known at every point, or is 0 at all of them."""
+    if count and not np.nan_to_num(groups.variances).any():
+        return f"no reward differs within any of {count:,} groups: without variance within prompts RL moves nowhere"
     bare = np.flatnonzero(np.diff(np.append(starts, count)) == 0)
     if not len(bare):
         return None

@@ -49,7 +49,7 @@ def plan_rollouts(
     losses = None if logprobs is None else read_losses(logprobs, samples.keys)
     groups = group(samples)
     along, tilts, read = _along(groups, expert, losses, len(samples.keys), np.random.default_rng(seed))
-    points = _points(groups, along, tilts)
+    points = _points(groups, along, tilts, expert.reward)
     measured = () if losses is None else loss_points(losses, read, along, tilts)
     parity, stop = _parity(along), _stop(along, exchange_rate)
     agreement = advantage_agreement(samples)
@@ -102,11 +102,13 @@ def _along(
     return path, followed, found[-1][:, 0] if losses is not None else np.empty((len(path.rewards), 0))
 
 
-def _points(groups: Groups, path: RewardPath, tilts: TiltPath | Unresolved) -> tuple[PlanPoint, ...]:
+def _points(groups: Groups, path: RewardPath, tilts: TiltPath | Unresolved, expert: Figure) -> tuple[PlanPoint, ...]:
     """A row a point: as sampled, and along the curves."""
-    gaps = path.gaps
-    gap = (no_expert(),) * len(path.places) if gaps is None else path.level(*gaps, REWARD_UNIT)
-    curve = path.level(path.reward, path.rewards, REWARD_UNIT)
+    sampled = tuple(
+        reward_interval(groups.means[groups.of(i)], groups.values_of(i), is_exact=False)
+        for i in range(len(path.places))
+    )
+    curve, gap = _levels(groups, path, sampled, expert)
     times, changes, rates = path.rl_time(), path.sft_change(), path.implied_exchange_rates()
     parts = (tilts,) * len(path.places) if isinstance(tilts, Unresolved) else tilts.figures(path)
     refusal = None if path.refusal is None else Unresolved(path.refusal)
@@ -118,7 +120,7 @@ def _points(groups: Groups, path: RewardPath, tilts: TiltPath | Unresolved) -> t
             place=float(groups.places[i]),
             num_prompts=len(groups.means[groups.of(i)]),
             num_samples=int(groups.sizes[groups.of(i)].sum()),
-            reward=reward_interval(groups.means[groups.of(i)], groups.values_of(i), is_exact=False),
+            reward=sampled[i],
             reward_variance=_variance(groups, i),
             dead_groups=_dead(groups, i),
             reward_curve=curve[i],
@@ -131,6 +133,28 @@ def _points(groups: Groups, path: RewardPath, tilts: TiltPath | Unresolved) -> t
         )
         for i in range(len(path.places))
     )
+
+
+def _levels(
+    groups: Groups, path: RewardPath, sampled: tuple[Figure, ...], expert: Figure
+) -> tuple[tuple[Figure, ...], tuple[Figure, ...]]:
+    """R along the curve, and R - R_D. Rewards that are all equal do not scatter, so that resamples say nothing of their
+    error: each point then has what its own samples leave open."""
+    if np.ptp(groups.values) == 0.0:
+        return sampled, tuple(_apart(figure, expert) for figure in sampled)
+    gaps = path.gaps
+    gap = (no_expert(),) * len(path.places) if gaps is None else path.level(*gaps, REWARD_UNIT)
+    return path.level(path.reward, path.rewards, REWARD_UNIT), gap
+
+
+def _apart(reward: Figure, expert: Figure) -> Figure:
+    """R - R_D from an interval of each: conservative."""
+    if isinstance(expert, Unresolved):
+        return no_expert()
+    if isinstance(reward, Unresolved):
+        return reward
+    ends = reward.lower - expert.upper, reward.upper - expert.lower
+    return Estimate(reward.value - expert.value, *ends, reward.level, reward.n, "two intervals", REWARD_UNIT)
 
 
 def _variance(groups: Groups, point: int) -> Figure:

@@ -10,12 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from interlace.checkpoints.asked import TaskLike, build_tasks, run_around, tasks_of_run
 from interlace.checkpoints.found import Checkpoint, PathLike, find_checkpoints
 from interlace.environment import quiet_libraries
 from interlace.errors import DataError, RecipeError, unknown_name
 from interlace.estimate import Figure, Unresolved
-from interlace.forecasting import MODELS, Preflight, Start, preflight, start_of
+from interlace.forecasting import MODELS, Preflight, Start, facts_of, preflight, start_of
 from interlace.forecasting.preflight import KL_MODEL
 from interlace.planning.result import CrossCost, Plan
 from interlace.planning.steps import Pace, PilotStage, pace_of
@@ -177,7 +179,27 @@ class Session:
 
 
 def _start(snapshot: Snapshot) -> Start | Unresolved:
-    return _enough(snapshot.held.num_prompts) or start_of(snapshot.held, snapshot.scores)
+    found = _enough(snapshot.held.num_prompts) or start_of(snapshot.held, snapshot.scores)
+    return found if isinstance(found, Unresolved) else _still(found) or found
+
+
+def _still(start: Start) -> Unresolved | None:
+    """Why RL has nothing to move along from here, if so: rewards that differ within no prompt, or within so few that
+    samples do not resolve their variance above 0."""
+    spread = facts_of(start).reward_variance
+    if isinstance(spread, Unresolved):
+        return spread
+    if spread.value > 0.0 and (start.pass_rates_are_exact or spread.lower > 0.0):
+        return None
+    if start.pass_rates_are_exact:
+        return Unresolved("no reward differs within a prompt: without variance within prompts RL moves nowhere")
+    differ = np.count_nonzero(start.scores.reward_variance())
+    variance = f"({spread}) is not resolved above 0" if differ else "is 0 as far as was sampled"
+    return Unresolved(
+        f"sampled rewards differ within {differ} of {start.held.num_prompts} prompts: the variance within prompts "
+        f"{variance}, so no curve can be drawn; sample more (--completions 64), or start from a checkpoint "
+        "whose reward varies"
+    )
 
 
 def _enough(num_prompts: int) -> Unresolved | None:
