@@ -31,6 +31,8 @@ def test_the_page_holds_every_figure(plan: RolloutPlan) -> None:
             assert not isinstance(figure, Estimate) or value_text(figure) in page
     for sentence in (*plan.advice, *plan.conditions):
         assert sentence in page.replace("&#39;", "'")
+    for title in ("Reward, as sampled", "on the curve", "Variance within prompts, as sampled", "Curve above"):
+        assert title in page
     assert "<h1>Reward passed the expert\u2019s 0.76" in page
 
 

@@ -12,10 +12,10 @@ from interlace.dumps import LossPoint, PlanPoint, RolloutPlan
 from interlace.estimate import Estimate, Figure, Unresolved, interval_text, value_text
 
 ROWS = {
-    "reward": ("reward", False),
+    "reward": ("reward\n(as sampled)", False),
     "reward_variance": ("variance\nwithin prompts", False),
     "dead_groups": ("dead groups", False),
-    "parity_gap": ("above the expert", True),
+    "parity_gap": ("above expert\n(on the curve)", True),
     "rl_time": ("RL time", False),
     "sft_loss_change": ("forecast change\nof SFT loss", True),
     "tilt": ("the tilt part\n(A10)", True),

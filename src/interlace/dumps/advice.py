@@ -40,7 +40,8 @@ def _rise(points: Sequence[PlanPoint]) -> Iterator[str]:
     elif isinstance(first.reward_curve, Unresolved):
         yield f"Reward: {first.reward_curve}."
     else:
-        yield f"Reward went from {ends[0]} at {first.name} to {ends[1]} at {last.name}."
+        ways = f"from {ends[0]} at {first.name} to {ends[1]} at {last.name}"
+        yield f"Reward went {ways}, on the curve through all points."
 
 
 def _all_dead(points: Sequence[PlanPoint]) -> bool:

@@ -105,7 +105,9 @@ class RolloutPlan:
 
     def __str__(self) -> str:
         ends = (("start", self.start), ("now", self.now))
-        rows = [f"{word} ({point.name}): reward {figure_text(point.reward, unit=False)}" for word, point in ends]
+        rows = [
+            f"{word} ({point.name}): reward as sampled {figure_text(point.reward, unit=False)}" for word, point in ends
+        ]
         return "\n".join([f"{self.rollouts}: {self.source}", *rows, *self.advice])
 
     def to_json(self) -> dict[str, Any]:

@@ -16,10 +16,11 @@ from interlace.report.page import asset, content_policy, environment, write_whol
 from interlace.report.tables import Table, words
 
 POINT_COLUMNS = {
-    "reward": ("Reward", False),
-    "reward_variance": ("Variance within prompts", False),
+    "reward": ("Reward, as sampled", False),
+    "reward_curve": ("on the curve", False),
+    "reward_variance": ("Variance within prompts, as sampled", False),
     "dead_groups": ("Dead groups", False),
-    "parity_gap": ("Above the expert", True),
+    "parity_gap": ("Curve above the expert", True),
     "rl_time": ("RL time", False),
     "sft_loss_change": ("Forecast change of SFT loss, nats/response", True),
     "tilt": ("Tilt part (A10), nats/response", True),
