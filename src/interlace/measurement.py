@@ -115,7 +115,8 @@ class PromptScores:
     `reward_probabilities`: the law of the reward under the policy, prompt by prompt: enumerated
     (`reward_is_exact`) or the sampled rewards with equal weight. `kl`: KL(policy to the stage's start), nats a
     response, of the prompts that it was sampled on (the first ones). `gradients`: of parts of the prompts, whose sums
-    are all that is kept of them. None: not measured here.
+    are all that is kept of them. `lenient_rewards`, `strict_rewards`: what the task's lenient and its training reward
+    give the same sampled completions, of the first prompts. None: not measured here.
     """
 
     expert_logprobs: Float[np.ndarray, "response"] | None = None
@@ -124,6 +125,13 @@ class PromptScores:
     reward_is_exact: bool = False
     kl: Float[np.ndarray, "sampled_prompt"] | None = None
     gradients: GradientProducts | None = None
+    lenient_rewards: Float[np.ndarray, "sampled_prompt completion"] | None = None
+    strict_rewards: Float[np.ndarray, "sampled_prompt completion"] | None = None
+
+    @classmethod
+    def sampled(cls, rewards: Float[np.ndarray, "prompt completion"]) -> PromptScores:
+        """The law of a reward of which groups were sampled: equal weight for each."""
+        return cls(reward_values=rewards, reward_probabilities=np.full_like(rewards, 1.0 / rewards.shape[1]))
 
     def mean_reward(self) -> Float[np.ndarray, "prompt"]:
         """R_x: the expected reward of each prompt. Needs the reward to have been measured."""

@@ -77,7 +77,7 @@ def test_an_adapter_is_measured_on_its_base(adapters: Path, models: Path, task: 
 
 
 def test_cells_are_every_objective_of_every_checkpoint(measured: Measured) -> None:
-    objectives = ["sft_loss", "sft_loss_per_token", "sft_loss_right", "sft_loss_wrong", "reward", KL]
+    objectives = ["sft_loss", "sft_loss_per_token", "sft_loss_right", "sft_loss_wrong", "reward", "reward_lenient", KL]
     assert [(cell.checkpoint, cell.objective) for cell in measured.cells] == [(n, o) for n in "abc" for o in objectives]
     assert (value(measured.figure("a", KL)), value(measured.figure("c", KL)) > value(measured.figure("b", KL))) == (
         0.0,
@@ -99,7 +99,7 @@ def test_differences_are_paired_from_the_first_and_between_neighbours(measured: 
             assert item.p_value == pytest.approx(expected.p_value)
     distinct = [item for item in measured.differences if item.objective != "sft_loss_per_token"]
     p_values = np.array([item.p_value for item in distinct])
-    assert num_comparisons(measured.differences) == len(distinct) == 3 * 4
+    assert num_comparisons(measured.differences) == len(distinct) == 3 * 5
     assert [item.p_value_adjusted for item in distinct] == pytest.approx(holm(p_values).tolist())
     for start, end in (("a", "b"), ("a", "c"), ("b", "c")):  # nats a token change where nats a response do
         loss, per_token = (found[start, end, name] for name in ("sft_loss", "sft_loss_per_token"))
@@ -118,7 +118,9 @@ def test_beside_a_change_that_is_not_resolved_stands_what_would_have_been(measur
             expected = detectable_change(float((after - before).std(ddof=1)), 40, unit="")
             assert value(item.detectable) == pytest.approx(value(expected))
     rows = [row for row in csv.DictReader(io.StringIO(measured.to_csv())) if row["kind"] == "difference"]
-    assert [bool(row["detectable"]) for row in rows] == [item.detectable is not None for item in measured.differences]
+    assert [bool(row["detectable"]) for row in rows] == [
+        isinstance(item.detectable, Estimate) for item in measured.differences
+    ]
     assert any(item.detectable for item in measured.differences)
 
 
@@ -163,7 +165,7 @@ def test_samples_are_the_same_whatever_stands_beside_them(models: Path, measured
 def test_json_is_as_documented(measured: Measured) -> None:
     found = json.loads(dumps(measured))
     assert list(found) == ["schema_version", "checkpoints", "tasks", "cells", "differences", "num_comparisons",
-                           "pareto", "recommendation"]  # fmt: skip
+                           "on_format", "pareto", "recommendation"]  # fmt: skip
     assert list(found["cells"][0]) == ["checkpoint", "task", "objective", "estimate"]
     assert list(found["differences"][0])[:6] == ["from", "to", "task", "objective", "estimate", "p_value"]
     assert set(found["recommendation"]) == {"checkpoint", "rule", "reason"}
@@ -182,7 +184,7 @@ def test_several_tasks(models: Path, task: Task) -> None:
     asked = [task, "more=addition:digits=1,error_kind=off_by_one,heldout=12,expert_error=0"]
     measured = interlace.measure([models / "a", models / "b"], asked)
     assert measured.tasks == ("sums", "more")
-    assert len(measured.cells) == 2 * 2 * 6
+    assert len(measured.cells) == 2 * 2 * 7
     assert isinstance(measured.figure("a", "sft_loss_wrong", "more"), Unresolved)
     assert " on more" in measured.recommend(budget=100.0).reason
 

@@ -12,7 +12,7 @@ import pytest
 
 from interlace.estimate import Estimate, Unresolved
 from interlace.measurement import PromptScores
-from interlace.policies import EncodedResponse, Policy, response_logprobs
+from interlace.policies import EncodedResponse, Policy, decode_completion, response_logprobs
 from interlace.probes import PROBES, ProbeContext
 from interlace.probes.chi_square import heavy_tailed_mean, squared_probability
 from interlace.probes.entropy import visited_entropy
@@ -69,6 +69,42 @@ def test_pass_at_k_of_groups_is_the_share_of_subsets_with_a_right_one(look: Look
         assert value(figures[f"pass_at_k/{k}"]) == pytest.approx(np.mean(subsets), abs=1e-12)
     other = PROBES["pass_at_k"].measure(look(task=lengths(little_task))).figures["pass_at_k/2"]
     assert isinstance(other, Unresolved) and "0 and 1" in other.reason
+
+
+def generous(task: Task) -> Task:
+    """As `sampled`, with a lenient reward of its own: right if the answer's first digit is there."""
+
+    def first_digit(completions: list[str], answer: list[str]) -> list[float]:
+        return [float(right[0] in text) for text, right in zip(completions, answer, strict=True)]
+
+    return replace(sampled(task), lenient_reward=first_digit)
+
+
+def test_the_lenient_reward_reads_the_completions_of_the_reward(look: Looks, little_task: Task) -> None:
+    seen = look(task=generous(little_task))
+    probe = PROBES["lenient_reward"]
+    assert probe.applies(seen)
+    reading = probe.measure(seen)
+    texts = [[decode_completion(seen.policy, item) for item in group] for group in seen.completions]
+    answers = [example.columns["answer"] for example in seen.target.examples]
+    naively = [[float(right[0] in text) for text in row] for row, right in zip(texts, answers, strict=True)]
+    assert reading.scores["lenient_rewards"].tolist() == naively
+    assert reading.scores["strict_rewards"] is seen.sampled_rewards
+    assert value(reading.figures["reward_lenient"]) == pytest.approx(np.mean(naively))
+
+
+def test_of_an_enumerated_reward_only_completions_at_hand_are_read(look: Looks) -> None:
+    seen, probe = look(), PROBES["lenient_reward"]
+    assert not probe.applies(seen)
+    PROBES["divergence"].measure(seen)
+    assert probe.applies(seen)
+    reading = probe.measure(seen)
+    strict, lenient = reading.scores["strict_rewards"], reading.scores["lenient_rewards"]
+    assert strict.shape == lenient.shape == (len(seen.completions), 1)
+    assert (lenient >= strict).all()
+    assert probe.applies(look(at_start=True))
+    bare = replace(seen.target.task, lenient_reward=None)
+    assert not probe.applies(look(task=bare, at_start=True))
 
 
 def test_A1_log_partition_at_the_time_that_earns_the_present_reward(look: Looks) -> None:

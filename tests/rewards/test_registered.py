@@ -86,13 +86,13 @@ def test_every_registered_reward_documents_itself(reward):
     [
         (
             "exact_mach",
-            "reward must be one of countdown, exact_match, label_match, regex. Got 'exact_mach'. "
-            "Did you mean 'exact_match'? A function of yours is package.module:function.",
+            "reward must be one of countdown, exact_match, label_match, lenient_countdown, lenient_match, regex. "
+            "Got 'exact_mach'. Did you mean 'exact_match'? A function of yours is package.module:function.",
         ),
         (
             {"column": "a"},
             "a reward must name its kind. Got {'column': 'a'}. "
-            "Add kind: countdown | exact_match | label_match | regex.",
+            "Add kind: countdown | exact_match | label_match | lenient_countdown | lenient_match | regex.",
         ),
         (
             {"kind": "exact_match", "colum": "a"},
@@ -116,3 +116,40 @@ def test_a_mistaken_spec_is_answered_with_one_sentence(spec, message):
     with pytest.raises(RecipeError) as caught:
         build_reward(spec)
     assert str(caught.value) == message
+
+
+def test_lenient_match_reads_the_last_number():
+    completions = ["580", "#580", " 580.", "so 12 + 3 = 580", "580 or 581", "0580", "", chat("= 580")]
+    found = score("lenient_match", completions, answer=["580"] * len(completions))
+    assert found == [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+    assert score("lenient_match", ["$1,250.50", "-7", "5-7"], answer=["1250.5", "-7", "7"]) == [1.0, 1.0, 1.0]
+    assert score("lenient_match", ["#58"], answer=[["85", "58"]]) == [1.0]
+
+
+def test_lenient_match_reads_the_last_words_where_the_answer_is_no_number():
+    completions = ["It is New York.", "new york", "New York is it", "York"]
+    assert score("lenient_match", completions, answer=["New York"] * 4) == [1.0, 1.0, 0.0, 0.0]
+    assert score("lenient_match", ["anything"], answer=["?"]) == [0.0]
+
+
+def test_lenient_match_reads_the_first_label_word():
+    spec = {"kind": "lenient_match", "column": "label_word", "words": [" acceptable", " unacceptable"]}
+    completions = ["Unacceptable", "It is acceptable, not unacceptable", "unacceptably", "", " acceptable"]
+    assert score(spec, completions, label_word=[" unacceptable"] * 5) == [1.0, 0.0, 0.0, 0.0, 0.0]
+    assert score(spec, completions, label_word=[" acceptable"] * 5) == [0.0, 1.0, 0.0, 0.0, 1.0]
+
+
+def test_lenient_countdown_reads_the_last_expression():
+    completions = ["2+5*3", "2 + 5\u00d73 = 17", "17 = 5*3+2", "2+5*3 no 2+3", "17", chat("I try 2+5 and 5*3+2.")]
+    columns = {"numbers": [[2, 3, 5]] * 6, "target": [17] * 6}
+    assert score("lenient_countdown", completions, **columns) == [1.0, 1.0, 1.0, 0.0, 0.0, 1.0]
+    assert score("countdown", completions, **columns) == [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+
+
+def test_what_the_strict_rewards_take_the_lenient_ones_take_too():
+    columns = {"numbers": [2, 3, 5], "target": 17}
+    texts = [text for text, _ in build_reward("countdown").rewarded(columns)]
+    many = {name: [value] * len(texts) for name, value in columns.items()}
+    assert score("lenient_countdown", texts, **many) == [1.0] * len(texts)
+    for answer in ("85", "085", " yes", "New York", "-3.50"):
+        assert score("lenient_match", [answer], answer=[answer]) == [1.0]

@@ -165,6 +165,19 @@ def test_scores_and_heldout_survive_with_their_shapes_and_non_finite_numbers(tmp
         record.scores(Point("01-sft", 4, "t"))
 
 
+def test_rewards_of_completions_survive_with_their_shapes(tmp_path: Path) -> None:
+    store = claim(tmp_path)
+    begin(store)
+    strict, lenient = np.eye(3)[:, :2], np.ones((3, 2))
+    store.scores(Point("01-sft", 3, "t"), PromptScores(lenient_rewards=lenient, strict_rewards=strict))
+    kept = read_run(tmp_path).scores(Point("01-sft", 3, "t"))
+    np.testing.assert_array_equal(kept.strict_rewards, strict)
+    np.testing.assert_array_equal(kept.lenient_rewards, lenient)
+    store.scores(Point("01-sft", 4, "t"), PromptScores(kl=np.zeros(2)))
+    before = read_run(tmp_path).scores(Point("01-sft", 4, "t"))
+    assert before.lenient_rewards is None and before.strict_rewards is None
+
+
 def test_products_of_gradients_survive_with_their_shapes(tmp_path: Path) -> None:
     store = claim(tmp_path)
     begin(store)

@@ -62,6 +62,21 @@ def test_labels_become_words_and_the_reward_goes_by_the_true_one(build):
     assert task.expert_reward == 1.0 and task.expert_entropy is None and not task.expert_is_known
 
 
+def test_what_compares_texts_has_a_lenient_reward_beside_it(build):
+    def read(task, completion, **columns):
+        return task.lenient_reward([""], [completion], **{name: [value] for name, value in columns.items()})
+
+    labelled = build(ITEMS, **LABELLED)
+    assert read(labelled, "Yes, or no", label_word=" yes") == [1.0] and read(labelled, "no", label_word=" yes") == [0.0]
+    rows = [{"prompt": str(n), "completion": str(n), "value": str(n)} for n in range(20)]
+    exact = build(rows, reward={"kind": "exact_match", "column": "value"})
+    assert read(exact, "it is 7", value="7") == [1.0]
+    pattern = {"kind": "regex", "pattern": r"(\d+)", "column": "value"}
+    assert build(rows, reward=pattern).lenient_reward is None
+    assert read(build(rows, reward=pattern, lenient_reward="lenient_match"), "7!", answer="7") == [1.0]
+    assert build(ITEMS, **LABELLED | {"labels": {"0": "No", "1": "no"}}).lenient_reward is None
+
+
 def test_keys_of_labels_may_be_numbers(build):
     assert build(ITEMS, **LABELLED | {"labels": {0: " no", 1: " yes"}}).expert_reward == 1.0
 

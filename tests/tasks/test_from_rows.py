@@ -242,8 +242,17 @@ def test_probabilities_must_sum_to_1():
 def test_a_reward_may_be_named_where_its_name_is_registered() -> None:
     rows = [{"prompt": f"{n}+1=", "completion": f"{n + 1}", "answer": f"{n + 1}"} for n in range(10)]
     assert Task.from_rows(rows, reward="exact_match").expert_reward == 1.0
-    with pytest.raises(RecipeError, match="reward must be one of countdown, exact_match, label_match, regex. Got"):
+    with pytest.raises(RecipeError, match="reward must be one of countdown, .*, regex. Got 'exact'"):
         Task.from_rows(rows, reward="exact")
+
+
+def test_a_lenient_reward_stands_beside_exact_match_or_is_given() -> None:
+    rows = [{"prompt": f"{n}+1=", "completion": f"{n + 1}", "answer": f"{n + 1}"} for n in range(10)]
+    beside = Task.from_rows(rows, reward="exact_match").lenient_reward
+    assert beside is not None and beside(["1+1="], ["it is 2"], answer=["2"]) == [1.0]
+    assert Task.from_rows(rows, reward=lambda completions: [0.0] * len(completions)).lenient_reward is None
+    own = Task.from_rows(rows, reward="exact_match", lenient_reward=lambda completions: [0.5] * len(completions))
+    assert own.lenient_reward is not None and own.lenient_reward([""], ["x"]) == [0.5]
 
 
 def test_a_reward_that_is_no_function_is_refused() -> None:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from interlace.analysis.lenient import OBJECTIVE as REWARD_LENIENT
+from interlace.analysis.lenient import lenient_difference, lenient_level
 from interlace.analysis.prompt_values import PromptValues
 from interlace.analysis.reward_change import reward_difference
 from interlace.analysis.summary import ObjectiveChange
-from interlace.analysis.trajectory import REWARD, SFT_LOSS, Snapshot, Trajectory
+from interlace.analysis.trajectory import LENIENT, REWARD, SFT_LOSS, Snapshot, Trajectory
 from interlace.estimate import Figure, Unresolved
-from interlace.measurement import HeldOut
+from interlace.measurement import HeldOut, PromptScores
 from interlace.statistics import (
     PairedDifference,
     mean_interval,
@@ -35,7 +37,7 @@ class Objective:
 
     `refuses` gives the reason why a held-out set does not have this objective, if so. `level` makes the interval of the
     objective at one snapshot where its values are bounded, `difference` that of its change where it is sampled; without
-    it values are at least 0 (losses, divergences).
+    it values are at least 0 (losses, divergences). `is_optional`: nothing is said of it where it was not measured.
     """
 
     quantity: str
@@ -45,12 +47,13 @@ class Objective:
     refuses: Callable[[HeldOut], str | None] = lambda held: None
     level: Callable[[Snapshot], Figure] | None = None
     difference: Callable[[Snapshot, Snapshot, str], PairedDifference] | None = None
+    is_optional: bool = False
 
     def prompts(self, before: Snapshot, after: Snapshot) -> PromptValues:
         """What each prompt contributes at both."""
-        ones = np.ones(before.held.num_prompts)
-        share = ones if self.share is None else self.share(before.held)
-        return PromptValues(self.value(before), self.value(after), share)
+        values = self.value(before)
+        share = np.ones(values.size) if self.share is None else self.share(before.held)
+        return PromptValues(values, self.value(after), share)
 
     def influence(self, before: Snapshot, after: Snapshot) -> PerPrompt:
         """What each prompt that is counted adds to the error of the change (`influence_interval`)."""
@@ -106,6 +109,13 @@ def reward_level(snapshot: Snapshot) -> Figure:
     return reward_interval(snapshot.reward, scores.reward_values, is_exact=scores.reward_is_exact, unit=REWARD_UNIT)
 
 
+def _lenient(snapshot: Snapshot) -> PerPrompt:
+    """The lenient reward of each prompt that completions were read of, reward units."""
+    rewards = snapshot.scores.lenient_rewards
+    assert rewards is not None
+    return PromptScores.sampled(rewards).mean_reward()
+
+
 OBJECTIVES: Mapping[str, Objective] = {
     "sft_loss": Objective(SFT_LOSS, NATS_RESPONSE, lambda snapshot: snapshot.loss),
     "sft_loss_per_token": Objective(
@@ -119,12 +129,18 @@ OBJECTIVES: Mapping[str, Objective] = {
     "reward": Objective(
         REWARD, REWARD_UNIT, lambda snapshot: snapshot.reward, level=reward_level, difference=reward_difference
     ),
+    REWARD_LENIENT: Objective(
+        LENIENT, REWARD_UNIT, _lenient, level=lenient_level, difference=lenient_difference, is_optional=True
+    ),
 }
 
 
 def objective_changes(trajectory: Trajectory) -> tuple[ObjectiveChange, ...]:
-    """Every objective over a stage, for one task and one kind of weights; what is missing is said in its place."""
-    return tuple(_change(trajectory, name, objective) for name, objective in OBJECTIVES.items())
+    """Every objective over a stage, for one task and one kind of weights; what is missing is said in its place, or left
+    out where it is optional."""
+    found = {name: objective for name, objective in OBJECTIVES.items()
+             if not (objective.is_optional and trajectory.gap(objective.quantity))}  # fmt: skip
+    return tuple(_change(trajectory, name, objective) for name, objective in found.items())
 
 
 def _change(trajectory: Trajectory, name: str, objective: Objective) -> ObjectiveChange:

@@ -19,7 +19,7 @@ class CouplingRow:
 
     `started_from`: the stage whose weights it began with (None: the recipe's model). SFT loss in nats/response; `right`
     and `wrong` are what the expert's right and wrong responses add to its change (A11). `num_excluded`: seeds that the
-    recipe's own rule leaves out.
+    recipe's own rule leaves out. `reward_lenient_change`: by the task's lenient reward; None where it was not measured.
     """
 
     recipe: str
@@ -37,6 +37,7 @@ class CouplingRow:
     right: Figure
     wrong: Figure
     reward_change: Figure
+    reward_lenient_change: Figure | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object on the wire."""
@@ -55,14 +56,24 @@ def coupling_table(summaries: Sequence[RunSummary]) -> list[CouplingRow]:
 def _rows(group: Sequence[RunSummary], num_excluded: int) -> list[CouplingRow]:
     found = {(row.stage, row.task, row.weights, row.objective): row for row in across_seeds(group)}
     return [
-        _row(with_stage(group, stage), num_excluded, row, found[stage, task, weights, "reward"])
+        _row(
+            with_stage(group, stage),
+            num_excluded,
+            row,
+            found[stage, task, weights, "reward"],
+            found.get((stage, task, weights, "reward_lenient")),
+        )
         for (stage, task, weights, objective), row in found.items()
         if objective == "sft_loss"
     ]
 
 
 def _row(
-    group: Sequence[RunSummary], num_excluded: int, loss: ObjectiveChangeAcrossSeeds, reward: ObjectiveChangeAcrossSeeds
+    group: Sequence[RunSummary],
+    num_excluded: int,
+    loss: ObjectiveChangeAcrossSeeds,
+    reward: ObjectiveChangeAcrossSeeds,
+    lenient: ObjectiveChangeAcrossSeeds | None,
 ) -> CouplingRow:
     stage = group[0].stages[loss.stage]
     right, wrong = (
@@ -87,4 +98,5 @@ def _row(
         right=right,
         wrong=wrong,
         reward_change=reward.change,
+        reward_lenient_change=None if lenient is None else lenient.change,
     )

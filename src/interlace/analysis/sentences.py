@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from interlace.analysis.lenient import disagreement
 from interlace.analysis.summary import StageSummary
 from interlace.analysis.words import STAGE_WORDS, from_to, signed, value
 from interlace.estimate import Estimate, Figure
@@ -29,7 +30,16 @@ def stage_sentence(stage: StageSummary) -> str:
 
 def stage_remark(stage: StageSummary) -> str:
     """The same without both objectives' changes, for a place that shows them in figures."""
-    return " ".join(part for part in (_stop(stage), _sides(stage), _way(stage), _average(stage)) if part)
+    return " ".join(part for part in _remarks(stage) if part)
+
+
+def _remarks(stage: StageSummary) -> tuple[str, ...]:
+    return _stop(stage), _format(stage), _sides(stage), _way(stage), _average(stage)
+
+
+def _format(stage: StageSummary) -> str:
+    """Where the training parser and a lenient one disagree."""
+    return disagreement(stage.format_excess, stage.reward.change, stage.objective("reward_lenient").change)
 
 
 def _lead(stage: StageSummary) -> str:

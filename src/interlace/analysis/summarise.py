@@ -13,6 +13,7 @@ from interlace.analysis.curves import curves
 from interlace.analysis.exclusion import exclusion
 from interlace.analysis.forks import fork_summaries
 from interlace.analysis.landmarks import landmarks
+from interlace.analysis.lenient import stage_excess
 from interlace.analysis.passage import Passage, expert_reward
 from interlace.analysis.path_constants import path_constants
 from interlace.analysis.predicted import parity_curve
@@ -77,6 +78,7 @@ def _stage(record: RunRecord, stage: StageRecord, rng: np.random.Generator) -> t
         forks=fork_summaries(record, stage, raw),
         stopped=stage.stopped,
         path_constants=tuple(path_constants(stage)),
+        format_excess=stage_excess(raw),
     )
     source = started_from(record, stage)
     summary = replace(summary, started_from=source.name if source else None)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from interlace.analysis.lenient import FormatExcess
 from interlace.analysis.path_constants import PathConstant
 from interlace.analysis.prompt_values import PromptValues
 from interlace.encoding import jsonable
@@ -33,8 +34,9 @@ class ObjectiveChange:
     """An objective at a stage's start and end, and its exact change, paired prompt by prompt.
 
     `objective`: ``sft_loss`` (nats/response), ``sft_loss_per_token`` (nats/token), ``sft_loss_right``,
-    ``sft_loss_wrong`` (nats/response, means over the right and the wrong expert responses) or ``reward``. `prompts`:
-    what it was read from, prompt by prompt; not on the wire.
+    ``sft_loss_wrong`` (nats/response, means over the right and the wrong expert responses), ``reward`` or
+    ``reward_lenient`` (by the task's lenient reward). `prompts`: what it was read from, prompt by prompt; not on the
+    wire.
     """
 
     task: str
@@ -218,6 +220,8 @@ class StageSummary:
     `control`: what makes the stage a control (`placebo`: how its rewards were permuted), None for others.
     `started_from`: the stage whose weights it began with, None for the recipe's model.
     `path_constants`: PL constants and smoothness over its looks, where its preset reads them.
+    `format_excess`: the lenient reward beyond the training reward of the same completions, at start and end (raw
+    weights), where it was measured.
     """
 
     name: str
@@ -242,6 +246,7 @@ class StageSummary:
     started_from: str | None = None
     stopped: Stopped | None = None
     path_constants: tuple[PathConstant, ...] = ()
+    format_excess: FormatExcess | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -292,7 +297,7 @@ class StageSummary:
         first = ("name", "kind", "task", "steps_planned", "steps_done", "objectives", "parity_step")
         second = ("least_sft_loss_step", "reward_at_least_sft_loss", "expert_reward", "split", "verdicts")
         third = ("self_checks", "flags", "ledger", "landmarks", "placebo", "control", "started_from", "forks")
-        fourth = ("stopped", "path_constants", "sentence")
+        fourth = ("stopped", "path_constants", "format_excess", "sentence")
         return _fields(self, *first, *second, *third, *fourth)
 
 

@@ -12,12 +12,13 @@ from interlace.estimate import Estimate, figure_text
 from interlace.measurement import LINE, RAW, HeldOut, Point, PromptScores
 from interlace.store import RunRecord
 
-SFT_LOSS, REWARD, KL = "sft_loss", "reward", "kl"
+SFT_LOSS, REWARD, KL, LENIENT = "sft_loss", "reward", "kl", "lenient_reward"
 
 _IS_MEASURED: Mapping[str, Callable[[PromptScores], bool]] = {
     SFT_LOSS: lambda scores: scores.expert_logprobs is not None,
     REWARD: lambda scores: scores.reward_values is not None and scores.reward_probabilities is not None,
     KL: lambda scores: scores.kl is not None,
+    LENIENT: lambda scores: scores.lenient_rewards is not None and scores.strict_rewards is not None,
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from interlace.analysis.changes import NATS_RESPONSE, OBJECTIVES, Objective
-from interlace.analysis.trajectory import KL, REWARD, SFT_LOSS, Snapshot
+from interlace.analysis.trajectory import KL, LENIENT, REWARD, SFT_LOSS, Snapshot
 from interlace.estimate import Estimate, Figure, Unresolved
 from interlace.statistics import PairedDifference, tested
 
@@ -19,6 +19,7 @@ COMPARED: dict[str, Objective] = {
 MISSING = {
     SFT_LOSS: "task {task} has no expert responses",
     REWARD: "task {task} has no reward",
+    LENIENT: "task {task} has no lenient reward, or no completions were sampled for it",
     KL: "the vocabularies differ, so that there is no KL between the two policies",
 }
 

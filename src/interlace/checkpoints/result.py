@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from interlace.analysis import SCHEMA_VERSION
+from interlace.analysis.lenient import level_disagreement
 from interlace.analysis.trajectory import Snapshot
 from interlace.checkpoints.choice import recommend
 from interlace.checkpoints.differences import Difference, num_comparisons
@@ -135,6 +136,12 @@ class Measured:
         return profiles(self.snapshots)
 
     @property
+    def on_format(self) -> tuple[str, ...]:
+        """A sentence for each checkpoint and task where a lenient parser reads another reward, beyond the interval."""
+        found = (level_disagreement(name, snapshot) for (name, _), snapshot in self.snapshots.items())
+        return tuple(sentence for sentence in found if sentence)
+
+    @property
     def pareto(self) -> tuple[str, ...]:
         """The checkpoints that no other one beats or equals in every objective (SFT loss and reward of each task)."""
         return pareto(self.profiles)
@@ -161,6 +168,7 @@ class Measured:
             "cells": [cell.to_json() for cell in self.cells],
             "differences": [item.to_json() for item in self.differences],
             "num_comparisons": num_comparisons(self.differences),
+            "on_format": list(self.on_format),
             "pareto": list(self.pareto),
             "recommendation": self.recommendation.to_json() | self._position(),
         }

@@ -18,6 +18,7 @@ COLUMNS = {
     "sft_loss_right": "on right\nresponses",
     "sft_loss_wrong": "on wrong\nresponses",
     "reward": "reward",
+    "reward_lenient": "reward\n(lenient parser)",
     "kl_policy_first_nats_per_response": "KL to\nthe first",
 }
 """Objectives of the table of levels."""
@@ -33,6 +34,7 @@ def print_measured(console: Console, measured: Measured) -> None:
     names = [checkpoint.name for checkpoint in measured.checkpoints]
     for task in measured.tasks:
         console.print(levels_table(f"{task} (SFT loss and KL in nats/response)", names, task, measured.cells))
+    _say(console, *measured.on_format)
     if measured.differences:
         console.print(differences_table(measured.differences, several=len(measured.tasks) > 1))
         count = num_comparisons(measured.differences)
@@ -97,14 +99,15 @@ def differences_table(differences: Sequence[Difference], several: bool) -> Table
 
 def reasons(measured: Measured) -> list[str]:
     """Why figures of the tables are missing, each reason once."""
-    cells = [cell for cell in measured.cells if cell.objective in COLUMNS]
+    cells = [cell for cell in measured.cells if cell.objective in COLUMNS and cell.objective != "reward_lenient"]
     shown = [difference for difference in measured.differences if difference.objective in SHOWN]
     figures = [*(cell.figure for cell in cells), *(d.figure for d in shown), *(d.detectable for d in shown)]
     return list(dict.fromkeys(figure.reason for figure in figures if isinstance(figure, Unresolved)))
 
 
-def _say(console: Console, sentence: str) -> None:
-    console.print(sentence, markup=False, soft_wrap=True)
+def _say(console: Console, *sentences: str) -> None:
+    for sentence in sentences:
+        console.print(sentence, markup=False, soft_wrap=True)
 
 
 def _table(title: str) -> Table:

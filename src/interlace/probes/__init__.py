@@ -10,6 +10,7 @@ from interlace.probes.divergence import Divergence
 from interlace.probes.entropy import Entropy
 from interlace.probes.expert_divergence import ExpertDivergence
 from interlace.probes.landscape import Landscape
+from interlace.probes.lenient_reward import LenientReward
 from interlace.probes.linearised import LinearisedCost
 from interlace.probes.log_partition import LogPartition
 from interlace.probes.moment import Moment
@@ -30,6 +31,7 @@ _FORWARD = (
     SftLoss(),
     Reward(),
     Divergence(),
+    LenientReward(),
     PassAtK(),
     ChiSquare(),
     LogPartition(),
@@ -44,11 +46,11 @@ PROBES: dict[str, Probe] = {probe.name: probe for probe in (*_BYPRODUCT, *_FORWA
 
 PRESETS: dict[str, tuple[str, ...]] = {
     "light": ("sft_loss", "reward"),
-    "standard": ("sft_loss", "reward", "divergence", "pass_at_k", "chi_square"),  # the last two compute nothing further
+    "standard": ("sft_loss", "reward", "divergence", "lenient_reward", "pass_at_k", "chi_square"),
     "planning": ("sft_loss", "reward", "linearised_cost"),  # what a forecast is made of, across tasks too
     "full": tuple(PROBES),
 }
-"""Price lists: which probes a preset pays for."""
+"""Price lists: which probes a preset pays for. What follows `divergence` in `standard` computes next to nothing."""
 
 OVERHEADS: dict[str, float] = {"light": 0.005, "standard": 0.03, "planning": 0.03, "full": 0.03}
 """The largest share of a training's CPU time that a preset takes of a trainer in hand, where its user names none."""

@@ -31,6 +31,7 @@ from interlace.probes.parts import (
     split_prompts,
 )
 from interlace.probes.target import MeasuredTask
+from interlace.rewards import RewardFunction
 from interlace.statistics.unbiased import MINIMUM_PARTS
 
 MAX_PROMPTS_FOR_DIVERGENCE = 64
@@ -229,14 +230,23 @@ class ProbeContext:
             prompts, group = prompts[:MAX_PROMPTS_FOR_DIVERGENCE], 1
         return sample_completions(self.policy, prompts, group, self.target.max_response_tokens, rng)
 
+    @property
+    def has_completions(self) -> bool:
+        """Whether completions are at hand: they are sampled for the reward, or a probe before this one drew them."""
+        return "completions" in vars(self) or (self.target.task.reward is not None and self.target.rewarded is None)
+
     @cached_property
     def sampled_rewards(self) -> Float[np.ndarray, "prompt completion"]:
-        """The reward of every sampled completion, reward units.
+        """The reward of every sampled completion, reward units. Raises RewardError as `scored` does."""
+        assert self.target.task.reward is not None
+        return self.scored(self.target.task.reward)
 
-        Raises RewardError if the reward leaves a held-out completion unscored: there is then no expected reward.
+    def scored(self, reward: RewardFunction) -> Float[np.ndarray, "prompt completion"]:
+        """What `reward` gives the sampled completions, which belong to the first prompts, reward units.
+
+        Raises RewardError if it leaves a held-out completion unscored: there is then no expected reward.
         """
-        reward, examples = self.target.task.reward, self.target.examples
-        assert reward is not None
+        examples = self.target.examples[: len(self.completions)]
         rows = [(example, item) for example, group in zip(examples, self.completions, strict=True) for item in group]
         columns = {key: [example.columns[key] for example, _ in rows] for key in examples[0].columns}
         texts = [decode_completion(self.policy, item) for _, item in rows]

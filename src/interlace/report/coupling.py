@@ -11,14 +11,21 @@ from interlace.report.tables import Table, words
 
 COLUMNS = ("Arm", "Task", "Weights", "SFT loss before", "after", "change", "on right responses", "on wrong responses",
            "Change of reward")  # fmt: skip
+LENIENT = "by the lenient parser"
+"""The column of a second reward, where any arm has one."""
 
 
 def arms_table(runs: Sequence[RunSummary]) -> Table:
     """The arms of one recipe over its seeds; `runs` holds the seeds that its rule leaves out too."""
     rows, notes = coupling_table(runs), Notes()
     most = max((row.num_seeds for row in rows), default=0)
-    cells = [_cells(before, row, most, notes) for before, row in zip([None, *rows], rows, strict=False)]
-    return Table(_title(rows), COLUMNS, tuple(cells), 3, tuple(notes.reasons))
+    has_lenient = any(row.reward_lenient_change is not None for row in rows)
+    cells = [
+        (*_cells(before, row, most, notes), *[_lenient(row, notes)] * has_lenient)
+        for before, row in zip([None, *rows], rows, strict=False)
+    ]
+    columns = (*COLUMNS, *[LENIENT] * has_lenient)
+    return Table(_title(rows), columns, tuple(cells), 3, tuple(notes.reasons))
 
 
 def _title(rows: Sequence[CouplingRow]) -> str:
@@ -38,6 +45,11 @@ def _cells(before: CouplingRow | None, row: CouplingRow, most_seeds: int, notes:
         *notes.change(row.sft_loss_before, row.sft_loss_after, row.sft_loss_change),
         *(notes.figure(figure, signed=True) for figure in (row.right, row.wrong, row.reward_change)),
     )
+
+
+def _lenient(row: CouplingRow, notes: Notes) -> Cell:
+    figure = row.reward_lenient_change
+    return Cell("") if figure is None else notes.figure(figure, signed=True)
 
 
 def _arm(row: CouplingRow, most_seeds: int) -> Cell:

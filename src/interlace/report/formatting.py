@@ -16,6 +16,7 @@ OBJECTIVES = {
     "sft_loss_right": ("SFT loss on right expert responses", "nats/response"),
     "sft_loss_wrong": ("SFT loss on wrong expert responses", "nats/response"),
     "reward": ("Reward", "reward"),
+    "reward_lenient": ("Reward (lenient parser)", "reward"),
 }
 """Objective: its name in prose, its unit."""
 

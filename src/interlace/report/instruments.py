@@ -12,7 +12,7 @@ from interlace.report.formatting import NONE, Cell, Notes, provenance
 from interlace.report.reasons import in_users_words, meaning_of
 from interlace.store import RunRecord, StageRecord
 
-SHOWN_ELSEWHERE = frozenset({"sft_loss", "reward", "divergence"})
+SHOWN_ELSEWHERE = frozenset({"sft_loss", "reward", "divergence", "lenient_reward"})
 """Probes whose figures fill the rest of the page."""
 MOST_PARTS = 4
 """Parts of one quantity (layers, tasks) that stand in the table; more are folded."""

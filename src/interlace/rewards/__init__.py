@@ -12,6 +12,8 @@ from interlace.rewards.countdown import Countdown
 from interlace.rewards.exact_match import ExactMatch
 from interlace.rewards.importing import import_reward
 from interlace.rewards.label_match import LabelMatch
+from interlace.rewards.lenient_countdown import LenientCountdown
+from interlace.rewards.lenient_match import LenientMatch
 from interlace.rewards.regex import Regex
 
 __all__ = [
@@ -31,6 +33,8 @@ REWARDS: dict[str, type[RewardOptions]] = {
     "countdown": Countdown,
     "exact_match": ExactMatch,
     "label_match": LabelMatch,
+    "lenient_countdown": LenientCountdown,
+    "lenient_match": LenientMatch,
     "regex": Regex,
 }
 

@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 from interlace.measurement import GradientProducts, HeldOut, Point, PromptScores
 
 PRODUCTS = ("loss", "reward", "cross")
+ON_COMPLETIONS = ("lenient_rewards", "strict_rewards")
+"""Rewards of the same sampled completions; records from before they were kept have neither."""
 
 
 def write_heldout(folder: Path, heldout: HeldOut) -> None:
@@ -48,12 +50,14 @@ def scores_path(folder: Path, point: Point) -> Path:
 def write_scores(folder: Path, point: Point, scores: PromptScores) -> None:
     """Keep the contributions at `point`; arrays of unequal length share one row, so nothing is padded."""
     columns: dict[str, Any] = {"reward_is_exact": [scores.reward_is_exact]}
-    for name in ("expert_logprobs", "reward_values", "reward_probabilities", "kl"):
+    for name in ("expert_logprobs", "reward_values", "reward_probabilities", "kl", *ON_COMPLETIONS):
         values = getattr(scores, name)
         if values is not None:
             columns[name] = pa.array([values.ravel()], type=pa.list_(pa.float64()))
     if scores.reward_values is not None:
         columns["atoms"] = [scores.reward_values.shape[1]]
+    if scores.lenient_rewards is not None:
+        columns["completions"] = [scores.lenient_rewards.shape[1]]
     if scores.gradients is not None:
         for name in PRODUCTS:
             columns[f"{name}_products"] = pa.array([getattr(scores.gradients, name).ravel()], pa.list_(pa.float64()))
@@ -70,21 +74,22 @@ def read_scores(folder: Path, point: Point) -> PromptScores:
     row = pq.read_table(path)
     held = set(row.column_names)
 
-    def array(name: str) -> np.ndarray | None:
-        return np.asarray(row[name][0].values.to_numpy(zero_copy_only=False)) if name in held else None
+    def array(name: str, width: str | None = None) -> np.ndarray | None:
+        if name not in held:
+            return None
+        values = np.asarray(row[name][0].values.to_numpy(zero_copy_only=False))
+        return values if width is None else values.reshape(-1, row[width][0].as_py())
 
-    values, probabilities = array("reward_values"), array("reward_probabilities")
-    if values is not None and probabilities is not None:
-        atoms = row["atoms"][0].as_py()
-        values, probabilities = values.reshape(-1, atoms), probabilities.reshape(-1, atoms)
     products = [array(f"{name}_products") for name in PRODUCTS]
     return PromptScores(
         expert_logprobs=array("expert_logprobs"),
-        reward_values=values,
-        reward_probabilities=probabilities,
+        reward_values=array("reward_values", "atoms"),
+        reward_probabilities=array("reward_probabilities", "atoms"),
         reward_is_exact=row["reward_is_exact"][0].as_py(),
         kl=array("kl"),
         gradients=_products(*products),
+        lenient_rewards=array("lenient_rewards", "completions"),
+        strict_rewards=array("strict_rewards", "completions"),
     )
 
 

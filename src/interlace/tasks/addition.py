@@ -177,6 +177,7 @@ def build_addition(name: str, options: AdditionOptions, seed: int) -> Task:
         train=build_examples([[_row(int(index), options)] for index in train], reward),
         heldout=build_examples([[_row(int(index), options)] for index in heldout], reward),
         reward=reward,
+        lenient_reward=build_reward("lenient_match"),
         expert_is_known=True,
         fresh_draws=True,
         max_response_tokens=response_digits(options.digits, options.operands) + options.styles,

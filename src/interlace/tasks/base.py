@@ -31,8 +31,9 @@ class Task:
     `train` and `heldout` share no prompt, and neither is empty. `expert_is_known`: the held-out examples hold the
     expert's true distribution, not frequencies in a data set. `fresh_draws`: the training examples do too, so that
     every SFT row draws its response anew. `max_response_tokens`: the longest response, end-of-sequence included, where
-    the task knows it. `exclusions`: rows of data that were left out, by rule. A plain function as `reward` becomes a
-    checked `Reward`.
+    the task knows it. `exclusions`: rows of data that were left out, by rule. `lenient_reward`: a second reward that is
+    only measured, on completions that are sampled anyway: where both move apart, a rise of the reward is a matter of
+    format. A plain function as either reward becomes a checked `Reward`.
 
     Raises DataError if a split is empty, both hold the same prompt, or `max_response_tokens` is below 1.
 
@@ -48,10 +49,12 @@ class Task:
     fresh_draws: bool = False
     max_response_tokens: int | None = None
     exclusions: Mapping[str, int] = field(default_factory=dict)
+    lenient_reward: RewardFunction | None = None
 
     def __post_init__(self) -> None:
-        if self.reward is not None:
-            object.__setattr__(self, "reward", checked(self.reward))
+        for name in ("reward", "lenient_reward"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, checked(getattr(self, name)))
         if not self.train or not self.heldout:
             raise DataError(self._empty_split())
         self._refuse_shared_prompts()
@@ -71,6 +74,7 @@ class Task:
         heldout: int | Sequence[Mapping[str, Any]] | None = None,
         seed: int = 0,
         max_response_tokens: int | None = None,
+        lenient_reward: RewardFunction | str | None = None,
     ) -> Task:
         """A task from rows of `prompt`, `completion` (the expert's; may be missing from all) and any other columns.
 
@@ -84,6 +88,8 @@ class Task:
                 prompts are then left out of `rows` and counted in `exclusions`.
             seed: draws the split.
             max_response_tokens: the longest response in tokens, end-of-sequence included, if you know it.
+            lenient_reward: as `reward`; measured beside it, never trained on (None and a `reward` named exact_match:
+                lenient_match).
 
         Raises:
             DataError: an unreadable row, an empty split, or a reward that breaks its contract.
@@ -93,7 +99,8 @@ class Task:
         >>> len(Task.from_rows(rows, heldout=3).train)
         7
         """
-        scorer = build_reward(reward) if isinstance(reward, str) else None if reward is None else checked(reward)
+        scorer = _scorer(reward)
+        beside = "lenient_match" if lenient_reward is None and reward == "exact_match" else lenient_reward
         own = None if heldout is None or isinstance(heldout, int) else _rows_of(heldout, "heldout", scorer)
         count = heldout if isinstance(heldout, int) else None
         if count is not None and count < 1:
@@ -108,6 +115,7 @@ class Task:
             reward=scorer,
             max_response_tokens=max_response_tokens,
             exclusions={} if own is None else {IN_HELDOUT: split.num_dropped},
+            lenient_reward=_scorer(beside),
         )
 
     def __repr__(self) -> str:
@@ -191,6 +199,12 @@ class Task:
         if len(self.train) + len(self.heldout) > 1:
             remedy = "Hold out fewer, or give more rows"
         return f"task {self.name!r} must have prompts in both splits. Got {found}. {remedy}."
+
+
+def _scorer(reward: RewardFunction | str | None) -> Reward | None:
+    if isinstance(reward, str):
+        return build_reward(reward)
+    return None if reward is None else checked(reward)
 
 
 def _refuse_one_prompt(rows: Sequence[Row], heldout: Sequence[Row] | None) -> None:

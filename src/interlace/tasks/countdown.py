@@ -131,6 +131,7 @@ def build_countdown(name: str, options: CountdownOptions, seed: int) -> Task:
         train=build_examples([[_row(problem, options)] for problem in train], reward),
         heldout=build_examples([[_row(problem, options)] for problem in heldout], reward),
         reward=reward,
+        lenient_reward=build_reward("lenient_countdown"),
         expert_is_known=True,
         fresh_draws=True,
         max_response_tokens=len(str(options.largest)) * NUM_NUMBERS + NUM_NUMBERS,

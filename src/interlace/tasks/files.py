@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from interlace.errors import DataError
 from interlace.options import Options
 from interlace.rewards import Reward, build_reward
+from interlace.rewards.lenient_match import can_be_told_apart
 from interlace.tasks.base import IN_HELDOUT, Task
 from interlace.tasks.chat import as_chat, read_completion, read_prompt, split_conversation
 from interlace.tasks.example import Prompt, prompt_texts
@@ -66,6 +67,9 @@ class FilesOptions(Options):
     reward: str | dict[str, Any] | None = None
     """A registered reward, an import path package.module:function, or a mapping of kind and options; null: label_match
     if `labels` are given, else none."""
+    lenient_reward: str | dict[str, Any] | None = None
+    """A second reward that is measured beside the first, never trained on, where completions are sampled: null:
+    lenient_match beside label_match and exact_match, else none."""
     exclude: Exclude = Exclude()
     """Rows to leave out."""
     max_response_tokens: int | None = Field(default=None, ge=1)
@@ -146,6 +150,7 @@ def build_files(name: str, options: FilesOptions, seed: int) -> Task:
         train=build_examples(split.train, reward, observed=True),
         heldout=build_examples(split.heldout, reward),
         reward=reward,
+        lenient_reward=_lenient_reward(options),
         expert_is_known=options.expert_error is not None,
         max_response_tokens=options.max_response_tokens,
         exclusions=dict(counts),
@@ -156,6 +161,20 @@ def _reward(options: FilesOptions) -> Reward | None:
     if options.reward is not None:
         return build_reward(options.reward)
     return build_reward("label_match") if options.labels is not None else None
+
+
+def _lenient_reward(options: FilesOptions) -> Reward | None:
+    """The named one; else, for rewards that compare texts, the same answers read leniently."""
+    if options.lenient_reward is not None:
+        return build_reward(options.lenient_reward)
+    given = {"kind": options.reward} if isinstance(options.reward, str) else dict(options.reward or {})
+    kind = given.get("kind", "label_match" if options.labels is not None else None)
+    if kind == "exact_match":
+        return build_reward({"kind": "lenient_match", "column": given.get("column", "answer")})
+    words = list(dict.fromkeys((options.labels or {}).values()))
+    if kind == "label_match" and words and can_be_told_apart(words):
+        return build_reward({"kind": "lenient_match", "column": given.get("column", "label_word"), "words": words})
+    return None
 
 
 def _rows(path: str, options: FilesOptions, seed: int, counts: Counter[str]) -> list[Row]:

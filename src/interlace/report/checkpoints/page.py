@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from plotly.offline import get_plotlyjs
@@ -22,7 +23,8 @@ def render_checkpoints(measured: Measured) -> str:
     """The page's HTML; figures are drawn as they come."""
     plotly, script = get_plotlyjs(), asset("charts.js")
     names = [checkpoint.name for checkpoint in measured.checkpoints]
-    tables = [levels_table("Every checkpoint", "Checkpoint", names, measured.cells)]
+    levels = levels_table("Every checkpoint", "Checkpoint", names, measured.cells)
+    tables = [replace(levels, remark=" ".join(measured.on_format))]
     if measured.differences:
         tables.append(differences_table("Differences, paired on the same prompts", measured.differences))
     return (

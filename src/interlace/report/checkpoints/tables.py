@@ -17,12 +17,15 @@ KL = "kl_policy_first_nats_per_response"
 TITLES = {
     "sft_loss": "SFT loss, nats/response",
     "reward": "Reward",
+    "reward_lenient": "Reward (lenient parser)",
     KL: "KL to the first, nats/response",
     "sft_loss_right": "SFT loss on right responses",
     "sft_loss_wrong": "on wrong responses",
     "sft_loss_per_token": "per token, nats/token",
 }
 """Objectives in the order of their columns, with the columns' titles."""
+WHERE_MEASURED = frozenset({"reward_lenient"})
+"""Objectives without a column where no checkpoint has them."""
 
 
 def levels_table(name: str, first: str, order: Sequence[str], cells: Sequence[Level]) -> Table:
@@ -30,12 +33,14 @@ def levels_table(name: str, first: str, order: Sequence[str], cells: Sequence[Le
     notes = Notes()
     found = {(cell.checkpoint, cell.task, cell.objective): cell.figure for cell in cells}
     tasks = list(dict.fromkeys(cell.task for cell in cells))
+    measured = {cell.objective for cell in cells if not isinstance(cell.figure, Unresolved)}
+    shown = [objective for objective in TITLES if objective not in WHERE_MEASURED or objective in measured]
     rows = [
-        (*words(item, task), *(notes.figure(found[item, task, objective]) for objective in TITLES))
+        (*words(item, task), *(notes.figure(found[item, task, objective]) for objective in shown))
         for item in order
         for task in tasks
     ]
-    columns = (first, "Task", *TITLES.values())
+    columns = (first, "Task", *(TITLES[objective] for objective in shown))
     return Table(name, columns, tuple(rows), 2, tuple(notes.reasons))
 
 
