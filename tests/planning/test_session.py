@@ -14,6 +14,7 @@ import pytest
 import interlace
 from interlace.errors import DataError, RecipeError
 from interlace.estimate import Estimate
+from interlace.forecasting.notes import PLAN_WITHOUT_PATHS
 from interlace.planning import Plan, Session
 from interlace.planning.arguments import PlanArguments
 from interlace.planning.words import CAVEAT
@@ -51,6 +52,22 @@ def test_the_start_is_what_measure_finds(plan: Plan, checkpoint: Path, tasks: li
         assert getattr(facts, name).value == pytest.approx(measured.figure("start", objective).value)
     masses = [getattr(facts, name).value for name in ("expert_right", "expert_wrong", "other")]
     assert math.fsum(masses) == pytest.approx(1.0)
+
+
+def test_where_no_path_model_speaks_the_plan_says_so_and_what_it_rests_on(plan: Plan) -> None:
+    mute = dataclasses.replace(plan.forecasts["sums"], forecasts=())
+    silent = dataclasses.replace(plan, forecasts={"sums": mute})
+    assert PLAN_WITHOUT_PATHS in silent.sentences() and CAVEAT not in silent.sentences()
+    assert PLAN_WITHOUT_PATHS in render_plan(silent).replace("&#39;", "'")
+    with pytest.raises(KeyError, match="no path model speaks here"):
+        silent.forecast()
+    assert PLAN_WITHOUT_PATHS not in plan.sentences()
+
+
+def test_a_kl_term_is_said(plan: Plan) -> None:
+    with_term = dataclasses.replace(plan, options=dataclasses.replace(plan.options, kl_coefficient=0.04))
+    assert any("1/beta = 25" in sentence and "not modelled" in sentence for sentence in with_term.sentences())
+    assert not any("beta" in sentence for sentence in plan.sentences())
 
 
 def test_a_stop_is_the_forecasts_own(plan: Plan) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from interlace.forecasting import SHARES, Foresight
+from interlace.forecasting import SHARES, Foresight, KlTerm
 from interlace.measurement import RAW, Point
 from interlace.store import RunRecord, StageRecord
 from interlace.store.forecasts import ForecastRecord
@@ -36,6 +36,7 @@ def foresight_of(record: RunRecord, stage: StageRecord) -> Foresight | None:
         seed=record.seed,
         decay=averaging["decay"] if averaging else None,
         exchange_rate=(stage.options.get("stop") or {}).get("exchange_rate"),
+        kl_term=KlTerm.of(stage.options),
     )
 
 

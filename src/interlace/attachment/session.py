@@ -21,7 +21,7 @@ from interlace.callback.foreseeing import Foreseeing
 from interlace.controllers import build_rule
 from interlace.errors import DataError, RewardError
 from interlace.flags.watch import planned_looks
-from interlace.forecasting import Foresight
+from interlace.forecasting import Foresight, KlTerm
 from interlace.measurement import RAW, PromptScores
 from interlace.observer import Observer
 from interlace.policies import Policy
@@ -286,6 +286,7 @@ def _foreseeing(run: AttachedRun, looking: Looking, args: TrainingArguments, sta
         max_steps=state.max_steps,
         options=PathOptions(group_size=getattr(args, "num_generations", 8)),
         seed=run.seed,
+        kl_term=KlTerm.of_arguments(args),
     )
     return Foreseeing(instruments.store, foresight, instruments.observer.note, state.global_step)
 

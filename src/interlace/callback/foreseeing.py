@@ -22,7 +22,7 @@ class Foreseeing:
     """Writes what `foresight` says into the run folder, once for each of the `SHARES` of the stage.
 
     `already`: steps that an earlier process did, whose forecasts are kept. What raw weights will cost on the stage's
-    own task is said.
+    own task is said, and once what that must be read with.
     """
 
     store: RunStore
@@ -30,6 +30,7 @@ class Foreseeing:
     say: Callable[[str], None]
     already: int = -1
     _next: int = field(init=False)
+    _said: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         kept = last_event(self.store.folder / EVENTS, FORECAST, self.foresight.stage, self.already)
@@ -57,6 +58,10 @@ class Foreseeing:
                 f"{stage}: forecast after step {made.made_at:,} for step {made.for_step:,}: SFT loss "
                 f"{made.sft_loss}, reward {made.reward}"
             )
+            for note in made.notes:
+                if note not in self._said:
+                    self._said.add(note)
+                    self.say(f"{stage}: {note}")
 
     def _measurements(self) -> list[Measurement]:
         events = read_events(self.store.folder / EVENTS)

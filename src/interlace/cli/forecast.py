@@ -18,7 +18,7 @@ SHOWN = (0.25, 0.5, 0.75)
 def print_forecast(console: Console, plan: Plan) -> None:
     """Everything a reader needs first; whole curves are in JSON and HTML."""
     for found in plan.forecasts.values():
-        if not isinstance(found, Unresolved):
+        if not isinstance(found, Unresolved) and found.forecasts:
             console.print(_table(found))
     for sentence in plan.sentences():
         console.print(f"- {sentence}", markup=False, soft_wrap=True)

@@ -4,14 +4,15 @@
 reads them against reward with intervals, `landmarks` says where they turn, `preflight` is the forecast before RL,
 `afterwards` its mirror for SFT after RL, `pilots` says how many steps reward takes. While RL goes on, `calibration`
 corrects the path models by what was measured, `reward_curve` says how far reward will rise, `running` puts both
-together, `foresight` asks them of a stage's record at any step; `experience` holds their priors; `scoring` judges
-afterwards.
+together, `foresight` asks them of a stage's record at any step; `experience` holds their priors, `notes` what they
+must be read with; `scoring` judges afterwards.
 """
 
 from interlace.forecasting.afterwards import SftAfterRl, sft_after_rl
 from interlace.forecasting.curve import Curve, CurvePoint
 from interlace.forecasting.foresight import Foreseen, Foresight
 from interlace.forecasting.landmarks import Landmarks, Stop, best_stop, landmarks_of
+from interlace.forecasting.notes import KlTerm
 from interlace.forecasting.paths import PromptPaths, prompt_paths
 from interlace.forecasting.pilots import Pilots
 from interlace.forecasting.preflight import (
@@ -38,7 +39,7 @@ __all__ = [
     # how many steps it takes
     "Pilots",
     # while RL goes on
-    "running_forecast", "RunningForecast", "FanPoint", "Looks", "SHARES", "Foresight", "Foreseen",
+    "running_forecast", "RunningForecast", "FanPoint", "Looks", "SHARES", "Foresight", "Foreseen", "KlTerm",
     # SFT after it
     "sft_after_rl", "SftAfterRl",
 ]  # fmt: skip

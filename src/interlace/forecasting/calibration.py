@@ -13,7 +13,6 @@ look corrects it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -60,18 +59,20 @@ class Composition:
 
 
 PATHS = "systematic", "group_normalised"
-"""The path models that a forecast is made of."""
+"""The path models that a forecast is made of, the one that leads it first."""
 WAVES = 4
 """Karhunen-Loeve terms of the Brownian motion: nine tenths of its variance."""
 
 
-def curves_from(start: Start, options: PathOptions) -> list[Curve]:
-    """The curves of those `PATHS` that can serve the rewards at `start` and lead anywhere."""
-    found = []
+def curves_from(start: Start, options: PathOptions) -> tuple[list[Curve], list[str]]:
+    """The curves of those `PATHS` that can serve the rewards at `start` and lead anywhere; why the others do not."""
+    found, silent = [], []
     for model in PATHS:
-        with suppress(DataError):
+        try:
             found.append(followed_path(start, model, options))
-    return found
+        except DataError as error:
+            silent.append(f"{model}: {error}")
+    return found, silent
 
 
 def along_paths(curves: Sequence[Curve], experience: Experience) -> Composition:

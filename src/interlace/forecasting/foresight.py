@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from interlace.estimate import Estimate, Unresolved
-from interlace.forecasting.calibration import Composition, along_paths, at_a_price, curves_from
+from interlace.forecasting.calibration import PATHS, Composition, along_paths, at_a_price, curves_from
 from interlace.forecasting.curve import Curve
 from interlace.forecasting.experience import ELSEWHERE, ON_PATHS
+from interlace.forecasting.notes import KlTerm, no_path
 from interlace.forecasting.running import Looks, RunningForecast, running_forecast
 from interlace.forecasting.start import Start, start_of
 from interlace.measurement import AVERAGED, RAW, HeldOut, Measurement, PromptScores
@@ -23,6 +24,9 @@ from interlace.theory.paths import PathOptions
 PRICE = "linearised_cost_preconditioned"
 """The quantity of D15's price in the optimiser's metric."""
 KL = "kl_policy_start_nats_per_response"
+
+
+NO_KL_TERM = KlTerm()
 
 
 class Foreseen(NamedTuple):
@@ -38,7 +42,8 @@ class Foresight:
     """Forecasts the reward of `task`, which RL trains, and the SFT loss of every held-out set in `held`.
 
     `start_of`: a task's scores at the stage's start; `options`: what the path models need to know of the stage;
-    `decay`: of the averaged weights, if they are kept; `exchange_rate`: of the stage's stop rule, if it has one.
+    `decay`: of the averaged weights, if they are kept; `exchange_rate`: of the stage's stop rule, if it has one;
+    `kl_term`: in the stage's objective.
     Cost: following two path models once (some seconds of CPU), then some milliseconds a forecast; no model is run.
     """
 
@@ -51,6 +56,7 @@ class Foresight:
     seed: int
     decay: float | None = None
     exchange_rate: float | None = None
+    kl_term: KlTerm = NO_KL_TERM
 
     def at(self, step: int, measurements: Sequence[Measurement]) -> Iterator[Foreseen]:
         """A forecast for each task and kind of weights, from the stage's `measurements` up to `step`; later ones are
@@ -59,7 +65,8 @@ class Foresight:
         for weights in (RAW, AVERAGED):
             for task, looks in all_looks(known, self.task, self.held, weights):
                 composition = self.composition(task, weights, known)
-                yield Foreseen(task, weights, self._forecast(task, weights, looks, composition))
+                made = self._forecast(task, weights, looks, composition)
+                yield Foreseen(task, weights, replace(made, notes=self.notes(task, known)))
 
     def composition(self, task: str, weights: str, known: Sequence[Measurement]) -> Composition:
         """What the SFT loss of `task` is taken to be made of."""
@@ -67,10 +74,30 @@ class Foresight:
             return along_paths(self.curves, ON_PATHS[weights])
         return at_a_price(self._price(task, known), ELSEWHERE[weights])
 
-    @cached_property
+    def notes(self, task: str, known: Sequence[Measurement]) -> tuple[str, ...]:
+        """What a forecast of the SFT loss of `task` must be read with, in sentences."""
+        return tuple(filter(None, (self._lacking(task, known), str(self.kl_term))))
+
+    def _lacking(self, task: str, known: Sequence[Measurement]) -> str:
+        """That the path model which leads forecasts is silent on `task`; "" where it speaks."""
+        if task != self.task:
+            return no_path([f"{task} is not what RL trains"], has_price=bool(self._price(task, known)))
+        speaking = [curve.model for curve in self.curves]
+        if PATHS[0] in speaking:
+            return ""
+        has_price = not speaking and bool(self._price(task, known))
+        return no_path(self._paths[1], speaking, has_price)
+
+    @property
     def curves(self) -> list[Curve]:
         """The path models that can speak here, followed once."""
-        return curves_from(self._start, self.options) if isinstance(self._start, Start) else []
+        return self._paths[0]
+
+    @cached_property
+    def _paths(self) -> tuple[list[Curve], list[str]]:
+        if isinstance(self._start, Unresolved):
+            return [], [self._start.reason]
+        return curves_from(self._start, self.options)
 
     def _forecast(self, task: str, weights: str, looks: Looks, composition: Composition) -> RunningForecast:
         return running_forecast(

@@ -68,7 +68,7 @@ class RunningForecast:
     `reward` and `sft_loss` at that step; `fan`: SFT loss there given the reward there, which can be said before
     anything is known of how fast reward rises; `parity_step`: when the reward passes the expert's; `best_stop`: of the
     steps left, that at which R - lambda L is greatest, for the exchange rate lambda that was asked for (None: none
-    was).
+    was); `notes`: what it must be read with, in sentences.
     """
 
     made_at: int
@@ -78,6 +78,7 @@ class RunningForecast:
     parity_step: Figure
     best_stop: Figure | None
     fan: tuple[FanPoint, ...]
+    notes: tuple[str, ...] = ()
 
     def given(self, reward: float) -> Figure:
         """SFT loss of a look at `reward`, between the fan's points; Unresolved beyond its ends."""
@@ -97,11 +98,13 @@ class RunningForecast:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> RunningForecast:
-        """The inverse of `to_json`."""
+        """The inverse of `to_json`; records from before there were notes have none."""
         figures = {name: figure_from_json(data[name]) for name in ("reward", "sft_loss", "parity_step")}
         stop = None if data["best_stop"] is None else figure_from_json(data["best_stop"])
         fan = [FanPoint(decode_float(item["reward"]), _estimate(item["sft_loss"])) for item in data["fan"]]
-        return cls(made_at=data["made_at"], for_step=data["for_step"], best_stop=stop, fan=tuple(fan), **figures)
+        notes = tuple(data.get("notes", ()))
+        return cls(made_at=data["made_at"], for_step=data["for_step"], best_stop=stop, fan=tuple(fan), notes=notes,
+                   **figures)  # fmt: skip
 
 
 def running_forecast(

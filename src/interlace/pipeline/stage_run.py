@@ -16,7 +16,7 @@ from interlace.controllers import build_rule
 from interlace.errors import Interrupted, TrainingError
 from interlace.flags import FlagWatch
 from interlace.flags.watch import planned_looks
-from interlace.forecasting import Foresight
+from interlace.forecasting import Foresight, KlTerm
 from interlace.observer import Observer
 from interlace.pipeline.ending import Ending
 from interlace.pipeline.requests import stage_request
@@ -183,6 +183,7 @@ class StageRun:
             seed=self.seed,
             decay=self.config.averaged_weights.decay if self.config.averaged_weights else None,
             exchange_rate=(self.config.stop or {}).get("exchange_rate"),
+            kl_term=KlTerm.of_arguments(arguments),
         )
         return Foreseeing(self.store, foresight, self.observer.note, already)
 

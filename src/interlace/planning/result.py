@@ -54,7 +54,8 @@ class Plan:
 
     def sentences(self) -> list[str]:
         """What the plan says, the most useful first."""
-        return sentences(self.checkpoint, self.forecasts, self.costs, self.exchange_rate, self.paces)
+        kl = self.options.kl_coefficient
+        return sentences(self.checkpoint, self.forecasts, self.costs, self.exchange_rate, self.paces, kl)
 
     def forecast(self, path_model: str | None = None, task: str | None = None) -> Forecast:
         """One path model's forecast; by default the first that speaks of the first task. Raises KeyError if none
@@ -66,6 +67,8 @@ class Plan:
         for each in found.forecasts:
             if path_model in (None, each.path_model):
                 return each
+        if not found.forecasts:
+            raise KeyError(f"no forecast for task {task}: no path model speaks here.")
         raise KeyError(unknown_name("path_model", str(path_model), [each.path_model for each in found.forecasts]))
 
     def stop(self, exchange_rate: float, path_model: str | None = None, task: str | None = None) -> Stop:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from interlace.estimate import Estimate, Figure, Unresolved, figure_text
 from interlace.forecasting import CurvePoint, Forecast, Preflight, Stop
+from interlace.forecasting.notes import PLAN_WITHOUT_PATHS, kl_of_plan
 from interlace.planning.steps import Pace, StepsTo
 from interlace.wording import number
 
@@ -35,14 +36,16 @@ def sentences(
     costs: tuple[CrossCost, ...],
     exchange_rate: float | None,
     paces: Mapping[str, Pace | Unresolved],
+    kl_coefficient: float | None = None,
 ) -> list[str]:
-    """Every sentence of a plan, task by task, then steps, then what goes from task to task."""
+    """Every sentence of a plan, task by task, then the KL term, then steps, then what goes from task to task."""
     lines: list[str] = []
     for task, found in forecasts.items():
         if isinstance(found, Unresolved):
             lines.append(f"{task}: no forecast, because {found.reason}.")
         else:
             lines += _of_task(checkpoint, found, exchange_rate)
+    lines += filter(None, [kl_of_plan(kl_coefficient)])
     for task, pace in paces.items():
         lines += _in_steps(task, pace)
     return lines + [_price(cost) for cost in costs]
@@ -65,7 +68,7 @@ def _of_task(checkpoint: str, found: Preflight, exchange_rate: float | None) -> 
         yield _costs_at(forecast)
     if exchange_rate is not None:
         yield from (_stop(forecast) for forecast in found.forecasts)
-    yield CAVEAT
+    yield CAVEAT if found.forecasts else PLAN_WITHOUT_PATHS
     for silent in found.silent:
         yield f"Path model {silent.path_model} does not speak here: {silent.reason}"
 

@@ -9,6 +9,7 @@ from plotly.offline import get_plotlyjs
 from interlace import __version__
 from interlace.estimate import Unresolved
 from interlace.forecasting import Preflight
+from interlace.forecasting.notes import PLAN_WITHOUT_PATHS
 from interlace.planning import Plan
 from interlace.planning.words import ASSUMED
 from interlace.report.page import asset, content_policy, environment, write_whole
@@ -50,10 +51,11 @@ def _spoken(plan: Plan) -> list[Preflight]:
 def _section(number: int, found: Preflight) -> dict[str, object]:
     return {
         "task": found.task,
-        "charts": [plane_chart(found, number), price_chart(found, number)],
+        "charts": [plane_chart(found, number), price_chart(found, number)] if found.forecasts else [],
         "facts": facts_table(found),
         "landmarks": landmarks_table(found),
         "curves": curve_tables(found),
         "silent": found.silent,
         "perfect": found.is_perfect_expert,
+        "without_paths": "" if found.forecasts else PLAN_WITHOUT_PATHS,
     }

@@ -64,7 +64,8 @@ def _chart(
         narrow=NARROW,
         keys=(*(Key(f"forecast {_when(each)}", colour[1:]) for each, colour in zip(shown, COLOURS, strict=False)),
               Key("what came, look by look", "ink")),
-        notes=tuple(_note(each) for each in judged if each.kind == OUTRIGHT) or (NO_END,),
+        notes=(*(tuple(_note(each) for each in judged if each.kind == OUTRIGHT) or (NO_END,)),
+               *dict.fromkeys(note for each in shown for note in each.forecast.notes)),
     )  # fmt: skip
 
 
