@@ -143,3 +143,20 @@ def test_D1_condition_is_that_the_policy_covers_the_expert():
     missing = normalised(np.where(problem.expert == problem.expert.max(axis=1, keepdims=True), 0.0, problem.reference))
     checks = [LAWS["D1"].conditions[0].check({"problem": problem, "policy": p}) for p in (problem.reference, missing)]
     assert checks == [True, False]
+
+
+@pytest.mark.parametrize("wanted", [-50.0, -1.0, 1.0, 50.0])
+def test_D1_without_the_residual_any_cost_of_reward_agrees_with_it(wanted):
+    """Past parity a single feature gives natural gradient any dL/dR: unless eps is known no miss of A4 contradicts."""
+    policy, expert, reward = (np.array([row]) for row in ([0.5, 0.3, 0.2], [0.2, 0.2, 0.6], [1.0, 0.0, 0.0]))
+    problem = finite.FiniteProblem(prompts=np.ones(1), reference=policy, expert=expert, reward=reward)
+    advantage = centred_rows(problem, policy)
+    kept = np.array([[0.0, 1.0, -1.5]])  # mean 0 under the policy, and no part of the advantage
+    share = -wanted * float((policy * advantage**2).sum()) - float((expert * advantage).sum())
+    feature = advantage + kept * share / float((expert * kept).sum())
+    found = natural_velocity(problem, policy, feature[..., None])
+    slopes = loss_rate(problem, policy, found.velocity), reward_rate(problem, policy, found.velocity)
+    assert slopes[1] > 0.0 and slopes[0] / slopes[1] == pytest.approx(wanted)
+    gap = float(((policy - expert) * reward).sum())
+    assert gap > 0.0
+    assert abs(slopes[0] - gap) <= projection_bound(problem, policy, found.mean_squared_residual) * (1 + 1e-9)

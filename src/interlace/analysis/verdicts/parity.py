@@ -4,6 +4,12 @@ Its sign is checked on the two segments of a stage where the side of parity is r
 the tilt part (A10) between the segment's ends, which has the law's sign; what is measured beyond it is off the path. By
 that identity a run on which the off-path part is resolved small cannot show the other sign unless its figures disagree
 with each other, and that is what CONTRADICTS would report (C8).
+
+C8 has another way to contradict, a miss beyond D1's bound sqrt(eps X2(p_D, pi)) on dL/dtau. It is not taken: the bound
+is for natural policy gradient, at an RL time of that flow and with eps, the mean squared part of the advantage that no
+direction of the weights makes. A stage is trained by an optimizer of another metric, so its record has neither. What
+it has is the reward, which rises by V - eps a unit of that time, and dL/dR = (R - R_D -/+ sqrt(eps X2)) / (V - eps)
+has no bound while eps may be anything below V: every miss agrees with some eps.
 """
 
 from __future__ import annotations
