@@ -45,6 +45,7 @@ def test_without_scaled_advantages_the_ceiling_is_said_with_them_that_nothing_is
     plain, scaled = str(KlTerm(1.0, scales=False)), str(KlTerm(1.0))
     assert "cannot go beyond 1/beta = 1 (D7" in plain and "not modelled" not in plain
     assert "not modelled" in scaled and "may go beyond 1/beta" in scaled
+    assert "anchor follows" in str(KlTerm.of({"beta": 0.1, "sync_ref_model": True}))
     assert str(KlTerm()) == str(KlTerm(scales=False)) == kl_of_plan(None) == kl_of_plan(0.0) == ""
 
 

@@ -13,22 +13,23 @@ UNSCALED = (False, "none", "None")
 @dataclass(frozen=True, slots=True)
 class KlTerm:
     """The KL term of RL's objective: its `coefficient` (reward units per nat; 0: there is none), and whether advantages
-    are divided by their standard deviation while the term is not."""
+    are divided by their standard deviation while the term is not; `follows`: its anchor goes after the policy."""
 
     coefficient: float = 0.0
     scales: bool = True
+    follows: bool = False
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> KlTerm:
         """By TRL's names, with GRPO's defaults for what is not there."""
-        return cls(float(options.get("beta") or 0.0), options.get("scale_rewards", "group") not in UNSCALED)
+        scales, follows = options.get("scale_rewards", "group") not in UNSCALED, options.get("sync_ref_model", False)
+        return cls(float(options.get("beta") or 0.0), scales, bool(follows))
 
     @classmethod
     def of_arguments(cls, arguments: Any) -> KlTerm:
         """Of a trainer's arguments; one without `scale_rewards` (RLOO) has the KL term within the reward."""
-        return cls.of(
-            {"beta": getattr(arguments, "beta", 0.0), "scale_rewards": getattr(arguments, "scale_rewards", False)}
-        )
+        missing = {"beta": 0.0, "scale_rewards": False, "sync_ref_model": False}
+        return cls.of({name: getattr(arguments, name, value) for name, value in missing.items()})
 
     @property
     def ceiling(self) -> float:
@@ -39,6 +40,11 @@ class KlTerm:
         """What the term means for a forecast; "" without one."""
         if not self.coefficient:
             return ""
+        if self.follows:
+            return (
+                f"RL's objective has a KL term whose anchor follows the policy (beta {self.coefficient:.3g}, "
+                "sync_ref_model), which is not modelled: D7's ceiling on RL time is for an anchor that stays."
+            )
         term = f"RL's objective has a KL term to its start (beta {self.coefficient:.3g})"
         limit = f"{self.ceiling:.3g}"
         if self.scales:

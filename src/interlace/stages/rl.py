@@ -22,7 +22,11 @@ DEFAULTS: Mapping[str, Any] = {"per_device_train_batch_size": 8, "num_generation
 
 
 class RlStage:
-    """Maximises expected reward with group-relative advantages (GRPO); `placebo` empties the rewards (C9)."""
+    """Maximises expected reward with group-relative advantages (GRPO); `placebo` empties the rewards (C9).
+
+    With `beta` above 0 TRL reads its reference model from where the policy was loaded, which is the weights that the
+    stage starts from: D6's anchors elsewhere do not occur, but where `sync_ref_model` lets the anchor follow.
+    """
 
     def configure(self, request: StageRequest) -> TrainingArguments:
         """TRL's GRPOConfig; steps are `max_steps`, else as many as the epochs over the task's prompts take."""
