@@ -24,6 +24,11 @@ def expert(prompt: int) -> EncodedResponse:
     return EncodedResponse((prompt,), (7, 8, 9, 2), 4)
 
 
+def hint(prompt: int) -> EncodedResponse:
+    """Two tokens of the expert's four stand in the first and third prompt, none in the second."""
+    return EncodedResponse((prompt,), (7, 8) if prompt != 1 else (), 2 if prompt != 1 else 0)
+
+
 def own(prompt: int, completion: int) -> EncodedResponse:
     return EncodedResponse((prompt,), (5, completion), 2)
 
@@ -40,6 +45,7 @@ def groups(rewards: Any = REWARDS, step: int = 0, **fields: Any) -> Groups:
         completions=[[list(own(p, k).response) for k in range(shape[1])] for p in range(shape[0])],
         is_expert=np.zeros(shape, dtype=np.bool_),
         expert=expert,
+        hint=hint,
         own=own,
     )
     return replace(made, **fields)
@@ -83,8 +89,9 @@ class Softmax:
         picked = every.gather(-1, self.ids[..., None]).squeeze(-1)
         return ExpertTokens(picked, self.entropies, self.mask, self.ids, every, self.start.log_softmax(-1))
 
-    def sampled_tokens(self, is_expert: list[bool], **fields: Any) -> SampledTokens:
-        return SampledTokens(self.chosen.log(), self.entropies, self.mask, torch.tensor(is_expert), **fields)
+    def sampled_tokens(self, is_expert: list[bool], num_given: tuple[int, int] = (0, 0)) -> SampledTokens:
+        is_hint = torch.arange(3) < torch.tensor(num_given)[:, None]
+        return SampledTokens(self.chosen.log(), self.entropies, self.mask, torch.tensor(is_expert), is_hint)
 
     def gradient(self, token_losses: Tensor) -> Tensor:
         """Of their sum over the mask, by logit."""

@@ -38,7 +38,7 @@ def test_without_imitation_an_update_is_that_of_grpo_bit_for_bit(tmp_path: Path)
 
 def test_without_rl_an_update_is_that_of_sft_bit_for_bit_and_nothing_is_sampled(tmp_path: Path) -> None:
     mixed = hybrid(tmp_path / "a", {"name": "joint", "mu": 1.0})
-    stream = [response for step in range(3) for response in mixed.experts.stream(step)]
+    stream = [response for step in range(3) for response in mixed.experts.stream(step, 16)]
     decode = mixed.experts.tokenizer.decode
     data = [
         {"prompt": decode(item.context), "completion": decode(item.response, skip_special_tokens=True)}
@@ -108,7 +108,7 @@ def test_a_resumed_stage_imitates_what_an_unbroken_one_does(tmp_path: Path) -> N
 
 def test_rows_come_in_passes_over_the_data(tmp_path: Path) -> None:
     experts = hybrid(tmp_path, "joint").experts
-    seen = [item for step in range(4) for item in experts.stream(step)]
+    seen = [item for step in range(8) for item in experts.stream(step, 8)]
     assert len(set(seen[:32])) == 32 == len(task().train)
     assert set(seen[:32]) == set(seen[32:64]) and seen[:32] != seen[32:64]
 
@@ -141,7 +141,7 @@ def test_hpt_takes_advantages_from_prompts_that_fail_and_imitates_them(tmp_path:
 def test_another_task_can_be_imitated_but_not_inside_groups(tmp_path: Path) -> None:
     other = Task.from_rows([{**row, "prompt": f"{row['prompt']}="} for row in rows()], name="other", heldout=8)
     mixed = hybrid(tmp_path, "joint", imitate=other)
-    texts = [mixed.experts.tokenizer.decode(item.context) for item in mixed.experts.stream(0)]
+    texts = [mixed.experts.tokenizer.decode(item.context) for item in mixed.experts.stream(0, 16)]
     assert all(text.endswith("==") for text in texts)
     with pytest.raises(DataError, match="must imitate the task whose prompts it samples"):
         hybrid(tmp_path, "luffy", imitate=other)

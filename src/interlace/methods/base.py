@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
     from interlace.controllers import Sight
     from interlace.policies import EncodedResponse
+
+
+Follows: TypeAlias = Literal["stream", "groups", "neither"]
+"""What the expert's responses of an update come from."""
 
 
 class MethodOptions(Options):
@@ -46,9 +50,9 @@ class Plan:
     expert_batch: int
     seed: int
 
-    def rng(self, step: int) -> np.random.Generator:
-        """The method's own generator at a step: the same when the stage is resumed."""
-        return np.random.default_rng([self.seed, step, 0x6D6574])
+    def rng(self, step: int, *place: int) -> np.random.Generator:
+        """The method's own generator at a step, and at a place in it: the same when the stage is resumed."""
+        return np.random.default_rng([self.seed, step, 0x6D6574, *place])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,8 @@ class Groups:
     """The groups of one batch of generations over all processes.
 
     `examples`: which of the task's training examples each prompt is; `contexts` and `completions`: token ids;
-    `is_expert`: completions that are the expert's; `expert(prompt)`: an expert response to a prompt of the batch.
+    `is_expert`: completions that are the expert's; `expert(prompt)`: an expert response to a prompt of the batch;
+    `hint(prompt)`: what of it stands in the prompt, perhaps nothing; `own(prompt, completion)`: a completion.
     """
 
     step: int
@@ -85,6 +90,7 @@ class Groups:
     completions: Sequence[Sequence[Sequence[int]]]
     is_expert: Bool[np.ndarray, "prompt completion"]
     expert: Callable[[int], EncodedResponse]
+    hint: Callable[[int], EncodedResponse]
     own: Callable[[int, int], EncodedResponse]
 
     @property
@@ -122,18 +128,29 @@ class ExpertTokens:
 
     def mean_entropy(self) -> Float[Tensor, "row 1"]:
         """Mean entropy of each response's tokens, nats."""
-        total = (self.entropies * self.mask).sum(-1, keepdim=True)
-        return total / self.mask.sum(-1, keepdim=True).clamp(min=1)
+        return _row_mean(self.entropies, self.mask)
 
 
 @dataclass(frozen=True)
 class SampledTokens:
-    """Tokens of completions under the policy, without gradient, at the sampling temperature."""
+    """Tokens of completions under the policy, without gradient, at the sampling temperature.
+
+    `is_expert`: completions that are the expert's; `is_hint`: the expert's tokens that a completion begins with.
+    """
 
     logprobs: Float[Tensor, "row token"]
     entropies: Float[Tensor, "row token"]
     mask: Bool[Tensor, "row token"]
     is_expert: Bool[Tensor, "row"]
+    is_hint: Bool[Tensor, "row token"]
+
+    def mean_entropy(self) -> Float[Tensor, "row 1"]:
+        """Mean entropy of each completion's tokens, nats."""
+        return _row_mean(self.entropies, self.mask)
+
+
+def _row_mean(values: Float[Tensor, "row token"], mask: Bool[Tensor, "row token"]) -> Float[Tensor, "row 1"]:
+    return (values * mask).sum(-1, keepdim=True) / mask.sum(-1, keepdim=True).clamp(min=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +165,8 @@ class Method:
     """One way to mix, with its options, for the stage of a `Plan`.
 
     `expert_rows`: how many completions of each group are the expert's own. `follows`: what the expert's responses come
-    from: a `stream` of training rows, the `groups` in hand, or neither. `trl`: TRL's options as the source has them,
+    from: a `stream` of training rows, the `groups` in hand, or neither. `answers_prompts`: whether the expert answers
+    prompts of the groups, which are then of the imitated task. `trl`: TRL's options as the source has them,
     under the user's own. `splits_gradient`: both losses' gradients are taken apart and handed to `combine`.
     """
 
@@ -158,8 +176,9 @@ class Method:
     cost: ClassVar[str] = "as GRPO"
     takes: ClassVar[type[MethodOptions]] = MethodOptions
     trl: ClassVar[Mapping[str, Any]] = {}
-    follows: ClassVar[Literal["stream", "groups", "neither"]] = "stream"
+    follows: ClassVar[Follows] = "stream"
     expert_rows: ClassVar[int] = 0
+    answers_prompts: ClassVar[bool] = False
     pools_tokens: ClassVar[bool] = False
     reads_logits: ClassVar[bool] = False
     splits_gradient: ClassVar[bool] = False
@@ -170,6 +189,10 @@ class Method:
     def weights(self, step: int) -> Weights:
         """Of the update after `step` optimizer steps. A loss of weight 0 is not computed, nor sampled for."""
         return ONLY_RL
+
+    def imitated(self, step: int, stream: Callable[[int, int], Sequence[EncodedResponse]]) -> Sequence[Imitated]:
+        """What an update imitates, where that does not come from its groups; `stream(step, count)`: training rows."""
+        return [Imitated(response) for response in stream(step, self.plan.expert_batch)]
 
     def expert_loss(self, tokens: ExpertTokens) -> Float[Tensor, "row token"]:
         """Loss of each imitated token, nats; by default its negative log-probability."""

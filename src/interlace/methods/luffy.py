@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from jaxtyping import Float
 from pydantic import Field
 
-from interlace.methods.base import ONLY_RL, Method, MethodOptions, SampledTokens, Weights
+from interlace.methods.base import ONLY_RL, Follows, Method, MethodOptions, SampledTokens, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +34,7 @@ class Luffy(Method):
     cost: ClassVar[str] = "GRPO with one completion of each group not sampled"
     takes: ClassVar[type[MethodOptions]] = LuffyOptions
     trl: ClassVar[Mapping[str, Any]] = {"scale_rewards": "none", "beta": 0.0}
-    follows: ClassVar = "neither"
+    follows: ClassVar[Follows] = "neither"
     expert_rows: ClassVar[int] = 1
 
     def weights(self, step: int) -> Weights:

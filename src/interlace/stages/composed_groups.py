@@ -18,7 +18,7 @@ from interlace.stages.grpo import CountingGRPOTrainer
 
 EXAMPLE = "interlace_example"
 """The column that says which of the task's training examples a prompt is."""
-IS_EXPERT, ADVANTAGES = "is_expert", "advantages"
+IS_EXPERT, ADVANTAGES, NUM_GIVEN = "is_expert", "advantages", "num_given"
 
 
 class ComposingGRPOTrainer(CountingGRPOTrainer):
@@ -32,11 +32,15 @@ class ComposingGRPOTrainer(CountingGRPOTrainer):
     regrouped: Regrouped | None = None
     _inputs: list[dict[str, Any]]
     _hints: dict[int, Sequence[int]]
+    _prefixes: dict[int, Sequence[int]]
     _scored: Float[Tensor, "completion"]
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         self._inputs = inputs
-        self._hints = {row: ids for row in range(len(inputs)) if (ids := self._hint(row, in_prompt=True))}
+        rows = range(len(inputs))
+        self._hints = {row: ids for row in rows if (ids := self._hint(row, in_prompt=True))}
+        own = [row for row in rows if not self._is_expert(row)]
+        self._prefixes = {row: ids for row in own if (ids := self._hint(row, in_prompt=False))}
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         groups = self._groups(output)
         self.regrouped = self.method.regroup(groups)
@@ -44,7 +48,9 @@ class ComposingGRPOTrainer(CountingGRPOTrainer):
         for name, of_group in ((ADVANTAGES, self.regrouped.advantages), (IS_EXPERT, groups.is_expert)):
             values = torch.as_tensor(np.ascontiguousarray(of_group).reshape(-1)[local])
             output[name] = values.to(output[ADVANTAGES].device)
-        output[ADVANTAGES] = output[ADVANTAGES].to(output["completion_mask"].device, self._scored.dtype)
+        device = output["completion_mask"].device
+        output[ADVANTAGES] = output[ADVANTAGES].to(device, self._scored.dtype)
+        output[NUM_GIVEN] = torch.tensor([len(self._prefixes.get(row, ())) for row in rows], device=device)
         return output
 
     @property
@@ -59,27 +65,36 @@ class ComposingGRPOTrainer(CountingGRPOTrainer):
         return self._place(row)[1] < self.method.expert_rows
 
     def _hint(self, row: int, in_prompt: bool) -> tuple[int, ...]:
-        """The leading ids of an expert response that a completion is given; never its end."""
+        """The leading ids of an expert response that a completion is given, in its prompt or as its beginning."""
         example, completion = self._place(row)
         hint: Hint | None = self.method.hint(self.state.global_step, example, completion)
         if hint is None or hint.in_prompt != in_prompt:
             return ()
-        response = self.experts.response(example, self.state.global_step).response
-        return response[: min(round(hint.share * len(response)), len(response) - 1)]
+        return self._begun(example, hint.share).response
+
+    def _begun(self, example: int, share: float) -> EncodedResponse:
+        """A share of the expert's response to an example, never its end."""
+        whole = self.experts.response(example, self.state.global_step)
+        length = min(round(share * len(whole.response)), len(whole.response) - 1)
+        return EncodedResponse(whole.context, whole.response[:length], length)
+
+    def _hint_of(self, example: int) -> EncodedResponse:
+        """What stands in a prompt, the same for its whole group."""
+        hint = self.method.hint(self.state.global_step, example, 0)
+        return self._begun(example, hint.share if hint is not None and hint.in_prompt else 0.0)
 
     def _tokenize_prompts(self, prompts: list[Any]) -> Any:
         prompt_ids, *others = super()._tokenize_prompts(prompts)
         return [[*ids, *self._hints.get(row, ())] for row, ids in enumerate(prompt_ids)], *others
 
     def _generate_single_turn(self, prompt_ids: Any, *args: Any, **kwargs: Any) -> Any:
-        prefixes = [self._hint(row, in_prompt=False) for row in range(len(prompt_ids))]
         own = [row for row in range(len(prompt_ids)) if not self._is_expert(row)]
-        asked = [[*prompt_ids[row], *prefixes[row]] for row in own]
+        asked = [[*prompt_ids[row], *self._prefixes.get(row, ())] for row in own]
         sampled, logprobs = super()._generate_single_turn(asked, *args, **kwargs)
         completions = dict(zip(own, sampled, strict=True))
         step = self.state.global_step
         return [
-            [*prefixes[row], *completions[row]]
+            [*self._prefixes.get(row, ()), *completions[row]]
             if row in completions
             else list(self.experts.response(self._place(row)[0], step).response)
             for row in range(len(prompt_ids))
@@ -121,6 +136,7 @@ class ComposingGRPOTrainer(CountingGRPOTrainer):
             completions=[[rows[p * size + k][3] for k in range(size)] for p in range(len(examples))],
             is_expert=column(4, np.bool_),
             expert=lambda prompt: self.experts.response(examples[prompt], step),
+            hint=lambda prompt: self._hint_of(examples[prompt]),
             own=own,
         )
 

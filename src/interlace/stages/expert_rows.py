@@ -30,25 +30,24 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class ExpertRows:
-    """The expert of `task`; `batch` responses are imitated a step."""
+    """The expert of `task`."""
 
     task: Task
     tokenizer: PreTrainedTokenizerBase
-    batch: int
     entropy: tuple[int, ...]
 
     @classmethod
-    def of(cls, request: StageRequest, tokenizer: PreTrainedTokenizerBase, batch: int) -> ExpertRows:
+    def of(cls, request: StageRequest, tokenizer: PreTrainedTokenizerBase) -> ExpertRows:
         """Those of a stage."""
-        return cls(request.imitated, tokenizer, batch, (request.seed, *request.stage.encode()))
+        return cls(request.imitated, tokenizer, (request.seed, *request.stage.encode()))
 
-    def stream(self, step: int) -> list[EncodedResponse]:
-        """The training rows of a step: passes over the data in an order drawn anew each, responses drawn anew each
-        time where the expert is known."""
+    def stream(self, step: int, count: int) -> list[EncodedResponse]:
+        """The training rows of a step, `count` a step: passes over the data in an order drawn anew each, responses
+        drawn anew each time where the expert is known."""
         if self.task.fresh_draws:
-            rows = self.task.sft_rows(self._rng(step), self.batch)
+            rows = self.task.sft_rows(self._rng(step), count)
         else:
-            rows = [self._rows[place] for place in self._places(step)]
+            rows = [self._rows[place] for place in self._places(step * count, (step + 1) * count)]
         return [self._encoded(row) for row in rows]
 
     def response(self, example: int, step: int) -> EncodedResponse:
@@ -62,10 +61,9 @@ class ExpertRows:
     def _rows(self) -> list[dict[str, Any]]:
         return self.task.sft_rows(np.random.default_rng(0))
 
-    def _places(self, step: int) -> list[int]:
-        """Rows `step * batch` and on of endless shuffled passes."""
+    def _places(self, first: int, last: int) -> list[int]:
+        """Rows `first` to before `last` of endless shuffled passes."""
         size = len(self._rows)
-        first, last = step * self.batch, (step + 1) * self.batch
         orders = {turn: self._rng(turn).permutation(size) for turn in range(first // size, (last - 1) // size + 1)}
         return [int(orders[place // size][place % size]) for place in range(first, last)]
 

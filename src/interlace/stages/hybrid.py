@@ -62,7 +62,7 @@ class HybridStage(RlStage):
             callbacks=[callback],
         )
         trainer.method, trainer.start = method, start
-        trainer.experts = ExpertRows.of(request, policy.tokenizer, method.plan.expert_batch)
+        trainer.experts = ExpertRows.of(request, policy.tokenizer)
         trainer.counters = callback.counters
         callback.steer = method.see
         callback.listen_to(trainer, request.task)
@@ -88,7 +88,7 @@ def plan_of(request: StageRequest, arguments: TrainingArguments) -> Plan:
 
 def _refuse_missing_expert(request: StageRequest, method: type[Method]) -> None:
     """Raise DataError for an imitated task without expert responses, or another one where groups need their own."""
-    of_groups = method.expert_rows > 0 or method.follows == "groups"
+    of_groups = method.answers_prompts or method.expert_rows > 0 or method.follows == "groups"
     if of_groups and request.imitated is not request.task:
         raise DataError(
             f"method {method.name} must imitate the task whose prompts it samples, {request.task.name!r}: the expert "

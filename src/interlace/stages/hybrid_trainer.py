@@ -19,7 +19,7 @@ from torch import Tensor
 
 from interlace.encoding import dumps
 from interlace.methods import ExpertTokens, Imitated, SampledTokens, Weights
-from interlace.stages.composed_groups import ADVANTAGES, IS_EXPERT, ComposingGRPOTrainer
+from interlace.stages.composed_groups import ADVANTAGES, IS_EXPERT, NUM_GIVEN, ComposingGRPOTrainer
 from interlace.stages.expert_rows import ImitationBatch, imitation_batch
 from interlace.stages.gradients_apart import GradientsApart
 
@@ -70,7 +70,7 @@ class HybridTrainer(ComposingGRPOTrainer):
     def _imitated_rows(self) -> Sequence[Imitated]:
         """All of this update, over its micro-batches and all processes."""
         if self.method.follows == "stream":
-            return [Imitated(response) for response in self.experts.stream(self.state.global_step)]
+            return self.method.imitated(self.state.global_step, self.experts.stream)
         if self.regrouped is None:
             return ()
         updates = max(1, self.args.steps_per_generation // self.args.gradient_accumulation_steps)
@@ -119,11 +119,11 @@ class HybridTrainer(ComposingGRPOTrainer):
         logprobs, entropies, auxiliary = super()._get_per_token_logps_and_entropies(*args, **kwargs)
         if self._in_loss is not None:
             inputs, self._in_loss = self._in_loss, None
-            is_expert, plain = inputs[IS_EXPERT], logprobs.detach()
-            tokens = SampledTokens(plain, entropies.detach(), inputs["completion_mask"].bool(), is_expert)
+            tokens = _sampled_tokens(logprobs.detach(), entropies.detach(), inputs)
             inputs[ADVANTAGES] = self.method.token_advantages(inputs[ADVANTAGES], tokens)
             if inputs.get("old_per_token_logps") is not None:  # the ratio of what was not sampled is 1
-                inputs["old_per_token_logps"] = torch.where(is_expert[:, None], plain, inputs["old_per_token_logps"])
+                given = tokens.is_expert[:, None] | tokens.is_hint
+                inputs["old_per_token_logps"] = torch.where(given, tokens.logprobs, inputs["old_per_token_logps"])
         return logprobs, entropies, auxiliary
 
     def _imitation_loss(self, model: Any, batch: ImitationBatch) -> Tensor:
@@ -184,3 +184,9 @@ class HybridTrainer(ComposingGRPOTrainer):
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is not None:
             self.method.restore(json.loads((Path(checkpoint) / STATE).read_text()))
+
+
+def _sampled_tokens(logprobs: Tensor, entropies: Tensor, inputs: Mapping[str, Any]) -> SampledTokens:
+    mask = inputs["completion_mask"].bool()
+    is_hint = torch.arange(mask.shape[1], device=mask.device) < inputs[NUM_GIVEN][:, None]
+    return SampledTokens(logprobs, entropies, mask, inputs[IS_EXPERT], is_hint)
