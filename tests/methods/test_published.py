@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import math
+import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +14,7 @@ import pytest
 import torch
 
 from interlace.methods import METHODS, Imitated
-from tests.methods.worlds import PLAN, expert, groups, made, own, softmax
+from tests.methods.worlds import PLAN, expert, groups, hint, made, own, softmax
 
 SFT, RL = (0.0, 1.0), (1.0, 0.0)
 
@@ -38,6 +42,13 @@ SFT, RL = (0.0, 1.0), (1.0, 0.0)
         ("superrl", {}, {0: (1.0, 1.0)}),
         ("positive_lm", {}, {0: (1.0, 0.1)}),
         ("luffy", {}, {0: RL}),
+        ("srft", {}, {0: (1.0, 1.0)}),
+        ("uft", {}, {0: (1.0, 0.001)}),
+        ("prefix_rft_like", {}, {0: RL}),
+        ("relift", {}, {0: RL, 9: RL}),
+        ("replay", {}, {0: (0.9, 0.1)}),
+        ("replay", {"of": "solved", "rl_steps": 2}, {0: RL, 1: RL, 2: SFT, 3: RL}),
+        ("kl_anchor", {}, {0: RL}),
     ],
 )  # fmt: skip
 def test_weights_of_both_losses_at_steps_worked_out_by_hand(name: str, options: Any, expected: Any) -> None:
@@ -96,18 +107,13 @@ def test_luffy_has_the_gradient_of_its_shaped_probability(gamma: float) -> None:
 
 def test_luffy_weighs_unlikely_tokens_most_where_the_probability_is_gamma() -> None:
     """p f'(p) = gamma p/(p + gamma)^2 has its maximum, 1/4, at p = gamma."""
-    world = softmax()
-    tokens = world.sampled_tokens([True, True])
-    at = {p: torch.full_like(tokens.logprobs, math.log(p)) for p in (0.02, 0.1, 0.9)}
-    found = {
-        p: float(made("luffy").token_advantages(torch.ones(2, dtype=torch.float64), _with(tokens, logprobs))[0, 0])
-        for p, logprobs in at.items()
-    }
+    ones = torch.ones(2, dtype=torch.float64)
+    tokens = softmax().sampled_tokens([True, True])
+    found = {}
+    for p in (0.02, 0.1, 0.9):
+        at = replace(tokens, logprobs=torch.full_like(tokens.logprobs, math.log(p)))
+        found[p] = float(made("luffy").token_advantages(ones, at)[0, 0])
     assert found == pytest.approx({0.02: 0.002 / 0.0144, 0.1: 0.25, 0.9: 0.09}, abs=1e-12)
-
-
-def _with(tokens: Any, logprobs: torch.Tensor) -> Any:
-    return type(tokens)(logprobs, tokens.entropies, tokens.mask, tokens.is_expert)
 
 
 @pytest.mark.parametrize(
@@ -149,3 +155,143 @@ def test_unless_it_says_otherwise_a_method_adds_gradients_and_leaves_advantages(
     advantages = torch.tensor([1.0, -1.0])
     assert method.token_advantages(advantages, softmax().sampled_tokens([False, False])) is advantages
     assert method.hint(0, 0, 0) is None and method.state == {} and PLAN.rng(1).random() != PLAN.rng(2).random()
+
+
+def test_srft_weighs_imitation_by_how_sure_the_policy_is_of_the_response() -> None:
+    world = softmax()
+    weight = 0.5 * (-world.mean_entropies).exp()
+    torch.testing.assert_close(world.expert_gradient(made("srft")), world.weighted(weight[:, None].expand(2, 3)))
+
+
+def test_srft_weighs_own_solved_completions_by_entropy_and_the_others_by_minus_one() -> None:
+    world, method = softmax(), made("srft")
+    tokens = world.sampled_tokens([False, False])
+    weight = torch.stack([0.1 * world.mean_entropies[0].exp(), torch.tensor(-1.0, dtype=torch.float64)])
+    found = world.policy_gradient(method, [1.0, -1.0], tokens)
+    torch.testing.assert_close(found, world.weighted(weight[:, None].expand(2, 3)))
+
+
+def test_srft_treats_the_experts_completion_as_luffy_does() -> None:
+    world, tokens = softmax(), softmax().sampled_tokens([True, True])
+    found, luffy = (world.policy_gradient(made(name), [0.75, -0.25], tokens) for name in ("srft", "luffy"))
+    torch.testing.assert_close(found, luffy)
+
+
+def test_srft_keeps_the_experts_advantage_and_takes_the_signs_of_the_others() -> None:
+    first = np.zeros((3, 4), dtype=np.bool_)
+    first[:, 0] = True
+    batch = groups(is_expert=first)
+    found = made("srft").regroup(batch)
+    assert found.advantages[:, 1:].tolist() == [[-1, -1, -1], [-1, -1, 1], [-1, -1, -1]]
+    assert (found.advantages[:, 0] == batch.advantages[:, 0]).all() and found.imitated == ()
+
+
+def test_uft_hints_fall_along_a_cosine_and_then_end() -> None:
+    """p_t at t = 1, half way, and at the last update with hints; none after it."""
+    method = made("uft")
+    chances = [method.chance(step) for step in (0, 149, 299, 300, 10_000)]
+    assert chances == pytest.approx([0.05 + 0.45 * (1 + math.cos(math.pi / 300)), 0.5, 0.05, 0.0, 0.0], abs=1e-12)
+    assert (
+        made("uft", hint_steps=None).chance(9) == pytest.approx(0.05) and made("uft", hint_steps=None).chance(10) == 0.0
+    )
+
+
+def test_uft_gives_a_binomial_number_of_chunks_the_same_to_a_whole_group() -> None:
+    method = made("uft")
+    hints = [method.hint(149, prompt, 0) for prompt in range(4000)]
+    chunks = np.array([0 if hint is None else round(hint.share * 5) for hint in hints])
+    expected = np.array([math.comb(5, k) for k in range(6)]) / 32
+    found = np.bincount(chunks, minlength=6) / 4000
+    assert (np.abs(found - expected) < 4 * np.sqrt(expected * (1 - expected) / 4000)).all()
+    assert all(hint is None or hint.in_prompt for hint in hints)
+    assert hints[:20] == [method.hint(149, prompt, 3) for prompt in range(20)]
+    assert hints[:20] != [method.hint(150, prompt, 0) for prompt in range(20)]
+
+
+def test_uft_imitates_hints_alone() -> None:
+    batch = groups()
+    found = made("uft").regroup(batch)
+    assert found.imitated == (Imitated(hint(0)), Imitated(hint(2)))
+    assert (found.advantages == batch.advantages).all() and found.sft == 1.0
+
+
+def test_prefix_rft_gives_the_first_completion_a_prefix_that_becomes_shorter() -> None:
+    method = made("prefix_rft_like")
+    shares = [method.hint(step, 7, 0).share for step in (0, 3, 9)]
+    assert shares == pytest.approx([0.95, 0.05 + 0.45 * (1 + math.cos(math.pi / 3)), 0.05], abs=1e-12)
+    assert not method.hint(0, 7, 0).in_prompt and method.hint(0, 7, 1) is None
+
+
+def test_prefix_rft_updates_only_the_given_tokens_of_highest_entropy() -> None:
+    """Three tokens are given in one row and one in the other: a half rounds up to two and one."""
+    world = softmax()
+    tokens = world.sampled_tokens([False, False], num_given=(3, 1))
+    found = made("prefix_rft_like", top_entropy=0.5).token_advantages(torch.tensor([2.0, -1.0]), tokens)
+    expected = torch.tensor([[2.0, 2.0, 2.0], [-1.0, -1.0, -1.0]])
+    expected[0, world.entropies[0].argmin()] = 0.0
+    assert torch.equal(found, expected)
+    none = made("prefix_rft_like", top_entropy=0.0).token_advantages(torch.tensor([2.0, -1.0]), tokens)
+    assert none.tolist() == [[0.0, 0.0, 0.0], [0.0, -1.0, -1.0]]
+
+
+def test_relift_imitates_once_when_its_buffer_is_full() -> None:
+    """One prompt of three fails each time: at two the buffer is full, and the update after it is imitation."""
+    method = made("relift", buffer_size=2)
+    assert method.regroup(groups(step=0)).imitated == ()
+    assert method.weights(1).sft == 0.0
+    method.regroup(groups(step=1))
+    assert (method.weights(1).sft, method.weights(2).rl, method.weights(2).sft) == (0.0, 0.0, 1.0)
+    again = made("relift", buffer_size=2)
+    again.restore(json.loads(json.dumps(method.state)))
+    for each in (method, again):
+        assert list(each.imitated(2, no_rows)) == [Imitated(expert(0))] * 2
+        each.regroup(groups(step=3))
+        assert each.weights(3).rl == 1.0 and list(each.imitated(3, no_rows)) == [Imitated(expert(0))]
+    assert method.state == again.state
+
+
+def test_replayed_experts_are_a_share_of_the_batch() -> None:
+    """A quarter of 8."""
+    assert list(made("replay", share=0.25).imitated(3, rows)) == [Imitated(expert(3)), Imitated(expert(3))]
+    assert len(made("replay", share=0.01).imitated(3, rows)) == 1
+
+
+def test_replayed_successes_are_drawn_from_the_newest_and_stand_beside_the_experts() -> None:
+    method = made("replay", of="solved", share=0.25, capacity=4)
+    assert [row.response for row in method.imitated(1, rows)] == [expert(1)] * 8
+    method.regroup(groups(step=0))
+    method.regroup(groups([[0.0, 1.0]], step=2))
+    again = made("replay", of="solved", share=0.25, capacity=4)
+    again.restore(json.loads(json.dumps(method.state)))
+    kept = {own(1, 0), own(1, 3), own(2, 0), own(0, 1)}
+    drawn = set()
+    for step in range(40):
+        responses = [row.response for row in method.imitated(step, rows)]
+        assert responses[:6] == [expert(step)] * 6 and len(set(responses[6:])) == 2
+        assert responses == [row.response for row in again.imitated(step, rows)]
+        drawn |= set(responses[6:])
+    assert drawn == kept
+    method.regroup(groups([[1.0, 0.0]], step=3))
+    assert own(1, 0) not in [row.response for step in range(40) for row in method.imitated(step, rows)]
+
+
+def rows(step: int, count: int) -> list[Any]:
+    return [expert(step)] * count
+
+
+def no_rows(step: int, count: int) -> list[Any]:
+    raise AssertionError("a buffer needs no training rows")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_says_what_it_is_and_whence(name: str) -> None:
+    """A source has an arXiv id; what is known second hand says so before anything else."""
+    method = METHODS[name]
+    own_words = {"random_switch": "control"}
+    assert method.name == name and method.sentence and method.cost and method.__doc__
+    assert re.search(r"arXiv \d{4}\.\d{5}", method.source) or own_words[name] in method.source
+    module = inspect.getmodule(method)
+    assert module is not None and module.__doc__
+    said = module.__doc__.startswith("Known second hand")
+    assert said == name.endswith("_like") == ("second hand" in method.source)
+    assert made(name).state == json.loads(json.dumps(made(name).state))

@@ -31,13 +31,19 @@ from interlace.methods.gift import Gift
 from interlace.methods.hpt import Hpt
 from interlace.methods.interleaved import Interleaved
 from interlace.methods.joint import Joint
+from interlace.methods.kl_anchor import KlAnchor
 from interlace.methods.luffy import Luffy
 from interlace.methods.positive_lm import PositiveLm
+from interlace.methods.prefix_rft_like import PrefixRftLike
 from interlace.methods.progressive import Progressive
 from interlace.methods.ptx import Ptx
 from interlace.methods.random_switch import RandomSwitch
+from interlace.methods.relift import Relift
+from interlace.methods.replay import Replay
 from interlace.methods.sequential import Sequential
+from interlace.methods.srft import Srft
 from interlace.methods.superrl import SuperRl
+from interlace.methods.uft import Uft
 from interlace.options import parse_options
 
 METHODS: dict[str, type[Method]] = {
@@ -48,9 +54,11 @@ METHODS: dict[str, type[Method]] = {
         # token weights
         ChordPhi, Dft, Gift,
         # a switch for each prompt, or what the groups give
-        Hpt, SuperRl, PositiveLm,
-        # the expert inside the group
-        Luffy,
+        Hpt, SuperRl, Relift, PositiveLm, Replay,
+        # the expert inside the group, or its beginning
+        Luffy, Srft, Uft, PrefixRftLike,
+        # near the start
+        KlAnchor,
         # controls
         RandomSwitch,
     )

@@ -1,0 +1,137 @@
+"""Every method on the hybrid trainer: it trains, counts, and goes on where it was stopped; what it hands the policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from interlace.errors import DataError
+from interlace.methods import METHODS
+from interlace.tasks import Task
+from tests.stages.worlds import GRPO, rows, start, task, trainer, weights_of
+
+STATEFUL: dict[str, Any] = {
+    "relift": {"buffer_size": 2},
+    "replay": {"of": "solved", "share": 0.5},
+}
+"""Those that remember, with options under which they do so within three steps."""
+
+
+def hybrid(folder: Path, method: Any, **options: Any) -> Any:
+    return trainer("hybrid", folder, method=method, **{**GRPO, **options})
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_trains_and_counts(tmp_path: Path, name: str) -> None:
+    """Weights move and stay finite; the ledger has completions where RL is done and expert responses where they are."""
+    begin = torch.cat([weight.detach().flatten() for weight in start().model.parameters()])
+    mixed = hybrid(tmp_path, {"name": name, **STATEFUL.get(name, {})})
+    mixed.train()
+    weights = weights_of(mixed)
+    assert weights.isfinite().all() and not torch.equal(weights, begin)
+    updates = [mixed.method.weights(step) for step in range(3)]
+    samples = any(each.rl for each in updates) or mixed.method.follows == "groups"
+    assert (mixed.counters.get("tokens_sampled", 0) > 0) == samples
+    if mixed.method.follows == "stream" and not STATEFUL.get(name):
+        each = len(mixed.method.imitated(0, mixed.experts.stream))
+        assert mixed.counters.get("expert_examples", 0) == each * sum(step.sft > 0 for step in updates)
+    assert mixed.state.global_step == 3
+
+
+@pytest.mark.parametrize("name", STATEFUL)
+def test_what_a_method_remembers_outlives_a_stop(tmp_path: Path, name: str) -> None:
+    method = {"name": name, **STATEFUL[name]}
+    options = {"max_steps": 4, "save_strategy": "steps", "save_steps": 1, "save_total_limit": 4}
+    unbroken = hybrid(tmp_path / "a", method, **options)
+    unbroken.train()
+    assert unbroken.counters["expert_examples"] > 0
+    for step in (1, 2, 3):
+        again = hybrid(tmp_path / "b", method, **options)
+        again.train(resume_from_checkpoint=str(tmp_path / "a" / f"checkpoint-{step}"))
+        assert torch.equal(weights_of(again), weights_of(unbroken)), step
+        assert again.method.state == unbroken.method.state
+
+
+def batch(mixed: Any) -> list[dict[str, Any]]:
+    """Four prompts of the training set, four times each."""
+    return [{**mixed.train_dataset[row // 4]} for row in range(16)]
+
+
+def test_hints_stand_in_prompts_and_the_reward_is_of_hint_and_completion(tmp_path: Path) -> None:
+    mixed = hybrid(tmp_path, {"name": "uft", "low": 0.6, "up": 0.6, "hint_steps": None, "coef": 0.5})
+    seen: list[str] = []
+    mixed.reward_funcs = [lambda completions, **_: [seen.append(text) or 0.0 for text in completions]]
+    inputs = batch(mixed)
+    output = mixed._generate_and_score_completions(inputs)
+    decode, shares = mixed.experts.tokenizer.decode, []
+    for row, example in enumerate(inputs):
+        expert = mixed.experts.response(example["interlace_example"], 0)
+        given = mixed.method.hint(0, example["interlace_example"], row % 4)
+        count = 0 if given is None else min(round(given.share * len(expert.response)), len(expert.response) - 1)
+        prompt = output["prompt_ids"][row][output["prompt_mask"][row].bool()].tolist()
+        assert prompt == [*expert.context, *expert.response[:count]]
+        completion = output["completion_ids"][row][output["completion_mask"][row].bool()].tolist()
+        assert seen[row] == decode(expert.response[:count]) + decode(completion, skip_special_tokens=True)
+        shares.append(count)
+    assert len(set(shares)) > 1
+    hints = [row.response for row in mixed.regrouped.imitated]
+    assert [len(item.response) for item in hints] == [count for count in shares[::4] if count]
+
+
+def test_a_hints_loss_is_its_own_and_the_continuations_is_rl(tmp_path: Path) -> None:
+    """By SGD at rate 1 without reward, so that RL has no gradient: the step is that of the hints' token mean alone."""
+    options = {"max_steps": 1, "optim": "sgd", "learning_rate": 1.0, "max_grad_norm": 1e9}
+    mixed = hybrid(tmp_path, {"name": "uft", "low": 0.6, "up": 0.6, "hint_steps": None, "coef": 0.5}, **options)
+    mixed.reward_funcs = [lambda completions, **_: [0.0] * len(completions)]
+    begin = start()
+    mixed.train()
+    hints = [row.response for row in mixed.regrouped.imitated]
+    losses = []
+    for item in hints:
+        ids = torch.tensor([[*item.context, *item.response]])
+        logprobs = begin.model(input_ids=ids).logits[0, :-1].log_softmax(-1)
+        losses.append(-logprobs.gather(-1, ids[0, 1:, None])[len(item.context) - 1 :].sum())
+    loss = 0.5 * sum(losses) / sum(len(item.response) for item in hints)
+    loss.backward()
+    expected = torch.cat([(weight - weight.grad).detach().flatten() for weight in begin.model.parameters()])
+    torch.testing.assert_close(weights_of(mixed), expected, rtol=0, atol=1e-6)
+
+
+def test_one_completion_goes_on_from_a_prefix_that_only_it_is_told(tmp_path: Path) -> None:
+    mixed = hybrid(tmp_path, {"name": "prefix_rft_like", "begin": 0.5})
+    inputs = batch(mixed)
+    output = mixed._generate_and_score_completions(inputs)
+    given = output["num_given"].tolist()
+    assert all((count > 0) == (row % 4 == 0) for row, count in enumerate(given))
+    sampled = 0
+    for row, example in enumerate(inputs):
+        expert = mixed.experts.response(example["interlace_example"], 0)
+        prompt = output["prompt_ids"][row][output["prompt_mask"][row].bool()].tolist()
+        completion = output["completion_ids"][row][output["completion_mask"][row].bool()].tolist()
+        assert prompt == list(expert.context)
+        assert tuple(completion[: given[row]]) == expert.response[: given[row]]
+        sampled += len(completion) - given[row]
+    assert mixed.counters["tokens_sampled"] == sampled
+
+
+def test_an_anchor_is_trls_own_penalty(tmp_path: Path) -> None:
+    """Bit for bit an RL stage with beta; at the start the penalty has no gradient, later it has."""
+    anchored = hybrid(tmp_path / "a", "kl_anchor", beta=0.5)
+    anchored.train()
+    plain = trainer("rl", tmp_path / "b", **{**GRPO, "beta": 0.5})
+    plain.train()
+    free = trainer("rl", tmp_path / "c", **GRPO)
+    free.train()
+    assert torch.equal(weights_of(anchored), weights_of(plain)) and not torch.equal(weights_of(plain), weights_of(free))
+    assert hybrid(tmp_path / "d", "kl_anchor").args.beta == 0.04
+
+
+@pytest.mark.parametrize("name", ["srft", "uft", "prefix_rft_like", "relift"])
+def test_experts_that_answer_prompts_must_be_the_tasks_own(tmp_path: Path, name: str) -> None:
+    other = Task.from_rows([{**row, "prompt": f"{row['prompt']}="} for row in rows()], name="other", heldout=8)
+    with pytest.raises(DataError, match="must imitate the task whose prompts it samples"):
+        hybrid(tmp_path, name, imitate=other)
+    assert hybrid(tmp_path, name).experts.task is task()
