@@ -34,7 +34,8 @@ ExpertReward: TypeAlias = Annotated[
     float | None, typer.Option(metavar="REWARD", help="What the SFT data earn on average, such as 0.78.")
 ]
 ExpertScores: TypeAlias = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="In its place, SFT data with a prompt of the rollouts and a score a row.")
+    Path | None,
+    typer.Option(metavar="FILE", help="In its place, SFT data with a prompt of the rollouts and a score a row."),
 ]
 Logprobs: TypeAlias = Annotated[
     Path | None,
