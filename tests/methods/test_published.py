@@ -46,6 +46,7 @@ SFT, RL = (0.0, 1.0), (1.0, 0.0)
         ("uft", {}, {0: (1.0, 0.001)}),
         ("prefix_rft_like", {}, {0: RL}),
         ("relift", {}, {0: RL, 9: RL}),
+        ("mifo_like", {}, {0: RL, 9: RL}),
         ("replay", {}, {0: (0.9, 0.1)}),
         ("replay", {"of": "solved", "rl_steps": 2}, {0: RL, 1: RL, 2: SFT, 3: RL}),
         ("kl_anchor", {}, {0: RL}),
@@ -273,6 +274,33 @@ def test_replayed_successes_are_drawn_from_the_newest_and_stand_beside_the_exper
     assert drawn == kept
     method.regroup(groups([[1.0, 0.0]], step=3))
     assert own(1, 0) not in [row.response for step in range(40) for row in method.imitated(step, rows)]
+
+
+def test_mifo_freezes_what_rl_moved_most_while_it_imitates() -> None:
+    """RL moves the coordinates by 3, 1, 2 and 0 in two updates; half of them are frozen, the first and the third."""
+    method = made("mifo_like", buffer_size=2)
+    at = torch.zeros(2, 2)
+    for step, moved in ((0, [[-1.0, 0.0], [2.0, 0.0]]), (1, [[2.0, 1.0], [0.0, 0.0]])):
+        after = at + torch.tensor(moved)
+        assert torch.equal(method.settle(step, "w", at, after), after)
+        method.regroup(groups(step=step))
+    assert method.tensors["w"].tolist() == [[3.0, 1.0], [2.0, 0.0]]
+    again = made("mifo_like", buffer_size=2)
+    again.restore(json.loads(json.dumps(method.state)))
+    again.restore_tensors(method.tensors)
+    for each in (method, again):
+        assert each.weights(2).rl == 0.0
+        assert each.settle(2, "w", at, torch.ones(2, 2)).tolist() == [[0.0, 1.0], [0.0, 1.0]]
+        assert each.settle(2, "unmoved", at, torch.ones(2, 2)).tolist() == [[1.0, 1.0], [1.0, 1.0]]
+    assert torch.equal(method.tensors["w"], torch.tensor([[3.0, 1.0], [2.0, 0.0]]))
+
+
+def test_mifo_imitates_the_tokens_of_highest_entropy() -> None:
+    """A third of three tokens and of two, rounded up: one each."""
+    world = softmax()
+    top = torch.zeros(2, 3, dtype=torch.float64)
+    top[0, world.entropies[0].argmax()] = top[1, world.entropies[1, :2].argmax()] = 1.0
+    torch.testing.assert_close(world.expert_gradient(made("mifo_like", top_entropy=1 / 3)), world.weighted(top))
 
 
 def rows(step: int, count: int) -> list[Any]:

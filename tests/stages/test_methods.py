@@ -7,13 +7,17 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from interlace.errors import DataError
 from interlace.methods import METHODS
 from interlace.tasks import Task
 from tests.stages.worlds import GRPO, rows, start, task, trainer, weights_of
 
+FILE = "model.safetensors"
+
 STATEFUL: dict[str, Any] = {
+    "mifo_like": {"buffer_size": 2},
     "relift": {"buffer_size": 2},
     "replay": {"of": "solved", "share": 0.5},
 }
@@ -127,6 +131,21 @@ def test_an_anchor_is_trls_own_penalty(tmp_path: Path) -> None:
     free.train()
     assert torch.equal(weights_of(anchored), weights_of(plain)) and not torch.equal(weights_of(plain), weights_of(free))
     assert hybrid(tmp_path / "d", "kl_anchor").args.beta == 0.04
+
+
+def test_imitation_leaves_alone_what_rl_moved_most(tmp_path: Path) -> None:
+    """One update of RL, then one of imitation: of each parameter the half that moved farther stays to the bit."""
+    method = {"name": "mifo_like", "buffer_size": 1, "top_entropy": 1.0}
+    options = {"save_strategy": "steps", "save_steps": 1, "save_total_limit": 4}
+    mixed = hybrid(tmp_path, method, **options)
+    mixed.train()
+    assert mixed.counters["expert_examples"] > 0
+    begin, *ends = start().model.state_dict(), *(load_file(tmp_path / f"checkpoint-{n}" / FILE) for n in (1, 2))
+    for name in ends[0]:
+        moved, stayed = (ends[0][name] - begin[name]).abs().flatten(), (ends[1][name] == ends[0][name]).flatten()
+        half = round(0.5 * len(moved))
+        assert stayed[moved > moved.sort(descending=True).values[half - 1]].all() and stayed.sum() >= half
+    assert any((ends[1][name] != ends[0][name]).any() for name in ends[0])
 
 
 @pytest.mark.parametrize("name", ["srft", "uft", "prefix_rft_like", "relift"])

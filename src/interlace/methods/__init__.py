@@ -33,6 +33,7 @@ from interlace.methods.interleaved import Interleaved
 from interlace.methods.joint import Joint
 from interlace.methods.kl_anchor import KlAnchor
 from interlace.methods.luffy import Luffy
+from interlace.methods.mifo_like import MifoLike
 from interlace.methods.positive_lm import PositiveLm
 from interlace.methods.prefix_rft_like import PrefixRftLike
 from interlace.methods.progressive import Progressive
@@ -57,6 +58,8 @@ METHODS: dict[str, type[Method]] = {
         Hpt, SuperRl, Relift, PositiveLm, Replay,
         # the expert inside the group, or its beginning
         Luffy, Srft, Uft, PrefixRftLike,
+        # parameters
+        MifoLike,
         # near the start
         KlAnchor,
         # controls

@@ -1,7 +1,8 @@
 """What a method is: how an update on TRL's GRPO mixes imitation and reinforcement.
 
 A method is arithmetic on what it is handed: it samples nothing, calls no model and imports no torch. Each hook has a
-default, which is plain RL; a method overrides those that it is about. Whatever it remembers is JSON in `state`.
+default, which is plain RL; a method overrides those that it is about. Whatever it remembers is JSON in `state`, and
+`tensors`.
 """
 
 from __future__ import annotations
@@ -218,6 +219,15 @@ class Method:
         """The update's gradient by parameter, of the two (weighted) losses' gradients."""
         return {name: rl[name] + sft[name] for name in rl}
 
+    def settle(
+        self, step: int, name: str, before: Float[Tensor, "*shape"], after: Float[Tensor, "*shape"]
+    ) -> Float[Tensor, "*shape"]:
+        """What the parameter `name` is after the update that follows `step` steps, of what it was and what it became.
+
+        Weights are copied before each update for a method that has this hook, and for no other.
+        """
+        return after
+
     def see(self, sight: Sight) -> str | None:
         """Take note of a look at both objectives beside the stage's start; a sentence if there is one to say."""
         return None
@@ -229,3 +239,11 @@ class Method:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up what `state` was."""
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """What the method remembers beside it, by parameter."""
+        return {}
+
+    def restore_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take up what `tensors` were."""

@@ -19,6 +19,7 @@ from interlace.stages.composed_groups import EXAMPLE
 from interlace.stages.expert_rows import ExpertRows
 from interlace.stages.hybrid_trainer import HybridTrainer
 from interlace.stages.rl import RlStage
+from interlace.stages.settled_updates import SettledUpdates
 
 TOKEN_MEAN = "dapo"
 """TRL's loss type that is a token mean over the global batch, whatever it is split into."""
@@ -66,6 +67,8 @@ class HybridStage(RlStage):
         trainer.counters = callback.counters
         callback.steer = method.see
         callback.listen_to(trainer, request.task)
+        if type(method).settle is not Method.settle:
+            trainer.add_callback(SettledUpdates(method))
         return quieted(trainer)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from interlace.encoding import dumps
@@ -24,7 +25,7 @@ from interlace.stages.expert_rows import ImitationBatch, imitation_batch
 from interlace.stages.gradients_apart import GradientsApart
 
 IMITATED = "imitated"
-STATE = "interlace_method.json"
+STATE, TENSORS = "interlace_method.json", "interlace_method.safetensors"
 
 
 class HybridTrainer(ComposingGRPOTrainer):
@@ -179,11 +180,16 @@ class HybridTrainer(ComposingGRPOTrainer):
         if self.args.should_save:
             folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
             (folder / STATE).write_text(dumps(self.method.state))
+            if self.method.tensors:
+                save_file({name: each.contiguous() for name, each in self.method.tensors.items()}, folder / TENSORS)
 
     def _load_optimizer_and_scheduler(self, checkpoint: Any) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is not None:
-            self.method.restore(json.loads((Path(checkpoint) / STATE).read_text()))
+            folder = Path(checkpoint)
+            self.method.restore(json.loads((folder / STATE).read_text()))
+            if (folder / TENSORS).exists():
+                self.method.restore_tensors(load_file(folder / TENSORS))
 
 
 def _sampled_tokens(logprobs: Tensor, entropies: Tensor, inputs: Mapping[str, Any]) -> SampledTokens:
