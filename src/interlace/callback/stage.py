@@ -21,6 +21,7 @@ from interlace.callback.stop import StopRequest
 from interlace.callback.stopping import sighted
 from interlace.encoding import dumps
 from interlace.store import seal_checkpoint
+from interlace.store.record import SPENT
 from interlace.tasks import Task
 
 COUNTERS, CPU = "interlace_counters.json", "cpu"
@@ -72,12 +73,18 @@ class StageCallback(Looking, CountingCallback):
     def after_step(self, event: TrainerEvent) -> None:
         """Take the new weights into the average; look if it is time; save and stop if asked."""
         looked = self.step_done(event.step, event.is_complete)
+        if looked:
+            self.spend(event.step, int(event.state.num_input_tokens_seen))
         if looked and self.steer is not None and self.watch is not None:
             self._steer(event.step, event.is_complete)
         self.instruments.observer.step(self.stage, event.step)
         is_asked = self.stop.signal_number is not None and event.step % self.save_at == 0
         if self.is_stopped or is_asked:
             event.control.should_save = event.control.should_training_stop = True
+
+    def spend(self, step: int, tokens: int) -> None:
+        """Record what training took up to a look: what comparisons at equal compute are made at."""
+        self.instruments.store.event(SPENT, stage=self.stage, step=step, tokens=tokens, **self.counters)
 
     def _steer(self, step: int, is_last: bool) -> None:
         """Show the stage's method the look, and say what it says."""

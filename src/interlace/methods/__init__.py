@@ -13,6 +13,7 @@ from interlace.methods.base import (
     ONLY_RL,
     ONLY_SFT,
     ExpertTokens,
+    Given,
     Groups,
     Hint,
     Imitated,
@@ -23,17 +24,22 @@ from interlace.methods.base import (
     SampledTokens,
     Weights,
 )
+from interlace.methods.cagrad import CaGrad
 from interlace.methods.chord_mu import ChordMu
 from interlace.methods.chord_phi import ChordPhi
 from interlace.methods.data_mixing import DataMixing
 from interlace.methods.dft import Dft
+from interlace.methods.frontier import Frontier
 from interlace.methods.gift import Gift
+from interlace.methods.guarded import Guarded
 from interlace.methods.hpt import Hpt
 from interlace.methods.interleaved import Interleaved
 from interlace.methods.joint import Joint
 from interlace.methods.kl_anchor import KlAnchor
 from interlace.methods.luffy import Luffy
+from interlace.methods.mgda import Mgda
 from interlace.methods.mifo_like import MifoLike
+from interlace.methods.pcgrad import PcGrad
 from interlace.methods.positive_lm import PositiveLm
 from interlace.methods.prefix_rft_like import PrefixRftLike
 from interlace.methods.progressive import Progressive
@@ -45,6 +51,7 @@ from interlace.methods.sequential import Sequential
 from interlace.methods.srft import Srft
 from interlace.methods.superrl import SuperRl
 from interlace.methods.uft import Uft
+from interlace.methods.upgrad import UpGrad
 from interlace.options import parse_options
 
 METHODS: dict[str, type[Method]] = {
@@ -62,6 +69,10 @@ METHODS: dict[str, type[Method]] = {
         MifoLike,
         # near the start
         KlAnchor,
+        # gradients combined
+        PcGrad, UpGrad, Mgda, CaGrad,
+        # ours
+        Guarded, Frontier,
         # controls
         RandomSwitch,
     )
@@ -71,7 +82,7 @@ __all__ = [
     # what a method is
     "Method", "MethodOptions", "Plan", "Weights", "ONLY_RL", "ONLY_SFT",
     # what it is handed, and what it gives back
-    "Groups", "Regrouped", "Imitated", "ExpertTokens", "SampledTokens", "Hint",
+    "Groups", "Given", "Regrouped", "Imitated", "ExpertTokens", "SampledTokens", "Hint",
     # all of them, and one that is asked for
     "METHODS", "method_options", "method_config", "build_method",
 ]  # fmt: skip

@@ -76,12 +76,22 @@ class Imitated:
 
 
 @dataclass(frozen=True)
+class Given:
+    """One of the expert's responses to a prompt: p_D, and its reward (NaN: not scored)."""
+
+    response: EncodedResponse
+    probability: float
+    reward: float
+
+
+@dataclass(frozen=True)
 class Groups:
     """The groups of one batch of generations over all processes.
 
     `examples`: which of the task's training examples each prompt is; `contexts` and `completions`: token ids;
-    `is_expert`: completions that are the expert's; `expert(prompt)`: an expert response to a prompt of the batch;
-    `hint(prompt)`: what of it stands in the prompt, perhaps nothing; `own(prompt, completion)`: a completion.
+    `is_expert`: completions that are the expert's. Of a prompt of the batch, `expert(prompt)`: a response drawn from
+    the expert; `hint(prompt)`: what of it stands in the prompt, perhaps nothing; `responses(prompt)`: all of the
+    expert's responses; `own(prompt, completion)`: a completion in its context.
     """
 
     step: int
@@ -92,6 +102,7 @@ class Groups:
     is_expert: Bool[np.ndarray, "prompt completion"]
     expert: Callable[[int], EncodedResponse]
     hint: Callable[[int], EncodedResponse]
+    responses: Callable[[int], Sequence[Given]]
     own: Callable[[int, int], EncodedResponse]
 
     @property

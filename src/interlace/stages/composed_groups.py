@@ -137,6 +137,7 @@ class ComposingGRPOTrainer(CountingGRPOTrainer):
             is_expert=column(4, np.bool_),
             expert=lambda prompt: self.experts.response(examples[prompt], step),
             hint=lambda prompt: self._hint_of(examples[prompt]),
+            responses=lambda prompt: self.experts.responses(examples[prompt]),
             own=own,
         )
 

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from interlace.methods import Imitated
+from interlace.methods import Given, Imitated
 from interlace.policies import EncodedResponse
 from interlace.policies.padding import right_padded
 from interlace.policies.tokenization import encode_response
@@ -57,6 +57,18 @@ class ExpertRows:
         place = min(int(np.searchsorted(edges, self._rng(step, example).random(), side="right")), len(responses) - 1)
         return encode_response(self.tokenizer, self.task.train[example].prompt, responses[place].text)
 
+    def responses(self, example: int) -> list[Given]:
+        """All that the expert gives to a training example, with p_D and reward."""
+        found = self.task.train[example]
+        return [
+            Given(
+                encode_response(self.tokenizer, found.prompt, item.text),
+                item.probability,
+                float("nan") if item.reward is None else item.reward,
+            )
+            for item in found.responses
+        ]
+
     @cached_property
     def _rows(self) -> list[dict[str, Any]]:
         return self.task.sft_rows(np.random.default_rng(0))
@@ -78,7 +90,8 @@ class ExpertRows:
 
 @dataclass(frozen=True)
 class ImitationBatch:
-    """Responses to imitate in one micro-batch; `num_tokens` are those of the whole update, over all processes."""
+    """Responses to imitate in one micro-batch; `num_tokens`: the weights' sum over the tokens of the
+    whole update, over all processes."""
 
     ids: Int[Tensor, "row column"]
     attention: Int[Tensor, "row column"]
@@ -110,5 +123,5 @@ def imitation_batch(
     contexts = torch.tensor([len(item.context) for item in responses], device=device)
     imitated = real & (torch.arange(ids.shape[1], device=device) >= contexts[:, None])
     weights = torch.tensor([[row.weight] for row in mine], dtype=torch.float32, device=device)
-    total = float(sum(len(row.response.response) for row in rows))
+    total = float(sum(row.weight * len(row.response.response) for row in rows))
     return ImitationBatch(ids, real.long(), ids.masked_fill(~imitated, IGNORED), weights, total)

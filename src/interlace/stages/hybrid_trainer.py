@@ -44,7 +44,10 @@ class HybridTrainer(ComposingGRPOTrainer):
             inputs = dict(super()._prepare_inputs(generation_batch))
         else:
             self._buffered_inputs, inputs = None, {}
-        return {**inputs, IMITATED: self._imitation_of_this_part() if self._weights.sft else None}
+        imitation = self._imitation_of_this_part() if self._weights.sft else None
+        if self._weights.rl == 0.0 and imitation is not None:
+            return {IMITATED: imitation}
+        return {**inputs, IMITATED: imitation}
 
     @property
     def _weights(self) -> Weights:
@@ -94,7 +97,7 @@ class HybridTrainer(ComposingGRPOTrainer):
         imitation: ImitationBatch | None = inputs.pop(IMITATED, None)
         if not inputs:
             assert imitation is not None
-            return self._weights.sft * self._imitation_loss(model, imitation)
+            return self._sft_weight * self._imitation_loss(model, imitation)
         self._in_loss = inputs
         rl = self._scale(inputs, imitation, rl=True) * super()._compute_loss(model, inputs)
         self._in_loss = None
@@ -131,7 +134,7 @@ class HybridTrainer(ComposingGRPOTrainer):
         """The update's token mean over what is imitated, this part's share of it, times the processes (DDP divides)."""
         loss = self.method.expert_loss(self._expert_tokens(model, batch))
         total = (loss * batch.weights).masked_fill(~batch.mask, 0.0).sum() if self._is_weighed(batch) else loss.sum()
-        return total / max(1.0, batch.num_tokens) * self.accelerator.num_processes
+        return total / (batch.num_tokens or 1.0) * self.accelerator.num_processes
 
     def _is_weighed(self, batch: ImitationBatch) -> bool:
         return bool((batch.weights != 1.0).any()) or self.method.reads_logits

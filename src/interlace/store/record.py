@@ -17,6 +17,8 @@ from interlace.store.run_store import EVENTS, RESOLVED, SAMPLES, read_manifest
 from interlace.store.scores import read_heldout, read_scores
 from interlace.store.stopped import STOPPED, Stopped
 
+SPENT = "spent"
+"""The kind of the events that say what training took up to a look: tokens trained on, and what the trainer counts."""
 REWARD_FAILED = "reward_failed"
 """The rule of the flag that says so."""
 
@@ -26,7 +28,8 @@ class StageRecord:
     """What one stage planned, did and measured. `stage` is its folder name; figures of steps that a resume took
     again are the later ones. `instruments`: name, sentence, source, cost and quantities of each that read something;
     `dead_reward`: what a reward that failed said, if one did; `overhead`: the latest record of what looks took;
-    `stopped`: what its stop rule said, if that ended the stage."""
+    `spent`: by the step of a look, tokens
+    trained on and what the trainer counted; `stopped`: what its stop rule said, if that ended the stage."""
 
     stage: str
     name: str
@@ -47,6 +50,7 @@ class StageRecord:
     instruments: tuple[dict[str, Any], ...] = ()
     dead_reward: str | None = None
     overhead: dict[str, Any] = field(default_factory=dict)
+    spent: dict[int, dict[str, float]] = field(default_factory=dict)
     stopped: Stopped | None = None
 
     @property
@@ -166,6 +170,7 @@ def _stage(stage: str, events: list[dict[str, Any]]) -> StageRecord:
         stopped=Stopped.from_json(by_kind[STOPPED][-1]) if STOPPED in by_kind else None,
         dead_reward=next((e["text"] for e in by_kind.get("flag", []) if e.get("rule") == REWARD_FAILED), None),
         overhead=_bare(by_kind["overhead"][-1]) if "overhead" in by_kind else {},
+        spent={int(event["step"]): _figures(event) for event in by_kind.get(SPENT, [])},
     )
 
 
@@ -181,6 +186,12 @@ def _instruments(events: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
 def _latest_samples(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     latest = {(event["step"], event["task"], event["index"]): _bare(event) for event in events}
     return [latest[key] for key in sorted(latest)]
+
+
+def _figures(event: dict[str, Any]) -> dict[str, float]:
+    return {
+        key: float(value) for key, value in _bare(event).items() if key != "step" and isinstance(value, int | float)
+    }
 
 
 def _bare(event: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,88 @@
+"""Guarded RL: as much reward as a budget of held-out SFT loss allows.
+
+maximise R subject to L_S <= L_S(start) + budget. The multiplier lambda of the constraint weighs the losses, 1/(1 +
+lambda) and lambda/(1 + lambda), and follows what is measured: log lambda has a proportional and an integral part in
+(upper end of the change of L_S - budget)/scale, so that a rise that is not ruled out counts as one. Nothing is decided
+between looks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from interlace.estimate import Estimate
+from interlace.methods.base import Method, MethodOptions, Plan, Weights
+
+if TYPE_CHECKING:
+    from interlace.controllers import Sight
+
+LEAST, MOST = math.log(1 / 32), math.log(32)
+"""Bounds of log lambda: an integral does not wind up beyond them."""
+STEEPEST = 2.0
+"""The most that one look counts, in units of the scale: one wild look does not end all RL."""
+
+
+class GuardedOptions(MethodOptions):
+    """Of the method `guarded`."""
+
+    budget: float = Field(default=0.02, ge=0.0, allow_inf_nan=False)
+    """How far the held-out SFT loss may rise above the stage's start, nats/token."""
+    scale: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
+    """The excess at which the controller turns by its gains, nats/token; null: the budget, at least .01."""
+    proportional: float = Field(default=0.25, ge=0.0, allow_inf_nan=False)
+    """Gain of the latest look's excess on log lambda."""
+    integral: float = Field(default=0.25, ge=0.0, allow_inf_nan=False)
+    """Gain of each look's excess on log lambda, added up."""
+    begin: float = Field(default=1.0, gt=0.0, allow_inf_nan=False)
+    """lambda before anything is measured."""
+    weights: Literal["raw", "averaged"] = "raw"
+    """Whose looks are guarded: the trained weights', or those of the average that the stage keeps."""
+
+
+class Guarded(Method):
+    """A Lagrangian on the budget, with the interval in the loop."""
+
+    name: ClassVar[str] = "guarded"
+    sentence: ClassVar[str] = "most reward within a budget of held-out SFT loss; its multiplier follows the looks"
+    source: ClassVar[str] = "interlace: PI-controlled Lagrangian on the upper end of the measured change"
+    cost: ClassVar[str] = "GRPO, an SFT step and the looks"
+    takes: ClassVar[type[MethodOptions]] = GuardedOptions
+
+    def __init__(self, options: GuardedOptions, plan: Plan) -> None:
+        super().__init__(options, plan)
+        self.integral = math.log(options.begin)
+        self.latest = 0.0
+
+    def weights(self, step: int) -> Weights:
+        """1/(1 + lambda) and lambda/(1 + lambda)."""
+        logarithm = min(MOST, max(LEAST, self.integral + self.options.proportional * self.latest))
+        mu = 1.0 / (1.0 + math.exp(-logarithm))
+        return Weights(1.0 - mu, mu)
+
+    def see(self, sight: Sight) -> str | None:
+        """Turn by the excess of the change's upper end over the budget."""
+        from interlace.analysis.changes import OBJECTIVES
+
+        sighting = sight(self.plan.imitated, self.options.weights)
+        if sighting is None:
+            return None
+        change = OBJECTIVES["sft_loss_per_token"].change(sighting.start, sighting.now)
+        if not isinstance(change, Estimate):
+            return f"guarded RL could not read the change of SFT loss: {change.reason}"
+        scale = self.options.scale or max(self.options.budget, 0.01)
+        self.latest = max(-STEEPEST, min(STEEPEST, (change.upper - self.options.budget) / scale))
+        self.integral = max(LEAST, min(MOST, self.integral + self.options.integral * self.latest))
+        return None
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Both parts of log lambda."""
+        return {"integral": self.integral, "latest": self.latest}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on with them."""
+        self.integral, self.latest = float(state["integral"]), float(state["latest"])
