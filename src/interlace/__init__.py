@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from interlace.attachment import CouplingCallback, attach
     from interlace.errors import InterlaceError
     from interlace.estimate import Estimate, Unresolved
-    from interlace.readback import coupling_table, score_forecasts, summarise, verdict_tally, write_report
+    from interlace.readback import coupling_table, score_forecasts, shootout, summarise, verdict_tally, write_report
     from interlace.recipe import Recipe, load_recipe
     from interlace.tasks import Task
     from interlace.theory.finite import FiniteProblem
@@ -30,6 +30,7 @@ __all__ = [
     "summarise",
     "coupling_table",
     "score_forecasts",
+    "shootout",
     "verdict_tally",
     "write_report",
     "read_law",
@@ -57,6 +58,7 @@ _HOMES = {
     "plan": "interlace.api",
     "summarise": "interlace.readback",
     "coupling_table": "interlace.readback",
+    "shootout": "interlace.readback",
     "score_forecasts": "interlace.readback",
     "verdict_tally": "interlace.readback",
     "write_report": "interlace.readback",

@@ -12,6 +12,8 @@ from interlace.analysis import summarise as summarise_record
 from interlace.analysis.exclusion import exclusion
 from interlace.analysis.forecast_scores import ForecastScores, pilots_of, scored_forecasts, silence, tallies
 from interlace.analysis.foreseen_again import foreseen_again
+from interlace.analysis.shootout import By, Shootout
+from interlace.analysis.shootout import shootout as shootout_of
 from interlace.analysis.tally import TallyRow
 from interlace.analysis.tally import verdict_tally as tally_of
 from interlace.errors import DataError, MissingFileError, RecipeError
@@ -93,6 +95,19 @@ def coupling_table(*runs: str | Path) -> list[CouplingRow]:
     of them. Seeds that the recipe's `exclude_seeds` leaves out are counted in each row.
     """
     return rows_over_seeds([summarise(folder) for run in runs for folder in run_folders_in(run)])
+
+
+def shootout(*runs: str | Path, by: By = "flops", against: str | None = None, exchange_rate: float = 0.5) -> Shootout:
+    """Compare mixing methods: stages that begin with one stage's weights, at the compute that all of them reached.
+
+    ``shootout("runs/shootout-addition").rows[0].arm``. `runs`: those of one recipe's seeds, or a folder of them. `by`:
+    what compute is counted in. `exchange_rate`: lambda of the value R - lambda L, reward units a nat. `against`: the
+    arm that others are held against; None: the two-stage one.
+
+    Raises MissingFileError and RunFolderError for what is no run, DataError where there is nothing to compare.
+    """
+    folders = dict.fromkeys(folder.resolve() for run in runs for folder in run_folders_in(run))
+    return shootout_of([read_run(folder) for folder in folders], by=by, against=against, exchange_rate=exchange_rate)
 
 
 def verdict_tally(*runs: str | Path) -> list[TallyRow]:

@@ -1,0 +1,265 @@
+"""The shoot-out: arms from one start, compared at the compute that all of them reached, over the seeds of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from jaxtyping import Float
+
+from interlace.analysis.averages import over_seeds
+from interlace.analysis.changes import OBJECTIVES
+from interlace.analysis.exclusion import exclusion
+from interlace.analysis.trajectory import REWARD, SFT_LOSS, Snapshot, Trajectory, read_trajectory
+from interlace.encoding import jsonable
+from interlace.errors import DataError
+from interlace.estimate import Figure, Unresolved
+from interlace.forecasting import start_of
+from interlace.ledger import estimated_flops
+from interlace.measurement import AVERAGED, RAW
+from interlace.statistics import improvement_interval, mean_interval
+from interlace.store import RunRecord
+from interlace.store.record import StageRecord
+from interlace.theory.finite import FiniteProblem
+from interlace.theory.frontier import least_sft_loss
+
+By: TypeAlias = Literal["flops", "tokens"]
+NATS, REWARD_UNIT = "nats/response", "reward units"
+SMALL = 1e-4
+"""A step of reward, for the front's slope."""
+OVERSHOOT = 1.01
+"""How much more than the common compute a look may have taken: steps differ a little in their tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShootoutRow:
+    """One arm under one kind of weights at the common compute; figures over `num_seeds` seeds.
+
+    `step`: the step of the look, mean over seeds. `compute`: what the arm had taken there (FLOPs, or tokens sampled and
+    trained on). `excess`: its SFT loss over the least that any policy can have at its reward (D9, with the known
+    expert), nats/response. `value`: the change of R - lambda L, reward units. `better`: probability that its value is
+    above that of the arm it is held against. `on_pareto`: no other arm's means are better in both.
+    """
+
+    recipe: str
+    arm: str
+    method: str
+    task: str
+    weights: str
+    num_seeds: int
+    step: float
+    compute: float
+    sft_loss: Figure
+    sft_loss_change: Figure
+    reward: Figure
+    reward_change: Figure
+    excess: Figure
+    value: Figure
+    better: Figure
+    on_pareto: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The object on the wire."""
+        return {field.name: jsonable(getattr(self, field.name)) for field in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Shootout:
+    """`rows`, best value first within each task and kind of weights. `started_from`: the stage that all arms begin
+    with; `by`: what compute is counted in; `against`: the arm of `better`; `left_out`: seeds that the recipe's rule
+    excludes."""
+
+    rows: tuple[ShootoutRow, ...]
+    started_from: str
+    by: By
+    against: str
+    exchange_rate: float
+    left_out: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The object on the wire."""
+        return {field.name: jsonable(getattr(self, field.name)) for field in fields(self) if field.name != "rows"} | {
+            "rows": [row.to_json() for row in self.rows]
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """An arm of one run at the common compute, beside its start. `excess`: each prompt's part of the SFT loss over the
+    front at the run's reward, to first order in the reward; None where the front is not known."""
+
+    compute: float
+    start: Snapshot
+    now: Snapshot
+    excess: Float[np.ndarray, "prompt"] | None
+
+    @property
+    def place(self) -> tuple[float, float]:
+        """Mean reward and SFT loss."""
+        return float(self.now.reward.mean()), float(self.now.loss.mean())
+
+    def gain(self, exchange_rate: float) -> Float[np.ndarray, "prompt"]:
+        """Change of R - lambda L."""
+        return (self.now.reward - self.start.reward) - exchange_rate * (self.now.loss - self.start.loss)
+
+
+def shootout(
+    records: Sequence[RunRecord], *, by: By = "flops", against: str | None = None, exchange_rate: float = 0.5
+) -> Shootout:
+    """Compare the arms of runs of one recipe. Arms are the stages that begin with one and the same stage's weights.
+
+    `exchange_rate`: lambda, reward units a nat. `against`: an arm; None: the one of method `sequential` from SFT, else
+    the first.
+
+    Raises DataError where no two stages begin alike and say what they took, or `against` is none of them.
+    """
+    kept = [record for record in records if exclusion(record) is None]
+    if not kept:
+        raise DataError("shootout must have a run that its recipe's rule does not leave out. Got none. Run more seeds.")
+    start, arms = _arms(kept[0])
+    opponent = against or _two_stage(kept[0], arms) or arms[0]
+    if opponent not in arms:
+        raise DataError(f"against must be an arm, one of {', '.join(arms)}. Got {opponent!r}. Change it.")
+    rows = [
+        row
+        for task in kept[0].heldout
+        for weights in (RAW, AVERAGED)
+        for row in _rows(kept, arms, task, weights, by, opponent, exchange_rate)
+    ]
+    return Shootout(tuple(rows), start, by, opponent, exchange_rate, len(records) - len(kept))
+
+
+def compute_of(stage: StageRecord, step: int, by: By) -> float | None:
+    """What `stage` had taken at a look: tokens sampled and trained on, or FLOPs a parameter; None where it was not
+    recorded."""
+    spent = stage.spent.get(step)
+    if spent is None:
+        return None
+    sampled, trained = spent.get("tokens_sampled", 0.0), spent["tokens"]
+    if by == "tokens":
+        return sampled + trained
+    return estimated_flops(1, int(sampled), int(trained + spent.get("tokens_scored", 0.0)), int(trained))
+
+
+def _arms(record: RunRecord) -> tuple[str, list[str]]:
+    """The stage that most others begin with, and those, by name."""
+    found: dict[str, list[str]] = {}
+    names = [stage.name for stage in record.stages]
+    for place, stage in enumerate(record.stages):
+        asked = str(stage.options.get("start_from", "raw"))
+        source = asked if asked in names or asked == "model" else (names[place - 1] if place else "model")
+        if stage.spent and stage.finished:
+            found.setdefault(source, []).append(stage.name)
+    start, arms = max(found.items(), key=lambda item: len(item[1]), default=("", []))
+    if len(arms) < 2:
+        raise DataError(
+            "a shoot-out must have two finished stages or more that begin with the same weights (start_from) and say "
+            f"what they took. {record.folder} has {len(arms)}. See interlace list recipes, shootout-addition."
+        )
+    return start, arms
+
+
+def _two_stage(record: RunRecord, arms: Sequence[str]) -> str | None:
+    wanted = ({"name": "sequential", "first": "sft"},)
+    for stage in record.stages:
+        method = stage.options.get("method") or {}
+        if stage.name in arms and any(each.items() <= method.items() for each in wanted):
+            return stage.name
+    return None
+
+
+def _rows(
+    records: Sequence[RunRecord],
+    arms: Sequence[str],
+    task: str,
+    weights: str,
+    by: By,
+    opponent: str,
+    exchange_rate: float,
+) -> Iterator[ShootoutRow]:
+    seen = _seen(records, arms, task, weights, by)
+    means = {arm: tuple(np.mean([item.place for item in each], axis=0).tolist()) for arm, each in seen.items()}
+    values = {arm: [float(item.gain(exchange_rate).mean()) for item in each] for arm, each in seen.items()}
+    for arm in sorted(seen, key=lambda arm: -float(np.mean(values[arm]))):
+        each, (reward, loss) = seen[arm], means[arm]
+        stage = next(stage for stage in records[0].stages if stage.name == arm)
+        beaten = any(r >= reward and least <= loss and (r, least) != (reward, loss) for r, least in means.values())
+        yield ShootoutRow(
+            recipe=records[0].recipe,
+            arm=arm,
+            method=(stage.options.get("method") or {}).get("name", stage.kind),
+            task=task,
+            weights=weights,
+            num_seeds=len(each),
+            step=float(np.mean([item.now.step for item in each])),
+            compute=float(np.mean([item.compute for item in each])),
+            sft_loss=over_seeds([OBJECTIVES["sft_loss"].figure(item.now) for item in each]),
+            sft_loss_change=over_seeds([OBJECTIVES["sft_loss"].change(item.start, item.now) for item in each]),
+            reward=over_seeds([OBJECTIVES["reward"].figure(item.now) for item in each]),
+            reward_change=over_seeds([OBJECTIVES["reward"].change(item.start, item.now) for item in each]),
+            excess=over_seeds([_excess_figure(item) for item in each]),
+            value=over_seeds([mean_interval(item.gain(exchange_rate), unit=REWARD_UNIT) for item in each]),
+            better=_better(values[opponent], values[arm], arm == opponent),
+            on_pareto=not beaten,
+        )
+
+
+def _seen(
+    records: Sequence[RunRecord], arms: Sequence[str], task: str, weights: str, by: By
+) -> Mapping[str, list[_Seen]]:
+    """Every arm that all runs measured, at the compute that all arms of its own run reached."""
+    found: dict[str, list[_Seen]] = {}
+    for record in records:
+        looks = {}
+        for stage in record.stages:
+            trajectory = read_trajectory(record, stage.stage, task, weights) if stage.name in arms else None
+            if trajectory is not None and trajectory.gap(SFT_LOSS, REWARD) is None and trajectory.snapshots:
+                looks[stage.name] = stage, trajectory
+        limit = min((_most(*look, by) for look in looks.values()), default=0.0) * OVERSHOOT
+        for arm, (stage, trajectory) in looks.items():
+            found.setdefault(arm, []).append(_at(stage, trajectory, by, limit))
+    return {arm: each for arm, each in found.items() if len(each) == len(records)}
+
+
+def _most(stage: StageRecord, trajectory: Trajectory, by: By) -> float:
+    return max((compute_of(stage, snapshot.step, by) or 0.0 for snapshot in trajectory.snapshots), default=0.0)
+
+
+def _at(stage: StageRecord, trajectory: Trajectory, by: By, limit: float) -> _Seen:
+    """The last look within `limit`; the start where none is."""
+    within = [s for s in trajectory.snapshots if (compute_of(stage, s.step, by) or 0.0) <= limit]
+    now, start = within[-1], trajectory.start
+    return _Seen(compute_of(stage, now.step, by) or 0.0, start, now, _excess(start, now))
+
+
+def _excess(start: Snapshot, now: Snapshot) -> Float[np.ndarray, "prompt"] | None:
+    """Loss less the least at the mean reward (D9, D13), a prompt's reward counted at the front's slope there."""
+    problem = _problem(start)
+    if problem is None:
+        return None
+    mean = float(now.reward.mean())
+    floor, beyond = least_sft_loss(problem, mean), least_sft_loss(problem, mean + SMALL)
+    if not np.isfinite([floor, beyond]).all():
+        return None
+    return np.asarray(now.loss - floor - (beyond - floor) / SMALL * (now.reward - mean))
+
+
+def _problem(start: Snapshot) -> FiniteProblem | None:
+    if not start.held.expert_is_known:
+        return None
+    found = start_of(start.held, start.scores)
+    return None if isinstance(found, Unresolved) else found.problem
+
+
+def _excess_figure(item: _Seen) -> Figure:
+    if item.excess is None:
+        return Unresolved("the front at this reward is not known: the expert is not, or no policy has it")
+    return mean_interval(item.excess, unit=NATS)
+
+
+def _better(opponent: Sequence[float], arm: Sequence[float], is_same: bool) -> Figure:
+    if is_same:
+        return Unresolved("the arm that the others are held against")
+    return improvement_interval(np.array([opponent]), np.array([arm]), rng=np.random.default_rng(0))
