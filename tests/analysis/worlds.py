@@ -54,6 +54,7 @@ class Stage:
     averaged: Mapping[int, np.ndarray] = field(default_factory=dict)
     line: Mapping[float, np.ndarray] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    spent: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     planned: int | None = None
     name: str | None = None
 
@@ -123,6 +124,7 @@ def make_record(
                 steps_done=done,
                 finished=not stage.planned or stage.planned == done,
                 options=dict(stage.options),
+                spent={step: dict(counted) for step, counted in stage.spent.items()},
                 ledger={"optimizer_steps": done},
                 measurements=tuple(item for point in points for item in _measurements(problem, point, kept[point])),
             )

@@ -23,10 +23,12 @@ from interlace.statistics import improvement_interval, mean_interval
 from interlace.store import RunRecord
 from interlace.store.record import StageRecord
 from interlace.theory.finite import FiniteProblem
-from interlace.theory.frontier import least_sft_loss
+from interlace.theory.frontier import Front, front, least_sft_loss
 
 By: TypeAlias = Literal["flops", "tokens"]
 NATS, REWARD_UNIT = "nats/response", "reward units"
+RATES = np.geomspace(0.02, 20.0, 61)
+"""Exchange rates at which the front is drawn, reward units a nat."""
 SMALL = 1e-4
 """A step of reward, for the front's slope."""
 OVERSHOOT = 1.01
@@ -69,7 +71,7 @@ class ShootoutRow:
 class Shootout:
     """`rows`, best value first within each task and kind of weights. `started_from`: the stage that all arms begin
     with; `by`: what compute is counted in; `against`: the arm of `better`; `left_out`: seeds that the recipe's rule
-    excludes."""
+    excludes; `fronts`: of each task whose expert is known, the front of all policies (D9), from the first run."""
 
     rows: tuple[ShootoutRow, ...]
     started_from: str
@@ -77,12 +79,16 @@ class Shootout:
     against: str
     exchange_rate: float
     left_out: int
+    fronts: Mapping[str, Front]
 
     def to_json(self) -> dict[str, Any]:
         """The object on the wire."""
-        return {field.name: jsonable(getattr(self, field.name)) for field in fields(self) if field.name != "rows"} | {
-            "rows": [row.to_json() for row in self.rows]
+        whole = ("rows", "fronts")
+        plain = {field.name: jsonable(getattr(self, field.name)) for field in fields(self) if field.name not in whole}
+        fronts = {
+            task: {"reward": f.reward.tolist(), "sft_loss": f.sft_loss.tolist()} for task, f in self.fronts.items()
         }
+        return plain | {"rows": [row.to_json() for row in self.rows], "fronts": fronts}
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +134,8 @@ def shootout(
         for weights in (RAW, AVERAGED)
         for row in _rows(kept, arms, task, weights, by, opponent, exchange_rate)
     ]
-    return Shootout(tuple(rows), start, by, opponent, exchange_rate, len(records) - len(kept))
+    fronts = {task: curve for task in kept[0].heldout if (curve := _front(kept[0], arms[0], task)) is not None}
+    return Shootout(tuple(rows), start, by, opponent, exchange_rate, len(records) - len(kept), fronts)
 
 
 def compute_of(stage: StageRecord, step: int, by: By) -> float | None:
@@ -244,6 +251,14 @@ def _excess(start: Snapshot, now: Snapshot) -> Float[np.ndarray, "prompt"] | Non
     if not np.isfinite([floor, beyond]).all():
         return None
     return np.asarray(now.loss - floor - (beyond - floor) / SMALL * (now.reward - mean))
+
+
+def _front(record: RunRecord, arm: str, task: str) -> Front | None:
+    """Where no policy is better in both, from the arm's start."""
+    stage = next(stage.stage for stage in record.stages if stage.name == arm)
+    trajectory = read_trajectory(record, stage, task, RAW)
+    problem = _problem(trajectory.start) if trajectory.gap(SFT_LOSS, REWARD) is None else None
+    return None if problem is None else front(problem, RATES)
 
 
 def _problem(start: Snapshot) -> FiniteProblem | None:

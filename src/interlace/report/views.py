@@ -33,6 +33,7 @@ from interlace.report.provenance import (
     reconciliations,
 )
 from interlace.report.samples import StageSamples, stage_samples, writing
+from interlace.report.shootout import shootout_charts, shootout_tables
 from interlace.report.tables import (
     Table,
     landmark_table,
@@ -108,6 +109,7 @@ class RunView:
     points: Table
     stages: Table
     landmarks: Table
+    compared: tuple[Table, ...]
     landscape: Table
     verdicts: dict[str, tuple[VerdictView, ...]]
     checks: tuple[CheckView, ...]
@@ -152,7 +154,7 @@ def page_view(runs: Sequence[Run]) -> Page:
     """The page of one or several runs."""
     summaries = [summary for _, summary in runs]
     views = tuple(_run_view(f"run{i}", *run) for i, run in enumerate(runs))
-    together = _together(summaries) if len(runs) > 1 else None
+    together = _together([record for record, _ in runs], summaries) if len(runs) > 1 else None
     return Page(
         recipe=", ".join(dict.fromkeys(summary.recipe for summary in summaries)),
         subtitle=_subtitle(summaries),
@@ -170,8 +172,10 @@ def _subtitle(summaries: Sequence[RunSummary]) -> str:
     return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
 
 
-def _together(summaries: Sequence[RunSummary]) -> TogetherView:
-    groups, charts = seed_groups(summaries), seeds_charts(summaries)
+def _together(records: Sequence[RunRecord], summaries: Sequence[RunSummary]) -> TogetherView:
+    groups = seed_groups(summaries)
+    is_one_design = len(groups) == 1 and len({record.recipe for record in records}) == 1
+    charts = [*(shootout_charts(records) if is_one_design else ()), *seeds_charts(summaries)]
     left_out = [f"{_title(run)} ({run.excluded})" for run in summaries if run.excluded is not None]
     said = [SCOPE_EXCLUDED.format("; ".join(left_out))] * bool(left_out)
     if not groups:
@@ -183,7 +187,8 @@ def _together(summaries: Sequence[RunSummary]) -> TogetherView:
         for group in groups
         for table in (arms_table([*group, *excluded(summaries, group[0])]), seeds_table(group), parts_table(group))
     )
-    filled = (*(table for table in tables if table.rows), *tally_tables(summaries))
+    compared = shootout_tables(records) if is_one_design else []
+    filled = (*compared, *(table for table in tables if table.rows), *tally_tables(summaries))
     averaged = {id(summary) for group in groups for summary in group}
     alone = [_title(run) for run in summaries if id(run) not in averaged and run.excluded is None]
     scope = " ".join([SCOPE_SEEDS, *said, *[SCOPE_ALONE.format("; ".join(alone))] * bool(alone)])
@@ -220,13 +225,14 @@ def _run_view(key: str, record: RunRecord, summary: RunSummary) -> RunView:
         flags=flags(record),
         advice=summary.advice,
         curves=curves_charts(summary),
-        planes=plane_charts(summary),
+        planes=[*shootout_charts([record]), *plane_charts(summary)],
         splits=split_charts(summary),
         fans=fan_charts(record),
         forks=fork_views(summary),
         points=points_table(summary),
         stages=stage_table(summary),
         landmarks=landmark_table(summary),
+        compared=tuple(shootout_tables([record])),
         landscape=path_constants_table(summary),
         verdicts=verdict_views(summary),
         checks=check_views(summary),

@@ -1,0 +1,104 @@
+"""The shoot-out: arms at the compute that all reached, and how far each is from the front of all policies (D9)."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from interlace.analysis.shootout import compute_of, shootout
+from interlace.encoding import dumps
+from interlace.errors import DataError
+from interlace.estimate import Estimate, Unresolved
+from interlace.measurement import AVERAGED, RAW
+from interlace.theory.finite import expected_reward, sft_loss
+from interlace.theory.frontier import joint_optimum, least_sft_loss
+from tests.analysis.worlds import Stage, binary_problem, make_record, tilted_run
+
+HYBRID = {"start_from": "sft"}
+
+
+def spent(*steps, tokens):
+    return {step: {"tokens": step * tokens, "tokens_sampled": step * tokens / 4} for step in steps}
+
+
+def record_of(seed, *, known=True):
+    """From one start: `dear` tilts twice as fast at twice the tokens, `cheap` at half, `best` ends on the front."""
+    problem = binary_problem(np.random.default_rng(seed), prompts=40, skill=0.3)
+    dear, cheap = tilted_run(problem, [0.0, 1.0, 2.0]), tilted_run(problem, [0.0, 0.5, 1.5])
+    best = {0: problem.reference, 10: joint_optimum(problem, 0.5)}
+    arms = (("dear", dear, 200.0), ("cheap", cheap, 100.0), ("best", best, 200.0))
+    stages = [Stage({0: problem.reference, 10: problem.reference}, kind="sft")]
+    for name, policies, tokens in arms:
+        counted = spent(*(step for step in policies if step), tokens=tokens)
+        options = HYBRID | {"method": {"name": "sequential", "first": "sft"} if name == "cheap" else {"name": "joint"}}
+        stages.append(Stage(policies, kind="hybrid", name=name, options=options, spent=counted, averaged=policies))
+    return problem, make_record(problem, *stages, known=known, seed=seed)
+
+
+def rows_of(found, weights=RAW):
+    return {row.arm: row for row in found.rows if row.weights == weights}
+
+
+def test_every_arm_is_seen_at_the_compute_that_all_reached() -> None:
+    """dear took 4,000 tokens a side in 20 steps, cheap and best 2,000 in 20 and 10: dear counts at step 10."""
+    _, record = record_of(0)
+    found = shootout([record])
+    assert {arm: row.step for arm, row in rows_of(found).items()} == {"dear": 10, "cheap": 20, "best": 10}
+    assert {row.compute for row in found.rows} == {6 * 2000.0 + 2 * 500.0}
+    assert (found.started_from, found.against, found.by) == ("sft", "cheap", "flops")
+
+
+def test_compute_is_counted_as_the_ledger_does() -> None:
+    _, record = record_of(0)
+    stage = record.stages[1]
+    assert compute_of(stage, 10, "tokens") == 2500.0 and compute_of(stage, 10, "flops") == 13_000.0
+    assert compute_of(stage, 5, "flops") is None
+
+
+def test_D9_an_arm_on_the_front_has_nothing_over_it_and_others_what_theory_says() -> None:
+    problem, record = record_of(0)
+    rows = rows_of(shootout([record]))
+    assert isinstance(rows["best"].excess, Estimate)
+    assert rows["best"].excess.value == pytest.approx(0.0, abs=1e-6)
+    policy = tilted_run(problem, [0.0, 1.0])[10]
+    expected = sft_loss(problem, policy) - least_sft_loss(problem, expected_reward(problem, policy))
+    assert rows["dear"].excess.value == pytest.approx(expected, abs=1e-9) and expected > 0
+
+
+def test_the_excess_counts_the_scatter_of_reward_at_the_slope_of_the_front() -> None:
+    """Its interval over prompts is that of L - slope R, the slope by a finite difference of another size."""
+    problem, record = record_of(0)
+    row = rows_of(shootout([record]))["dear"]
+    policy = tilted_run(problem, [0.0, 1.0])[10]
+    mean = expected_reward(problem, policy)
+    slope = (least_sft_loss(problem, mean + 1e-3) - least_sft_loss(problem, mean - 1e-3)) / 2e-3
+    loss = -(problem.expert * np.log(policy)).sum(axis=1)
+    scatter = np.std(loss - slope * (problem.reward * policy).sum(axis=1), ddof=1) / np.sqrt(40)
+    assert row.excess.upper - row.excess.value == pytest.approx(2.0227 * scatter, rel=2e-3)
+
+
+def test_rows_are_in_order_of_value_and_none_beats_an_arm_on_the_front() -> None:
+    records = [record_of(seed)[1] for seed in range(3)]
+    found = shootout(records, exchange_rate=0.5)
+    rows = [row for row in found.rows if row.weights == AVERAGED]
+    values = [row.value.value for row in rows]
+    assert values == sorted(values, reverse=True) and rows[0].arm == "best" and rows[0].on_pareto
+    assert all(row.num_seeds == 3 for row in rows)
+    assert isinstance(rows_of(found)["cheap"].better, Unresolved)
+    assert json.loads(dumps(found.to_json()))["rows"][0]["arm"] == "best"
+
+
+def test_an_unknown_expert_has_no_front() -> None:
+    found = shootout([record_of(0, known=False)[1]])
+    assert all(isinstance(row.excess, Unresolved) for row in found.rows) and not found.fronts
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    _, record = record_of(0)
+    with pytest.raises(DataError, match="against must be an arm, one of dear, cheap, best. Got 'cheep'"):
+        shootout([record], against="cheep")
+    problem = binary_problem(np.random.default_rng(0), prompts=40, skill=0.3)
+    with pytest.raises(DataError, match="two finished stages or more"):
+        shootout([make_record(problem, Stage({0: problem.reference, 10: problem.reference}, kind="sft"))])
