@@ -60,7 +60,7 @@ def test_without_rl_an_update_is_that_of_sft_bit_for_bit_and_nothing_is_sampled(
     assert mixed.state.num_input_tokens_seen == sum(item.num_tokens for item in stream)
 
 
-@pytest.mark.parametrize("method", ["joint", "data_mixing", "chord_phi", {"name": "hpt", "gate": 0.5}, "luffy"])
+@pytest.mark.parametrize("method", ["joint", "data_mixing", "chord_phi", {"name": "hpt", "gate": 0.5}, "luffy", "frontier", "pcgrad"])
 def test_an_update_does_not_depend_on_how_its_batch_is_split(tmp_path: Path, method: Any) -> None:
     """One micro-batch of 16 against four of 4: the loss is over the global batch, answers being of unequal length."""
     split = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 4}
@@ -95,6 +95,26 @@ def test_the_imitation_loss_is_the_token_mean_that_scoring_finds(tmp_path: Path)
     found = sum(float(mixed._imitation_loss(mixed.model, part).detach()) for part in parts if part is not None)
     assert found == pytest.approx(expected, abs=1e-5)
     assert len({part.ids.shape[0] for part in parts if part is not None}) == 1
+
+
+def test_gradients_apart_are_those_of_each_side(tmp_path: Path) -> None:
+    """What a combining method is handed, over two micro-batches, adds up to the gradient of the sum of both losses."""
+    options = {"max_steps": 1, "optim": "sgd", "learning_rate": 1.0, "max_grad_norm": 1e9}
+    split = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 2}
+    begin = torch.cat([p.detach().flatten() for p in start().model.parameters()])
+    summed = trained(hybrid(tmp_path / "a", {"name": "ptx", "gamma": 0.4}, **options, **split))
+    apart = hybrid(tmp_path / "b", {"name": "pcgrad", "gamma": 0.4}, **options, **split)
+    seen: list[Any] = []
+
+    def plain_sum(rl: Any, sft: Any, metric: Any) -> Any:
+        seen.extend((rl, sft))
+        return {name: rl[name] + sft[name] for name in rl}
+
+    apart.method.combine = plain_sum
+    trained(apart)
+    torch.testing.assert_close(weights_of(apart), weights_of(summed), rtol=0, atol=1e-6)
+    assert all(sum(float(each.norm()) for each in side.values()) > 0 for side in seen)
+    assert not torch.equal(weights_of(apart), begin)
 
 
 def test_a_resumed_stage_imitates_what_an_unbroken_one_does(tmp_path: Path) -> None:

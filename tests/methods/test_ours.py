@@ -1,0 +1,112 @@
+"""Guarded RL and the frontier step: what they decide, against arithmetic of their own."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+
+from interlace.controllers import Sighting
+from interlace.encoding import dumps
+from interlace.measurement import HeldOut, PromptScores
+from interlace.methods import Given, Groups, Plan, build_method
+from interlace.policies import EncodedResponse
+
+PLAN = Plan("t", "t", 10, 2, 2, 32, 0)
+
+
+def sight_of(rise: float, spread: float = 0.0) -> Any:
+    """A look at which each of 64 prompts' responses of two tokens lost `rise` nats a token, give or take `spread`."""
+    prompts = np.arange(64)
+    ones = np.ones(64)
+    held = HeldOut("t", 64, prompts, ones, ones, np.full(64, 2), True)
+    rises = 2 * (rise + spread * np.where(prompts % 2, 1.0, -1.0))
+    before, after = (PromptScores(-1.0 - by, None, None, True, None) for by in (np.zeros(64), rises))
+    sighting = Sighting(5, held, before, after)
+    return lambda task, weights: sighting if (task, weights) == ("t", "raw") else None
+
+
+def mu(method: Any) -> float:
+    weights = method.weights(0)
+    assert weights.rl + weights.sft == pytest.approx(1.0)
+    return float(weights.sft)
+
+
+def test_the_multiplier_follows_the_excess_over_the_budget() -> None:
+    """log lambda = log begin + integral * sum of excesses + proportional * the latest, in units of the budget."""
+    method = build_method({"name": "guarded", "budget": 0.1, "proportional": 0.3, "integral": 0.2}, PLAN)
+    assert mu(method) == 0.5
+    for rises in ([0.15], [0.15, 0.25], [0.15, 0.25, 0.0]):
+        assert method.see(sight_of(rises[-1])) is None
+        excesses = [min(2.0, (rise - 0.1) / 0.1) for rise in rises]
+        logarithm = 0.2 * sum(excesses) + 0.3 * excesses[-1]
+        assert mu(method) == pytest.approx(1 / (1 + math.exp(-logarithm)), abs=1e-6)
+
+
+def test_a_rise_that_is_not_ruled_out_counts() -> None:
+    """The mean is within the budget, its interval is not."""
+    tight, wide = (build_method({"name": "guarded", "budget": 0.1}, PLAN) for _ in range(2))
+    tight.see(sight_of(0.08))
+    wide.see(sight_of(0.08, spread=0.5))
+    assert mu(tight) < 0.5 < mu(wide)
+
+
+def test_it_does_not_wind_up_and_goes_on_where_it_was() -> None:
+    method = build_method({"name": "guarded", "budget": 0.1}, PLAN)
+    for _ in range(100):
+        method.see(sight_of(1.0))
+    assert mu(method) <= 32 / 33
+    again = build_method({"name": "guarded", "budget": 0.1}, PLAN)
+    again.restore(json.loads(dumps(method.state)))
+    assert mu(again) == mu(method)
+    assert build_method("guarded", PLAN).see(lambda task, weights: None) is None
+
+
+def response(*ids: int) -> EncodedResponse:
+    return EncodedResponse((0,), ids, len(ids))
+
+
+def groups(expert: list[tuple[int, float, float]], own: list[tuple[int, float]]) -> Groups:
+    """One prompt: the expert's (token, p_D, reward), the policy's own (token, reward)."""
+    rewards = np.array([[reward for _, reward in own]])
+    return Groups(
+        step=0,
+        rewards=rewards,
+        advantages=np.zeros_like(rewards, dtype=np.float32),
+        examples=[0],
+        completions=[[[token] for token, _ in own]],
+        is_expert=np.zeros(rewards.shape, dtype=np.bool_),
+        expert=lambda prompt: response(expert[0][0]),
+        responses=lambda prompt: [Given(response(token), chance, reward) for token, chance, reward in expert],
+        own=lambda prompt, place: response(own[place][0]),
+    )
+
+
+def frontier(rate: float, given: Groups) -> dict[int, float]:
+    regrouped = build_method({"name": "frontier", "exchange_rate": rate}, PLAN).regroup(given)
+    return {item.response.response[0]: item.weight for item in regrouped.imitated}
+
+
+def test_D9_expert_responses_are_imitated_by_their_optimal_probability() -> None:
+    """lambda p_D/(nu - r), nu by a root of its own."""
+    expert = [(1, 0.5, 1.0), (2, 0.3, 0.0), (3, 0.2, 0.5)]
+    found = frontier(0.7, groups(expert, [(1, 1.0), (2, 0.0)]))
+    nu = brentq(lambda v: sum(0.7 * p / (v - r) for _, p, r in expert) - 1.0, 1.0 + 1e-9, 10.0)
+    assert found == pytest.approx({token: 0.7 * p / (nu - r) for token, p, r in expert}, abs=1e-9)
+
+
+def test_D9_a_completion_that_is_better_than_the_expert_gets_what_is_left() -> None:
+    """The expert never earns anything: nu is the own completion's reward 1, the expert keeps lambda p_D/(1 - 0)."""
+    found = frontier(0.25, groups([(1, 0.6, 0.0), (2, 0.4, 0.0)], [(7, 1.0), (1, 0.0)]))
+    assert found == pytest.approx({1: 0.25 * 0.6, 2: 0.25 * 0.4, 7: 0.75}, abs=1e-9)
+    assert frontier(1.5, groups([(1, 0.6, 0.0), (2, 0.4, 0.0)], [(7, 1.0), (1, 0.0)])).keys() == {1, 2}
+
+
+def test_the_frontier_samples_but_takes_no_advantage() -> None:
+    method = build_method("frontier", PLAN)
+    assert (method.weights(3).rl, method.weights(3).sft) == (0.0, 1.0)
+    assert method.follows == "groups"
