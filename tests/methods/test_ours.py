@@ -81,6 +81,7 @@ def groups(expert: list[tuple[int, float, float]], own: list[tuple[int, float]])
         completions=[[[token] for token, _ in own]],
         is_expert=np.zeros(rewards.shape, dtype=np.bool_),
         expert=lambda prompt: response(expert[0][0]),
+        hint=lambda prompt: response(),
         responses=lambda prompt: [Given(response(token), chance, reward) for token, chance, reward in expert],
         own=lambda prompt, place: response(own[place][0]),
     )

@@ -46,6 +46,7 @@ def groups(rewards: Any = REWARDS, step: int = 0, **fields: Any) -> Groups:
         is_expert=np.zeros(shape, dtype=np.bool_),
         expert=expert,
         hint=hint,
+        responses=lambda prompt: [],
         own=own,
     )
     return replace(made, **fields)
