@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from interlace.errors import DataError
 from interlace.methods import METHODS
+from interlace.stages.hybrid_trainer import MOMENTS
 from interlace.tasks import Task
 from tests.stages.worlds import GRPO, rows, start, task, trainer, weights_of
 
@@ -131,6 +132,21 @@ def test_an_anchor_is_trls_own_penalty(tmp_path: Path) -> None:
     free.train()
     assert torch.equal(weights_of(anchored), weights_of(plain)) and not torch.equal(weights_of(plain), weights_of(free))
     assert hybrid(tmp_path / "d", "kl_anchor").args.beta == 0.04
+
+
+def test_imitation_has_moments_of_its_own_where_the_method_says_so(tmp_path: Path) -> None:
+    """The first update of imitation is Adam's first: each coordinate with a gradient moves by the learning rate."""
+    options = {"save_strategy": "steps", "save_steps": 1, "save_total_limit": 4, "adam_epsilon": 1e-12}
+    mixed = hybrid(tmp_path, {"name": "relift", "buffer_size": 1}, **options)
+    mixed.train()
+    kept = [load_file(tmp_path / f"checkpoint-{n}" / FILE) for n in (1, 2)]
+    moved = torch.cat([(kept[1][name] - kept[0][name]).abs().flatten() for name in kept[0]])
+    assert mixed.counters["expert_examples"] > 0
+    assert ((moved == 0) | ((moved - 1e-2).abs() < 1e-4)).all() and (moved > 0).any()
+    states = [torch.load(tmp_path / "checkpoint-2" / name, weights_only=True) for name in (MOMENTS, "optimizer.pt")]
+    assert states[0]["imitates"]
+    steps = {float(each["step"]) for each in states[0]["resting"]["state"].values()}
+    assert steps == {1.0} == {float(each["step"]) for each in states[1]["state"].values()}
 
 
 def test_imitation_leaves_alone_what_rl_moved_most(tmp_path: Path) -> None:

@@ -180,6 +180,7 @@ class Method:
     from: a `stream` of training rows, the `groups` in hand, or neither. `answers_prompts`: whether the expert answers
     prompts of the groups, which are then of the imitated task. `trl`: TRL's options as the source has them,
     under the user's own. `splits_gradient`: both losses' gradients are taken apart and handed to `combine`.
+    `moments_apart`: updates of imitation alone have optimizer moments of their own.
     """
 
     name: ClassVar[str]
@@ -194,6 +195,7 @@ class Method:
     pools_tokens: ClassVar[bool] = False
     reads_logits: ClassVar[bool] = False
     splits_gradient: ClassVar[bool] = False
+    moments_apart: ClassVar[bool] = False
 
     def __init__(self, options: Any, plan: Plan) -> None:
         self.options, self.plan = options, plan

@@ -38,6 +38,7 @@ class MifoLike(Relift):
     source: ClassVar[str] = "after MIFO (arXiv 2510.04454), known second hand"
     cost: ClassVar[str] = "GRPO's, or an SFT step; two more copies of the weights"
     takes: ClassVar[type[ReliftOptions]] = MifoOptions
+    moments_apart: ClassVar[bool] = False
 
     def __init__(self, options: MifoOptions, plan: Plan) -> None:
         super().__init__(options, plan)

@@ -1,7 +1,7 @@
 """ReLIFT: RL; prompts without a solved completion fill a buffer; when it is full one update imitates the expert on it.
 
-After arXiv 2506.07527. Deviations: that update is one of the stage's, and nothing is sampled for it; both kinds of
-update share one optimizer state, where the paper has one each.
+After arXiv 2506.07527, with optimizer moments of its own for imitation. Deviations: that update is one of the stage's,
+at its learning rate, and nothing is sampled for it.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ class Relift(Method):
     name: ClassVar[str] = "relift"
     sentence: ClassVar[str] = "RL, and an update of imitation whenever enough prompts were not solved"
     source: ClassVar[str] = "Ma et al. 2025, ReLIFT (arXiv 2506.07527)"
-    cost: ClassVar[str] = "GRPO's, or an SFT step"
+    cost: ClassVar[str] = "GRPO's, or an SFT step; one more set of optimizer moments"
     takes: ClassVar[type[MethodOptions]] = ReliftOptions
     answers_prompts: ClassVar[bool] = True
+    moments_apart: ClassVar[bool] = True
 
     def __init__(self, options: ReliftOptions, plan: Plan) -> None:
         super().__init__(options, plan)

@@ -18,6 +18,7 @@ from interlace.stages.base import StageRequest, quieted
 from interlace.stages.composed_groups import EXAMPLE
 from interlace.stages.expert_rows import ExpertRows
 from interlace.stages.hybrid_trainer import HybridTrainer
+from interlace.stages.moments_apart import MomentsApart
 from interlace.stages.rl import RlStage
 from interlace.stages.settled_updates import SettledUpdates
 
@@ -67,6 +68,9 @@ class HybridStage(RlStage):
         trainer.counters = callback.counters
         callback.steer = method.see
         callback.listen_to(trainer, request.task)
+        if method.moments_apart:
+            trainer.moments = MomentsApart(method)
+            trainer.add_callback(trainer.moments)
         if type(method).settle is not Method.settle:
             trainer.add_callback(SettledUpdates(method))
         return quieted(trainer)

@@ -23,15 +23,17 @@ from interlace.methods import ExpertTokens, Imitated, SampledTokens, Weights
 from interlace.stages.composed_groups import ADVANTAGES, IS_EXPERT, NUM_GIVEN, ComposingGRPOTrainer
 from interlace.stages.expert_rows import ImitationBatch, imitation_batch
 from interlace.stages.gradients_apart import GradientsApart
+from interlace.stages.moments_apart import MomentsApart
 
 IMITATED = "imitated"
-STATE, TENSORS = "interlace_method.json", "interlace_method.safetensors"
+STATE, TENSORS, MOMENTS = "interlace_method.json", "interlace_method.safetensors", "interlace_moments.pt"
 
 
 class HybridTrainer(ComposingGRPOTrainer):
     """A method's two losses; `start` is the stage's start, where the method reads its logits."""
 
     start: torch.nn.Module | None = None
+    moments: MomentsApart | None = None
     _counted: int = -1
     _in_loss: dict[str, Any] | None = None
 
@@ -183,6 +185,8 @@ class HybridTrainer(ComposingGRPOTrainer):
         if self.args.should_save:
             folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
             (folder / STATE).write_text(dumps(self.method.state))
+            if self.moments is not None:
+                torch.save(self.moments.written(self.optimizer), folder / MOMENTS)
             if self.method.tensors:
                 save_file({name: each.contiguous() for name, each in self.method.tensors.items()}, folder / TENSORS)
 
@@ -191,6 +195,9 @@ class HybridTrainer(ComposingGRPOTrainer):
         if checkpoint is not None:
             folder = Path(checkpoint)
             self.method.restore(json.loads((folder / STATE).read_text()))
+            if self.moments is not None:
+                saved = torch.load(folder / MOMENTS, map_location="cpu", weights_only=True)
+                self.moments.restore(self.optimizer, saved)
             if (folder / TENSORS).exists():
                 self.method.restore_tensors(load_file(folder / TENSORS))
 
