@@ -93,7 +93,29 @@ def test_D12_no_loss_rises_to_first_order(name: str) -> None:
         assert (pair @ combined(name, pair) >= -1e-9).all()
 
 
+def test_noise_aware_leans_on_imitation_by_noise_and_agreement() -> None:
+    """Gradients with known means and noise: mu arrives at s_R^2/(s_R^2 + s_S^2 + D^2)."""
+    rng = np.random.default_rng(0)
+    means, scales, size = (np.full(400, 0.10), np.full(400, 0.05)), (0.3, 0.1), 400
+    method = build_method({"name": "noise_aware", "decay": 0.98, "largest_change": 1.0}, PLAN)
+    ones = {"a": torch.ones(size, dtype=torch.float64)}
+    for _ in range(600):
+        sides = [{"a": torch.tensor(m + s * rng.normal(size=size))} for m, s in zip(means, scales, strict=True)]
+        before = method.state["mu"]
+        mixed = method.combine(*sides, ones)
+        mu = method.state["mu"]
+        torch.testing.assert_close(mixed["a"], (1 - mu) * sides[0]["a"] + mu * sides[1]["a"])
+    noise, other, apart = size * 0.3**2, size * 0.1**2, size * 0.05**2
+    assert mu == pytest.approx(noise / (noise + other + apart), abs=0.03)
+    capped = build_method({"name": "noise_aware", "largest_change": 0.01, "begin": 0.0}, PLAN)
+    for _ in range(4):
+        before = capped.state["mu"]
+        capped.combine(*sides, ones)
+        assert abs(capped.state["mu"] - before) <= 0.01 + 1e-12
+
+
 def test_all_of_them_take_gradients_apart() -> None:
+    assert METHODS["noise_aware"].splits_gradient
     combining = {name for name, method in METHODS.items() if issubclass(method, Combining)}
     assert combining == {"pcgrad", "upgrad", "mgda", "cagrad"}
     assert all(METHODS[name].splits_gradient for name in combining)

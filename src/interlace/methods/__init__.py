@@ -39,6 +39,7 @@ from interlace.methods.kl_anchor import KlAnchor
 from interlace.methods.luffy import Luffy
 from interlace.methods.mgda import Mgda
 from interlace.methods.mifo_like import MifoLike
+from interlace.methods.noise_aware import NoiseAware
 from interlace.methods.pcgrad import PcGrad
 from interlace.methods.positive_lm import PositiveLm
 from interlace.methods.prefix_rft_like import PrefixRftLike
@@ -70,7 +71,7 @@ METHODS: dict[str, type[Method]] = {
         # near the start
         KlAnchor,
         # gradients combined
-        PcGrad, UpGrad, Mgda, CaGrad,
+        PcGrad, UpGrad, Mgda, CaGrad, NoiseAware,
         # ours
         Guarded, Frontier,
         # controls

@@ -65,9 +65,12 @@ class Combining(Method, ABC):
         return {name: a * rl[name] + b * sft[name] for name in rl}
 
     def _gram(self, rl: Mapping[str, Tensor], sft: Mapping[str, Tensor], metric: Mapping[str, Tensor]) -> Gram:
-        def inner(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> float:
-            if self.options.metric == "plain":
-                return sum(float((one[name] * other[name]).double().sum()) for name in one)
-            return sum(float((one[name] * other[name] * metric[name]).double().sum()) for name in one)
+        lengths = None if self.options.metric == "plain" else metric
+        return Gram(inner(rl, rl, lengths), inner(sft, sft, lengths), inner(rl, sft, lengths))
 
-        return Gram(inner(rl, rl), inner(sft, sft), inner(rl, sft))
+
+def inner(one: Mapping[str, Tensor], other: Mapping[str, Tensor], metric: Mapping[str, Tensor] | None) -> float:
+    """<one, other> over all parameters, each coordinate times its `metric` (None: 1), summed in float64."""
+    products = ((one[name] * other[name], name) for name in one)
+    weighed = (each if metric is None else each * metric[name] for each, name in products)
+    return sum(float(each.double().sum()) for each in weighed)

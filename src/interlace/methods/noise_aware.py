@@ -1,0 +1,108 @@
+"""Known second hand (GAC was read in its abstract alone): the weight of imitation from measured gradient noise.
+
+Of (1 - mu) g_R + mu g_S as an estimate of the true RL gradient, the squared error is (1 - mu)^2 s_R^2 + mu^2 (s_S^2 +
+D^2): s^2 the noise of each side, D the distance of their means. It is least at mu = s_R^2/(s_R^2 + s_S^2 + D^2).
+Imitation is leant on as far as RL is noisy and both agree. Means are exponential averages over updates, noise the
+scatter about them, in the optimizer's metric; mu moves by at most `largest_change` an update.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from interlace.methods.base import Method, MethodOptions, Plan, Weights
+from interlace.methods.combining import CombiningOptions, inner
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SIDES = ("rl", "sft")
+
+
+class NoiseAwareOptions(CombiningOptions):
+    """Of the method `noise_aware`."""
+
+    decay: float = Field(default=0.9, gt=0.0, lt=1.0)
+    """Weight of the past in the averages, an update."""
+    largest_change: float = Field(default=0.05, gt=0.0, le=1.0)
+    """How far mu may move in one update."""
+    begin: float = Field(default=0.5, ge=0.0, le=1.0)
+    """mu before noise is known: at the first two updates."""
+
+
+class NoiseAware(Method):
+    """mu = s_R^2/(s_R^2 + s_S^2 + D^2), smoothed."""
+
+    name: ClassVar[str] = "noise_aware"
+    sentence: ClassVar[str] = "the weight of imitation follows gradient noise on both sides and their disagreement"
+    source: ClassVar[str] = "in the manner of GAC (arXiv 2605.26184), known second hand"
+    cost: ClassVar[str] = "GRPO and an SFT step, four gradients in memory"
+    takes: ClassVar[type[MethodOptions]] = NoiseAwareOptions
+    splits_gradient: ClassVar[bool] = True
+
+    def __init__(self, options: NoiseAwareOptions, plan: Plan) -> None:
+        super().__init__(options, plan)
+        self.mu = options.begin
+        self.noise: dict[str, float] = {}
+        self.mean: dict[str, dict[str, Tensor]] = {}
+
+    def weights(self, step: int) -> Weights:
+        """1 and gamma; `combine` weighs."""
+        return Weights(1.0, self.options.gamma)
+
+    def combine(
+        self, rl: Mapping[str, Tensor], sft: Mapping[str, Tensor], metric: Mapping[str, Tensor]
+    ) -> Mapping[str, Tensor]:
+        """(1 - mu) g_R + mu g_S, with mu as noise was up to here."""
+        if len(self.noise) == len(SIDES):
+            self._turn(metric)
+        mixed = {name: (1.0 - self.mu) * rl[name] + self.mu * sft[name] for name in rl}
+        for side, gradient in zip(SIDES, (rl, sft), strict=True):
+            self._follow(side, gradient, metric)
+        return mixed
+
+    def _turn(self, metric: Mapping[str, Tensor]) -> None:
+        apart = {name: mean - self.mean["sft"][name] for name, mean in self.mean["rl"].items()}
+        total = self.noise["rl"] + self.noise["sft"] + inner(apart, apart, self._metric(metric))
+        wanted = self.noise["rl"] / total if total > 0.0 else self.mu
+        change = self.options.largest_change
+        self.mu += min(change, max(-change, wanted - self.mu))
+
+    def _follow(self, side: str, gradient: Mapping[str, Tensor], metric: Mapping[str, Tensor]) -> None:
+        """Scatter about the mean of before (a new gradient differs from it by its own noise and the mean's own
+        remaining error: a factor 2/(1 + decay)), then the mean."""
+        decay, before = self.options.decay, self.mean.get(side)
+        if before is None:
+            self.mean[side] = {name: each.detach().clone() for name, each in gradient.items()}
+            return
+        apart = {name: each - before[name] for name, each in gradient.items()}
+        scatter = inner(apart, apart, self._metric(metric)) * (1.0 + decay) / 2.0
+        known = self.noise.get(side)
+        self.noise[side] = scatter if known is None else decay * known + (1.0 - decay) * scatter
+        self.mean[side] = {name: mean + (1.0 - decay) * apart[name] for name, mean in before.items()}
+
+    def _metric(self, metric: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
+        return None if self.options.metric == "plain" else metric
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """mu and both noises."""
+        return {"mu": self.mu, "noise": dict(self.noise)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on with them."""
+        self.mu, self.noise = float(state["mu"]), {side: float(value) for side, value in state["noise"].items()}
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """Both mean gradients."""
+        return {f"{side}/{name}": each for side, mean in self.mean.items() for name, each in mean.items()}
+
+    def restore_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on with them."""
+        for key, each in tensors.items():
+            side, name = key.split("/", 1)
+            self.mean.setdefault(side, {})[name] = each
