@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from interlace.methods import METHODS, Imitated
+from interlace.methods import METHODS, Imitated, Update
+from interlace.methods.low_rank import new_adapter
 from tests.methods.worlds import PLAN, expert, groups, hint, made, own, softmax
 
 SFT, RL = (0.0, 1.0), (1.0, 0.0)
@@ -47,6 +48,7 @@ SFT, RL = (0.0, 1.0), (1.0, 0.0)
         ("prefix_rft_like", {}, {0: RL}),
         ("relift", {}, {0: RL, 9: RL}),
         ("mifo_like", {}, {0: RL, 9: RL}),
+        ("lspo_like", {}, {0: SFT, 1: RL, 2: SFT}),
         ("replay", {}, {0: (0.9, 0.1)}),
         ("replay", {"of": "solved", "rl_steps": 2}, {0: RL, 1: RL, 2: SFT, 3: RL}),
         ("kl_anchor", {}, {0: RL}),
@@ -279,10 +281,10 @@ def test_replayed_successes_are_drawn_from_the_newest_and_stand_beside_the_exper
 def test_mifo_freezes_what_rl_moved_most_while_it_imitates() -> None:
     """RL moves the coordinates by 3, 1, 2 and 0 in two updates; half of them are frozen, the first and the third."""
     method = made("mifo_like", buffer_size=2)
-    at = torch.zeros(2, 2)
+    at, ones = torch.zeros(2, 2), torch.ones(2, 2)
     for step, moved in ((0, [[-1.0, 0.0], [2.0, 0.0]]), (1, [[2.0, 1.0], [0.0, 0.0]])):
-        after = at + torch.tensor(moved)
-        assert torch.equal(method.settle(step, "w", at, after), after)
+        after = torch.tensor(moved)
+        assert method.settle(Update(step, "w", at, after, at, 1e-3)) is after
         method.regroup(groups(step=step))
     assert method.tensors["w"].tolist() == [[3.0, 1.0], [2.0, 0.0]]
     again = made("mifo_like", buffer_size=2)
@@ -290,9 +292,44 @@ def test_mifo_freezes_what_rl_moved_most_while_it_imitates() -> None:
     again.restore_tensors(method.tensors)
     for each in (method, again):
         assert each.weights(2).rl == 0.0
-        assert each.settle(2, "w", at, torch.ones(2, 2)).tolist() == [[0.0, 1.0], [0.0, 1.0]]
-        assert each.settle(2, "unmoved", at, torch.ones(2, 2)).tolist() == [[1.0, 1.0], [1.0, 1.0]]
-    assert torch.equal(method.tensors["w"], torch.tensor([[3.0, 1.0], [2.0, 0.0]]))
+        assert each.settle(Update(2, "w", at, ones, at, 1e-3)).tolist() == [[0.0, 1.0], [0.0, 1.0]]
+    assert method.tensors["w"].tolist() == [[3.0, 1.0], [2.0, 0.0]]
+
+
+def test_lspo_is_lora_on_imitation_and_leaves_rl_alone() -> None:
+    """Against factors trained by torch's Adam under a frozen base, RL moving that base in between."""
+    method = made("lspo_like", rank=2, scale=1.5, rate=3.0)
+    rng = np.random.default_rng(1)
+    inputs, target = (torch.from_numpy(rng.normal(size=size)).float() for size in ((20, 4), (20, 5)))
+    base = merged = torch.zeros(5, 4)
+    begin = new_adapter(base, 2, PLAN.rng(0, *b"proj.weight"))
+    left, right = (begin[part].clone().requires_grad_() for part in ("left", "right"))
+    assert (left == 0).all() and 0 < right.abs().max() <= 0.5
+    adam = torch.optim.Adam([left, right], lr=0.03)
+    for step in range(7):
+        merged.requires_grad_(True)
+        (gradient,) = torch.autograd.grad(((inputs @ merged.T - target) ** 2).mean(), merged)
+        merged = merged.detach()
+        after = merged - 0.1 * gradient
+        settled = method.settle(Update(step, "proj.weight", merged, after, gradient, 0.01))
+        if step % 2:
+            assert settled is after
+            base = base + (after - merged)
+        else:
+            adam.zero_grad()
+            ((inputs @ (base + 1.5 * left @ right).T - target) ** 2).mean().backward()
+            adam.step()
+        merged = settled
+        torch.testing.assert_close(merged, (base + 1.5 * left @ right).detach(), rtol=1e-4, atol=1e-6)
+    again = made("lspo_like", rank=2)
+    again.restore_tensors(method.tensors)
+    assert all(torch.equal(again.tensors[name], each) for name, each in method.tensors.items())
+
+
+@pytest.mark.parametrize("name", ["norm.weight", "embed_tokens.weight", "lm_head.weight"])
+def test_what_has_no_adapter_stays_while_lspo_imitates(name: str) -> None:
+    before = torch.ones(3) if "norm" in name else torch.ones(3, 2)
+    assert made("lspo_like").settle(Update(0, name, before, 2 * before, before, 0.01)) is before
 
 
 def test_mifo_imitates_the_tokens_of_highest_entropy() -> None:

@@ -18,6 +18,7 @@ from tests.stages.worlds import GRPO, rows, start, task, trainer, weights_of
 FILE = "model.safetensors"
 
 STATEFUL: dict[str, Any] = {
+    "lspo_like": {"rank": 2},
     "mifo_like": {"buffer_size": 2},
     "relift": {"buffer_size": 2},
     "replay": {"of": "solved", "share": 0.5},

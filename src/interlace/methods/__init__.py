@@ -22,6 +22,7 @@ from interlace.methods.base import (
     Plan,
     Regrouped,
     SampledTokens,
+    Update,
     Weights,
 )
 from interlace.methods.cagrad import CaGrad
@@ -36,6 +37,7 @@ from interlace.methods.hpt import Hpt
 from interlace.methods.interleaved import Interleaved
 from interlace.methods.joint import Joint
 from interlace.methods.kl_anchor import KlAnchor
+from interlace.methods.lspo_like import LspoLike
 from interlace.methods.luffy import Luffy
 from interlace.methods.mgda import Mgda
 from interlace.methods.mifo_like import MifoLike
@@ -67,7 +69,7 @@ METHODS: dict[str, type[Method]] = {
         # the expert inside the group, or its beginning
         Luffy, Srft, Uft, PrefixRftLike,
         # parameters
-        MifoLike,
+        LspoLike, MifoLike,
         # near the start
         KlAnchor,
         # gradients combined
@@ -83,7 +85,7 @@ __all__ = [
     # what a method is
     "Method", "MethodOptions", "Plan", "Weights", "ONLY_RL", "ONLY_SFT",
     # what it is handed, and what it gives back
-    "Groups", "Given", "Regrouped", "Imitated", "ExpertTokens", "SampledTokens", "Hint",
+    "Groups", "Given", "Regrouped", "Imitated", "ExpertTokens", "SampledTokens", "Hint", "Update",
     # all of them, and one that is asked for
     "METHODS", "method_options", "method_config", "build_method",
 ]  # fmt: skip

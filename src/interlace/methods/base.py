@@ -165,6 +165,18 @@ def _row_mean(values: Float[Tensor, "row token"], mask: Bool[Tensor, "row token"
     return (values * mask).sum(-1, keepdim=True) / mask.sum(-1, keepdim=True).clamp(min=1)
 
 
+@dataclass(frozen=True)
+class Update:
+    """Of one parameter by the optimizer, after `step` steps: what it was and became, by which (clipped) gradient."""
+
+    step: int
+    name: str
+    before: Float[Tensor, "*shape"]
+    after: Float[Tensor, "*shape"]
+    gradient: Float[Tensor, "*shape"]
+    learning_rate: float
+
+
 @dataclass(frozen=True, slots=True)
 class Hint:
     """How much of an expert response a completion begins after (`in_prompt`) or with, as a share of its tokens."""
@@ -232,14 +244,9 @@ class Method:
         """The update's gradient by parameter, of the two (weighted) losses' gradients."""
         return {name: rl[name] + sft[name] for name in rl}
 
-    def settle(
-        self, step: int, name: str, before: Float[Tensor, "*shape"], after: Float[Tensor, "*shape"]
-    ) -> Float[Tensor, "*shape"]:
-        """What the parameter `name` is after the update that follows `step` steps, of what it was and what it became.
-
-        Weights are copied before each update for a method that has this hook, and for no other.
-        """
-        return after
+    def settle(self, update: Update) -> Float[Tensor, "*shape"]:
+        """What a parameter is after an update; a copy of the weights is kept for a method that has this hook."""
+        return update.after
 
     def see(self, sight: Sight) -> str | None:
         """Take note of a look at both objectives beside the stage's start; a sentence if there is one to say."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import Field
 
-from interlace.methods.base import ExpertTokens, Plan
+from interlace.methods.base import ExpertTokens, Plan, Update
 from interlace.methods.relift import Relift, ReliftOptions
 from interlace.methods.selection import highest
 
@@ -48,17 +48,16 @@ class MifoLike(Relift):
         """-log p at the tokens of highest entropy, 0 at the others."""
         return -tokens.logprobs * highest(tokens.entropies, tokens.mask, self.options.top_entropy)
 
-    def settle(
-        self, step: int, name: str, before: Float[Tensor, "*shape"], after: Float[Tensor, "*shape"]
-    ) -> Float[Tensor, "*shape"]:
+    def settle(self, update: Update) -> Float[Tensor, "*shape"]:
         """RL's movement is added up; what it moved most does not move by imitation."""
-        if self.weights(step).rl:
-            moved = (after - before).abs()
+        name = update.name
+        if self.weights(update.step).rl:
+            moved = (update.after - update.before).abs()
             self._moved[name] = moved + self._moved[name].to(moved) if name in self._moved else moved
-            return after
-        return before.where(self._is_frozen(name), after) if name in self._moved else after
+            return update.after
+        return update.before.where(self._is_frozen(name).to(update.before.device), update.after)
 
-    def _is_frozen(self, name: str) -> Tensor:
+    def _is_frozen(self, name: str) -> Bool[Tensor, "*shape"]:
         moved = self._moved[name].flatten()
         most = moved.topk(round(self.options.frozen * moved.numel())).indices
         return (moved != moved).scatter(0, most, value=True).view(self._moved[name].shape)

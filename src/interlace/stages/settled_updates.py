@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import TrainerCallback
 
-from interlace.methods import Method
+from interlace.methods import Method, Update
 
 
 class SettledUpdates(TrainerCallback):
@@ -23,13 +23,17 @@ class SettledUpdates(TrainerCallback):
         """Copy the weights."""
         self._before = {name: weight.detach().clone() for name, weight in _trained(model)}
 
-    def on_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+    def on_optimizer_step(
+        self, args: Any, state: Any, control: Any, model: Any = None, optimizer: Any = None, **kwargs: Any
+    ) -> None:
         """Replace each by what the method makes of both."""
+        rate = float(optimizer.param_groups[0]["lr"])
         with torch.no_grad():
             for name, weight in _trained(model):
-                after = weight.detach()
-                settled = self._method.settle(state.global_step, name, self._before[name], after)
-                if settled is not after:
+                gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
+                update = Update(state.global_step, name, self._before[name], weight.detach(), gradient, rate)
+                settled = self._method.settle(update)
+                if settled is not update.after:
                     weight.copy_(settled)
         self._before = {}
 
