@@ -60,9 +60,13 @@ def test_without_rl_an_update_is_that_of_sft_bit_for_bit_and_nothing_is_sampled(
     assert mixed.state.num_input_tokens_seen == sum(item.num_tokens for item in stream)
 
 
-@pytest.mark.parametrize(
-    "method", ["joint", "data_mixing", "chord_phi", {"name": "hpt", "gate": 0.5}, "luffy", "frontier", "pcgrad"]
-)
+SPLIT = [
+    "joint", "data_mixing", "chord_phi", {"name": "hpt", "gate": 0.5}, "luffy", "srft", "prefix_rft_like", "replay",
+    {"name": "uft", "low": 0.6, "up": 0.6, "coef": 0.5}, "frontier", "pcgrad",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("method", SPLIT)
 def test_an_update_does_not_depend_on_how_its_batch_is_split(tmp_path: Path, method: Any) -> None:
     """One micro-batch of 16 against four of 4: the loss is over the global batch, answers being of unequal length."""
     split = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 4}

@@ -123,6 +123,26 @@ def test_one_completion_goes_on_from_a_prefix_that_only_it_is_told(tmp_path: Pat
     assert mixed.counters["tokens_sampled"] == sampled
 
 
+@pytest.mark.parametrize("name", ["prefix_rft_like", "luffy"])
+def test_what_was_not_sampled_has_a_ratio_of_one(tmp_path: Path, name: str) -> None:
+    """In a second update on the same completions: the old log-probability is the new one there, and kept elsewhere."""
+    mixed, seen = hybrid(tmp_path, name, num_iterations=2, max_steps=2), []
+    loss_of = mixed._compute_loss
+
+    def watched(model: Any, inputs: dict[str, Any]) -> Any:
+        before, loss = inputs["old_per_token_logps"].clone(), loss_of(model, inputs)
+        seen.append((before, inputs))
+        return loss
+
+    mixed._compute_loss = watched
+    mixed.train()
+    old, inputs = seen[1]
+    mask = inputs["completion_mask"].bool()
+    prefix = torch.arange(mask.shape[1]) < inputs["num_given"][:, None]
+    given = (prefix | inputs["is_expert"][:, None]) & mask
+    assert torch.equal((inputs["old_per_token_logps"] != old) & mask, given) and given.any() and (mask & ~given).any()
+
+
 def test_an_anchor_is_trls_own_penalty(tmp_path: Path) -> None:
     """Bit for bit an RL stage with beta; at the start the penalty has no gradient, later it has."""
     anchored = hybrid(tmp_path / "a", "kl_anchor", beta=0.5)
