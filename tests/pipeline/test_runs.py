@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -431,3 +432,28 @@ def test_chat_messages_meet_the_models_template_in_sft_rl_and_measurement(tmp_pa
     reconciliation = record.stages[0].reconciliation
     assert reconciliation is not None and reconciliation["agrees"]
     assert reconciliation["template"] == "the model's chat template"
+
+
+def test_a_stage_ends_with_the_blend_that_it_was_told_and_makes_it_once(tmp_path: Path) -> None:
+    """Weight for weight between start and end, which the same stage without a blend leaves."""
+    sft = recipe().model_dump()["stages"][0]
+    mixed = {"task": "sums", "max_steps": 4, "save_steps": 2, "per_device_train_batch_size": 16, "learning_rate": 1e-2}
+    plain, blended = (
+        recipe(stages=[sft, {"hybrid": {**mixed, "method": "joint", **more}}, sft])
+        for more in ({}, {"blend": {"position": 0.5}})
+    )
+    run_recipe(plain, tmp_path / "plain")
+    run_recipe(blended, tmp_path / "blended")
+    start, end = weights(tmp_path / "plain", "01-sft"), weights(tmp_path / "plain", "02-hybrid")
+    found = weights(tmp_path / "blended", "02-hybrid")
+    assert any(not torch.equal(start[name], end[name]) for name in start)
+    for name, weight in found.items():
+        torch.testing.assert_close(weight, 0.5 * (start[name] + end[name]), rtol=0, atol=1e-7)
+    folder = tmp_path / "blended"
+    assert not list((folder / "stages/02-hybrid").glob("*/optimizer.pt"))
+    events = (folder / "events.jsonl").read_text().splitlines()
+    cut = next(i for i, line in enumerate(events) if '"blended"' in line)
+    (folder / "events.jsonl").write_text("\n".join(events[: cut + 1]) + "\n")  # as a kill right after it leaves it
+    shutil.rmtree(folder / "stages/03-sft-2")
+    run_recipe(blended, folder)
+    assert all(torch.equal(found[name], weight) for name, weight in weights(folder, "02-hybrid").items())

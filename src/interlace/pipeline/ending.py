@@ -16,17 +16,14 @@ from interlace.estimate import Estimate, Figure
 from interlace.ledger import Ledger, estimated_flops
 from interlace.measurement import RAW
 from interlace.observer import Observer
+from interlace.pipeline.blending import COARSE, Line, is_blended
 from interlace.pipeline.weights import Weights
 from interlace.policies.averaging import AveragedWeights
-from interlace.policies.interpolation import interpolated
-from interlace.probes import PRESETS, PROBES, MeasuredTask
+from interlace.probes import MeasuredTask
 from interlace.recipe import StageConfig
 from interlace.store import RunStore, seal_checkpoint
 from interlace.store.checkpoints import checkpoint_step
 from interlace.store.stopped import Stopped
-
-LINE_POSITIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Where the straight line in weight space is measured, from an RL stage's start to its end."""
 
 
 @dataclass(frozen=True)
@@ -65,25 +62,30 @@ class Ending:
         """Measure and keep all of it; the stage is finished with the last line."""
         if self.end_step != self.steps:
             self._rewind()
+        remarks = self._remarks()  # of what was trained, before a blend
         if self.config.kind in ("rl", "hybrid"):
-            self._measure_line()
+            self._along_the_line()
         self.callback.instruments.show(self.stage, self.end_step, self.callback.policy, self.callback.start)
         if self.callback.averaged is not None:
             self._save_averaged(self.callback.averaged)
         self._drop_other_checkpoints()
-        for sentence in self._remarks():
+        for sentence in remarks:
             self.store.event("flag", stage=self.stage, text=sentence)
             self.observer.note(f"{self.stage}: {sentence}")
         self.store.event("stage_finished", stage=self.stage, steps_done=self.steps, ledger=self._ledger().to_json())
         self.observer.stage_finished(self.stage)
 
-    def _measure_line(self) -> None:
-        """What both objectives cost between start and end; nothing was trained there, so a light preset says enough."""
-        start, end = self.callback.start, self.callback.policy
-        probes = [PROBES[name] for name in PRESETS["light"]]
-        for position in LINE_POSITIONS:
-            between = start.with_model(interpolated(start.model, end.model, position))
-            self.callback.instruments.look_on_line(self.stage, self.end_step, between, start, position, probes)
+    def _along_the_line(self) -> None:
+        """Measure the line from start to end, and end with a place on it if the recipe says so."""
+        if is_blended(self.folder / f"checkpoint-{self.end_step}"):
+            return
+        line = Line(self.store, self.stage, self.end_step, self.callback)
+        if self.config.blend is None:
+            line.measure(self.config.task, COARSE)
+        else:
+            sentence = line.blend(self.config.task, self.config.blend)
+            self.store.event("flag", stage=self.stage, text=sentence)
+            self.observer.note(f"{self.stage}: {sentence}")
 
     def _rewind(self) -> None:
         """Take up the weights that the rule goes back to, and make them the stage's last checkpoint.

@@ -140,11 +140,11 @@ def _start_problems(stage: StageConfig, before: tuple[StageConfig, ...]) -> Iter
             f"Got {'no stage' if not before else repr(before[-1].name)} before it. Add averaged_weights there.",
         )
     source = earlier.get(before[-1].name if stage.start_from == "raw" and before else stage.start_from)
-    if not stage.fresh_optimizer and source is not None and rewinds(source.stop):
+    if not stage.fresh_optimizer and source is not None and (rewinds(source.stop) or source.blend is not None):
         yield (
             "fresh_optimizer",
-            f"fresh_optimizer: false must not follow a stage whose stop rule rewinds. {source.name!r} goes back to "
-            "weights without an optimizer. Set rewind: false there, or drop fresh_optimizer.",
+            f"fresh_optimizer: false must not follow a stage that rewinds or ends with a blend. {source.name!r} ends "
+            "with weights without an optimizer. Drop rewind or blend there, or fresh_optimizer here.",
         )
     if not stage.fresh_optimizer and (not before or stage.start_from == "model"):
         yield (
@@ -208,6 +208,8 @@ def _kind_problems(stage: StageConfig) -> Iterator[tuple[str, str]]:
     problem = forks_problem(stage, stage.forks) if stage.forks is not None else None
     if problem is not None:
         yield "forks", problem
+    if stage.blend is not None and stage.kind == "sft":
+        yield "blend", "blend must stand in a stage of kind rl or hybrid. Got it in kind sft. Remove it."
     if stage.mix and stage.kind != "sft":
         yield "mix", f"mix must stand in a stage of kind sft. Got it in kind {stage.kind}. Remove it."
     yield from option_problems(stage)

@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr, field_validator, model_serializer, mode
 from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 
+from interlace.controllers import BlendOptions
 from interlace.options import FolderName, Name, Options, name_from
 from interlace.tasks import is_data_file, written_out
 
@@ -97,6 +98,9 @@ class StageConfig(Options):
     """Fork the stage once it is done, at its length times the forks in each arm; null: not."""
     stop: dict[str, Any] | None = None
     """A rule of `interlace list rules` that may end the stage before its steps are done: `{rule: NAME, ...options}`."""
+    blend: BlendOptions | None = None
+    """RL and hybrid only: end with the weights at a place on the straight line from the stage's start to its end,
+    chosen by measurement: `{budget: nats/response}`, `{exchange_rate: reward units a nat}` or `{position: 0.5}`."""
     algorithm: Literal["grpo"] | None = None
     """RL only: the algorithm, by default `grpo`."""
     seeds: tuple[Seed, ...] | None = Field(default=None, min_length=1)
@@ -140,7 +144,7 @@ class StageConfig(Options):
         """Every option of the stage, ours and TRL's, as it stands under the stage's kind; each kind has its own."""
         others = {
             "rl": {"mix", "method", "imitate"},
-            "sft": {"placebo", "algorithm", "method", "imitate"},
+            "sft": {"placebo", "algorithm", "method", "imitate", "blend"},
             "hybrid": {"mix", "placebo", "algorithm"},
         }
         skipped = {"kind", "options"} | others.get(self.kind, set())

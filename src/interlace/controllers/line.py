@@ -1,0 +1,89 @@
+"""Where on the straight line from a stage's start to its end its weights shall end: chosen by measurement.
+
+One half of the held-out prompts chooses, the other half says what was chosen (`best_checkpoint`'s halves).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import Field, model_validator
+
+from interlace.analysis.trajectory import Snapshot
+from interlace.controllers.base import look_level
+from interlace.controllers.best_checkpoint import choosing, judging
+from interlace.controllers.objectives import gain
+from interlace.estimate import Estimate, Figure, figure_text
+from interlace.options import Options
+from interlace.statistics import paired_change
+from interlace.wording import number
+
+
+class BlendOptions(Options):
+    """Of a stage's `blend`: exactly one of the three."""
+
+    budget: float | None = Field(default=None, ge=0.0, allow_inf_nan=False)
+    """The most reward whose SFT loss is at most that much above the start's, nats/response, by the upper end of the
+    paired rise."""
+    exchange_rate: float | None = Field(default=None, ge=0.0, allow_inf_nan=False)
+    """The most R - lambda L, lambda in reward units a nat."""
+    position: float | None = Field(default=None, ge=0.0, le=1.0)
+    """This place, whatever is measured: 0 the start, 1 the end."""
+
+    @model_validator(mode="after")
+    def _says_one(self) -> BlendOptions:
+        said = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(said) != 1:
+            found = ", ".join(said) or "none"
+            raise ValueError(f"blend must say one of budget, exchange_rate or position. Got {found}. Say one.")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Blended:
+    """The place that was chosen, why, and what both objectives changed by there, on prompts that did not choose."""
+
+    position: float
+    reason: str
+    sft_loss: Figure
+    reward: Figure
+
+
+def choose_on_line(start: Snapshot, places: Sequence[Snapshot], options: BlendOptions) -> Blended:
+    """One of `places` (each with its position), by `options`; the start where none of them is allowed."""
+    chosen, reason = _chosen(start, places, options)
+    loss = paired_change(judging(start.loss), judging(chosen.loss), unit="nats/response")
+    reward = paired_change(judging(start.reward), judging(chosen.reward), unit="reward units")
+    return Blended(float(chosen.position or 0.0), reason, loss, reward)
+
+
+def _chosen(start: Snapshot, places: Sequence[Snapshot], options: BlendOptions) -> tuple[Snapshot, str]:
+    if options.position is not None:
+        near = min(places, key=lambda place: abs((place.position or 0.0) - (options.position or 0.0)))
+        return near, "as the recipe says"
+    if options.exchange_rate is not None:
+        rate = options.exchange_rate
+        best = max(places, key=lambda place: float(choosing(gain(start, place, rate)).mean()))
+        return best, f"the most R - {number(rate)} L of {len(places)} places"
+    budget = options.budget or 0.0
+    level = look_level(len(places))
+    allowed = [place for place in places if not place.position or _largest_rise(start, place, level) <= budget]
+    best = max(allowed, key=lambda place: float(choosing(place.reward).mean()))
+    within = f"within {number(budget)} nats/response of the start by the upper end at {level:.1%}"
+    return best, f"of {len(places)} places the most reward {within}"
+
+
+def _largest_rise(start: Snapshot, place: Snapshot, level: float) -> float:
+    change = paired_change(choosing(start.loss), choosing(place.loss), unit="nats/response", level=level)
+    return change.upper if isinstance(change, Estimate) else float("inf")
+
+
+def blended_sentence(blended: Blended) -> str:
+    """What the stage ends with."""
+    where = {0.0: "the start", 1.0: "the end"}.get(blended.position, f"position {blended.position:g}")
+    loss, reward = (figure_text(figure, signed=True) for figure in (blended.sft_loss, blended.reward))
+    return (
+        f"of the line from the stage's start to its end, the weights of {where} are kept: {blended.reason}. Since the "
+        f"start, on prompts that did not choose: SFT loss {loss}, reward {reward}"
+    )
