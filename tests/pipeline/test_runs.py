@@ -439,7 +439,7 @@ def test_a_stage_ends_with_the_blend_that_it_was_told_and_makes_it_once(tmp_path
     sft = recipe().model_dump()["stages"][0]
     mixed = {"task": "sums", "max_steps": 4, "save_steps": 2, "per_device_train_batch_size": 16, "learning_rate": 1e-2}
     plain, blended = (
-        recipe(stages=[sft, {"hybrid": {**mixed, "method": "joint", **more}}, sft])
+        recipe(stages=[sft, {"hybrid": {**mixed, "method": "joint", **more}}, {"sft": {**sft["sft"], "name": "again"}}])
         for more in ({}, {"blend": {"position": 0.5}})
     )
     run_recipe(plain, tmp_path / "plain")
@@ -454,6 +454,6 @@ def test_a_stage_ends_with_the_blend_that_it_was_told_and_makes_it_once(tmp_path
     events = (folder / "events.jsonl").read_text().splitlines()
     cut = next(i for i, line in enumerate(events) if '"blended"' in line)
     (folder / "events.jsonl").write_text("\n".join(events[: cut + 1]) + "\n")  # as a kill right after it leaves it
-    shutil.rmtree(folder / "stages/03-sft-2")
+    shutil.rmtree(folder / "stages" / "03-again")
     run_recipe(blended, folder)
     assert all(torch.equal(found[name], weight) for name, weight in weights(folder, "02-hybrid").items())
