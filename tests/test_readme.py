@@ -27,7 +27,7 @@ def fences(language: str) -> list[str]:
 
 def test_there_are_fences() -> None:
     assert len(fences("python")) >= 3
-    assert len(fences("yaml")) == 3  # a stage with a stop rule, a recipe, a task of files
+    assert len(fences("yaml")) == 4  # a stage with a stop rule, hybrid stages, a recipe, a task of files
 
 
 @pytest.mark.parametrize("code", [code for code in fences("python") if "interlace.run(" not in code])
@@ -52,8 +52,15 @@ def test_python_that_trains_runs(
 
 def test_recipe_resolves(tmp_path: Path) -> None:
     path = tmp_path / "readme.yaml"
-    path.write_text(fences("yaml")[1])
+    path.write_text(fences("yaml")[2])
     assert [stage.name for stage in load_recipe(path).stages] == ["sft", "rl", "sft-2"]
+
+
+def test_hybrid_stages_resolve(tmp_path: Path) -> None:
+    path = tmp_path / "hybrid.yaml"
+    path.write_text(fences("yaml")[1])
+    stages = load_recipe(path).stages[1:]
+    assert [stage.method and stage.method["name"] for stage in stages] == ["joint", "guarded", "joint"]
 
 
 def test_the_stage_with_a_stop_rule_resolves(tmp_path: Path) -> None:
@@ -68,7 +75,7 @@ def test_files_task_trains_as_written(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     rows = "".join(f"review number {n} is fine,{n % 2}\n" for n in range(40))
     Path("reviews.csv").write_text("text,label\n" + rows)
-    (config,) = YAML(typ="safe").load(fences("yaml")[2])["tasks"].values()
+    (config,) = YAML(typ="safe").load(fences("yaml")[3])["tasks"].values()
     task = build_task("reviews", config, seed=0)
     assert task.expert_is_known and task.expert_reward == pytest.approx(0.8)
 

@@ -158,7 +158,8 @@ MISTAKES = {
     "unknown reward": (
         "kind: addition\n    digits: 2",
         "kind: files\n    path: x.csv\n    reward: exact_mach",
-        ":5: reward must be one of countdown, exact_match, label_match, regex. Got 'exact_mach'. "
+        ":5: reward must be one of countdown, exact_match, label_match, lenient_countdown, lenient_match, regex. "
+        "Got 'exact_mach'. "
         "Did you mean 'exact_match'?",
     ),
     "unknown kind of stage": (
