@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
 from interlace.errors import DataError, RecipeError
+from interlace.methods import METHODS
 from interlace.policies import encode_responses, response_logprobs
 from interlace.stages.expert_rows import imitation_batch
+from interlace.stages.hybrid import _refuse_other_losses
 from interlace.tasks import Task
 from tests.stages.worlds import GRPO, rows, start, starts_with_its_digit, task, trainer, weights_of
 
@@ -178,6 +181,20 @@ def test_what_is_not_a_token_mean_is_refused(tmp_path: Path) -> None:
         hybrid(tmp_path, "joint", loss_type="grpo")
     with pytest.raises(RecipeError, match="expert_batch_size of stage 's' must be at least 4"):
         hybrid(tmp_path, {"name": "joint", "expert_batch_size": 3}, gradient_accumulation_steps=4)
+
+
+def test_what_one_process_or_one_engine_cannot_share_is_refused() -> None:
+    """A config as TRL would hand it over; neither vLLM nor a second process is there to ask."""
+    served = SimpleNamespace(loss_type="dapo", use_vllm=True, world_size=1)
+    for name in ("luffy", "uft", "prefix_rft_like"):
+        with pytest.raises(RecipeError, match=f"use_vllm of stage 's' must be off: method {name}"):
+            _refuse_other_losses("s", METHODS[name], served)
+    _refuse_other_losses("s", METHODS["joint"], served)
+    several = SimpleNamespace(loss_type="dapo", use_vllm=False, world_size=2)
+    for name in ("pcgrad", "noise_aware", "mifo_like"):
+        with pytest.raises(RecipeError, match=f"with method {name} must be trained by one process"):
+            _refuse_other_losses("s", METHODS[name], several)
+    _refuse_other_losses("s", METHODS["hpt"], several)
 
 
 def test_a_task_without_expert_is_refused(tmp_path: Path) -> None:

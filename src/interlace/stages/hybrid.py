@@ -117,10 +117,15 @@ def _refuse_other_losses(stage: str, method: type[Method], arguments: Any) -> No
         )
     if getattr(arguments, "use_liger_kernel", False):
         raise RecipeError(f"use_liger_kernel of stage {stage!r} must be off: it leaves no seam. Leave it out.")
-    if arguments.use_vllm and method.hint is not Method.hint:
+    if arguments.use_vllm and (method.hint is not Method.hint or method.expert_rows > 0):
         raise RecipeError(
-            f"use_vllm of stage {stage!r} must be off: method {method.name} gives completions of one prompt different "
-            "beginnings, and TRL asks vLLM once a prompt. Leave it out."
+            f"use_vllm of stage {stage!r} must be off: method {method.name} treats completions of one prompt unlike, "
+            "and TRL asks vLLM for all of a prompt's at once. Leave it out."
+        )
+    if arguments.world_size > 1 and (method.splits_gradient or method.settle is not Method.settle):
+        raise RecipeError(
+            f"stage {stage!r} with method {method.name} must be trained by one process: it handles whole gradients, "
+            f"and each process has its own. Got {arguments.world_size}. Start one, or choose another method."
         )
 
 
