@@ -296,6 +296,13 @@ def test_mifo_freezes_what_rl_moved_most_while_it_imitates() -> None:
     assert method.tensors["w"].tolist() == [[3.0, 1.0], [2.0, 0.0]]
 
 
+def test_mifo_freezes_nothing_that_rl_has_not_moved() -> None:
+    method, at, ones = made("mifo_like"), torch.zeros(4), torch.ones(4)
+    method.settle(Update(0, "w", at, torch.tensor([0.0, 0.0, 5.0, 0.0]), at, 1e-3))
+    method.restore({"buffer": [], "due": 1})
+    assert method.settle(Update(1, "w", at, ones, at, 1e-3)).tolist() == [1.0, 1.0, 0.0, 1.0]
+
+
 def test_lspo_is_lora_on_imitation_and_leaves_rl_alone() -> None:
     """Against factors trained by torch's Adam under a frozen base, RL moving that base in between."""
     method = made("lspo_like", rank=2, scale=1.5, rate=3.0)

@@ -181,7 +181,8 @@ def test_imitation_leaves_alone_what_rl_moved_most(tmp_path: Path) -> None:
     for name in ends[0]:
         moved, stayed = (ends[0][name] - begin[name]).abs().flatten(), (ends[1][name] == ends[0][name]).flatten()
         half = round(0.5 * len(moved))
-        assert stayed[moved > moved.sort(descending=True).values[half - 1]].all() and stayed.sum() >= half
+        assert stayed[moved > moved.sort(descending=True).values[half - 1]].all()
+        assert stayed.sum() >= min(half, int((moved > 0).sum()))
     assert any((ends[1][name] != ends[0][name]).any() for name in ends[0])
 
 

@@ -60,7 +60,8 @@ class MifoLike(Relift):
     def _is_frozen(self, name: str) -> Bool[Tensor, "*shape"]:
         moved = self._moved[name].flatten()
         most = moved.topk(round(self.options.frozen * moved.numel())).indices
-        return (moved != moved).scatter(0, most, value=True).view(self._moved[name].shape)
+        chosen = (moved != moved).scatter(0, most, value=True)
+        return (chosen & (moved > 0)).view(self._moved[name].shape)
 
     @property
     def tensors(self) -> dict[str, Tensor]:
