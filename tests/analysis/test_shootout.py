@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,6 +89,29 @@ def test_rows_are_in_order_of_value_and_none_beats_an_arm_on_the_front() -> None
     assert all(row.num_seeds == 3 for row in rows)
     assert isinstance(rows_of(found)["cheap"].better, Unresolved)
     assert json.loads(dumps(found.to_json()))["rows"][0]["arm"] == "best"
+
+
+def test_arms_are_those_that_every_run_has_finished() -> None:
+    whole, partial = record_of(0)[1], record_of(1)[1]
+    stages = [replace(stage, finished=stage.name != "cheap") for stage in partial.stages]
+    found = shootout([whole, replace(partial, stages=tuple(stages))])
+    assert rows_of(found).keys() == {"dear", "best"} and found.against == "dear"
+
+
+def test_a_lead_is_paired_run_by_run() -> None:
+    """By hand: the gain of each arm's policy less cheap's, of each run, then a Student t over runs."""
+    worlds = [record_of(seed) for seed in range(3)]
+    row = rows_of(shootout([record for _, record in worlds], exchange_rate=0.5))["dear"]
+    leads = []
+    for problem, _ in worlds:
+        values = [
+            expected_reward(problem, policy) - 0.5 * sft_loss(problem, policy)
+            for policy in (tilted_run(problem, [0.0, 1.0])[10], tilted_run(problem, [0.0, 0.5, 1.5])[20])
+        ]
+        leads.append(values[0] - values[1])
+    assert row.lead.value == pytest.approx(np.mean(leads), abs=1e-9)
+    half = 4.302652729911275 * np.std(leads, ddof=1) / np.sqrt(3)
+    assert row.lead.upper == pytest.approx(np.mean(leads) + half, abs=1e-9)
 
 
 def test_an_unknown_expert_has_no_front() -> None:

@@ -29,6 +29,8 @@ By: TypeAlias = Literal["flops", "tokens"]
 NATS, REWARD_UNIT = "nats/response", "reward units"
 RATES = np.geomspace(0.02, 20.0, 61)
 """Exchange rates at which the front is drawn, reward units a nat."""
+OPPONENT = Unresolved("the arm that the others are held against")
+NOT_SEEN = Unresolved("the arm that the others are held against was not measured so")
 SMALL = 1e-4
 """A step of reward, for the front's slope."""
 OVERSHOOT = 1.01
@@ -41,8 +43,9 @@ class ShootoutRow:
 
     `step`: the step of the look, mean over seeds. `compute`: what the arm had taken there (FLOPs, or tokens sampled and
     trained on). `excess`: its SFT loss over the least that any policy can have at its reward (D9, with the known
-    expert), nats/response. `value`: the change of R - lambda L, reward units. `better`: probability that its value is
-    above that of the arm it is held against. `on_pareto`: no other arm's means are better in both.
+    expert), nats/response. `value`: the change of R - lambda L, reward units. `lead`: by how much its value is above
+    that of the arm it is held against, run by run; `better`: the probability that it is, runs drawn anew.
+    `on_pareto`: no other arm's means are better in both.
     """
 
     recipe: str
@@ -59,6 +62,7 @@ class ShootoutRow:
     reward_change: Figure
     excess: Figure
     value: Figure
+    lead: Figure
     better: Figure
     on_pareto: bool
 
@@ -124,7 +128,7 @@ def shootout(
     kept = [record for record in records if exclusion(record) is None]
     if not kept:
         raise DataError("shootout must have a run that its recipe's rule does not leave out. Got none. Run more seeds.")
-    start, arms = _arms(kept[0])
+    start, arms = _arms(kept)
     opponent = against or _two_stage(kept[0], arms) or arms[0]
     if opponent not in arms:
         raise DataError(f"against must be an arm, one of {', '.join(arms)}. Got {opponent!r}. Change it.")
@@ -150,14 +154,16 @@ def compute_of(stage: StageRecord, step: int, by: By) -> float | None:
     return estimated_flops(1, int(sampled), int(trained + spent.get("tokens_scored", 0.0)), int(trained))
 
 
-def _arms(record: RunRecord) -> tuple[str, list[str]]:
-    """The stage that most others begin with, and those, by name."""
+def _arms(records: Sequence[RunRecord]) -> tuple[str, list[str]]:
+    """The stage that most others begin with, and those that every run has finished, by name."""
     found: dict[str, list[str]] = {}
+    record, *others = records
+    done = [{stage.name for stage in other.stages if stage.spent and stage.finished} for other in others]
     names = [stage.name for stage in record.stages]
     for place, stage in enumerate(record.stages):
         asked = str(stage.options.get("start_from", "raw"))
         source = asked if asked in names or asked == "model" else (names[place - 1] if place else "model")
-        if stage.spent and stage.finished:
+        if stage.spent and stage.finished and all(stage.name in each for each in done):
             found.setdefault(source, []).append(stage.name)
     start, arms = max(found.items(), key=lambda item: len(item[1]), default=("", []))
     if len(arms) < 2:
@@ -208,7 +214,8 @@ def _rows(
             reward_change=over_seeds([OBJECTIVES["reward"].change(item.start, item.now) for item in each]),
             excess=over_seeds([_excess_figure(item) for item in each]),
             value=over_seeds([mean_interval(item.gain(exchange_rate), unit=REWARD_UNIT) for item in each]),
-            better=_better(values[opponent], values[arm], arm == opponent),
+            lead=_lead(seen.get(opponent), each, exchange_rate) if arm != opponent else OPPONENT,
+            better=_better(values.get(opponent), values[arm], arm == opponent),
             on_pareto=not beaten,
         )
 
@@ -274,7 +281,18 @@ def _excess_figure(item: _Seen) -> Figure:
     return mean_interval(item.excess, unit=NATS)
 
 
-def _better(opponent: Sequence[float], arm: Sequence[float], is_same: bool) -> Figure:
+def _lead(opponent: Sequence[_Seen] | None, each: Sequence[_Seen], exchange_rate: float) -> Figure:
+    """Paired: both arms of a run have the same start and prompts."""
+    if opponent is None:
+        return NOT_SEEN
+    pairs = zip(opponent, each, strict=True)
+    gains = [arm.gain(exchange_rate) - other.gain(exchange_rate) for other, arm in pairs]
+    return over_seeds([mean_interval(gain, unit=REWARD_UNIT) for gain in gains])
+
+
+def _better(opponent: Sequence[float] | None, arm: Sequence[float], is_same: bool) -> Figure:
     if is_same:
-        return Unresolved("the arm that the others are held against")
+        return OPPONENT
+    if opponent is None:
+        return NOT_SEEN
     return improvement_interval(np.array([opponent]), np.array([arm]), rng=np.random.default_rng(0))

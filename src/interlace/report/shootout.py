@@ -17,7 +17,7 @@ from interlace.theory.frontier import Front
 from interlace.wording import counted
 
 COLUMNS = ("Arm", "Weights", "Step", "SFT loss", "Reward", "Over the front", "Change of R \u2212 \u03bbL",
-           "Better than {}")  # fmt: skip
+           "Lead over {}", "P(better)")  # fmt: skip
 COUNTED: dict[By, str] = {"flops": "FLOPs", "tokens": "tokens"}
 COLOURS = {RAW: "@rl", AVERAGED: "@averaged"}
 
@@ -60,6 +60,7 @@ def _cells(row: ShootoutRow, notes: Notes) -> tuple[Cell, ...]:
         notes.figure(row.reward),
         notes.figure(row.excess),
         notes.figure(row.value, signed=True),
+        notes.figure(row.lead, signed=True),
         notes.figure(row.better),
     )
 
