@@ -4,18 +4,19 @@
 
 For every arm, its own weights, their average and the straight line from start to end: the SFT loss where the arm first
 comes to a reward (on the straight line between two looks), less the least that any policy can have there, nats a
-response. Means over the runs that come to it, with an interval over runs, and how many do.
+response. One half of the held-out prompts finds the place, the other half is read there. Means over the runs that come
+to it from below, with an interval over runs, and how many do: an arm that few runs bring there is a choice of runs.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
 
-from interlace.analysis.trajectory import REWARD, SFT_LOSS, Trajectory, read_trajectory
+from interlace.analysis.trajectory import REWARD, SFT_LOSS, Snapshot, Trajectory, read_trajectory
+from interlace.controllers.best_checkpoint import choosing, judging
 from interlace.estimate import Unresolved
 from interlace.forecasting import start_of
 from interlace.measurement import AVERAGED, LINE, RAW
@@ -55,24 +56,28 @@ def excess(record: RunRecord, arm: str, weights: str, reward: float) -> float | 
         return None
     raw = read_trajectory(record, stage.stage, stage.task, RAW)
     start = start_of(raw.held, raw.start.scores)
-    loss = loss_at(read_trajectory(record, stage.stage, stage.task, weights), reward)
-    if loss is None or isinstance(start, Unresolved):
+    place = passed(read_trajectory(record, stage.stage, stage.task, weights), reward)
+    if place is None or isinstance(start, Unresolved):
         return None
-    return loss - least_sft_loss(start.problem, reward)
+    return place[1] - least_sft_loss(start.problem, place[0])
 
 
-def loss_at(trajectory: Trajectory, reward: float) -> float | None:
-    """SFT loss where the trajectory first passes a reward from below."""
+def passed(trajectory: Trajectory, reward: float) -> tuple[float, float] | None:
+    """Reward and SFT loss where the trajectory first passes a reward from below: one half of the prompts says where,
+    the other what is there, or the luckiest of many looks would be taken for the arm."""
     if trajectory.gap(SFT_LOSS, REWARD) is not None:
         return None
-    for (before, low), (after, high) in pairwise(places(trajectory)):
+    for one, other in pairwise(trajectory.snapshots):
+        before, after = float(choosing(one.reward).mean()), float(choosing(other.reward).mean())
         if before < reward <= after:
-            return low + (reward - before) / (after - before) * (high - low)
+            share = (reward - before) / (after - before)
+            (low, first), (high, last) = judged(one), judged(other)
+            return low + share * (high - low), first + share * (last - first)
     return None
 
 
-def places(trajectory: Trajectory) -> Iterator[tuple[float, float]]:
-    return ((float(shot.reward.mean()), float(shot.loss.mean())) for shot in trajectory.snapshots)
+def judged(shot: Snapshot) -> tuple[float, float]:
+    return float(judging(shot.reward).mean()), float(judging(shot.loss).mean())
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def shootout(*runs: str | Path, by: By = "flops", against: str | None = None, ex
 
     ``shootout("runs/shootout-addition").rows[0].arm``. `runs`: those of one recipe's seeds, or a folder of them. `by`:
     what compute is counted in. `exchange_rate`: lambda of the value R - lambda L, reward units a nat. `against`: the
-    arm that others are held against; None: the two-stage one.
+    arm that others are held against; None: RL alone, which after the SFT they begin with is the two-stage baseline.
 
     Raises MissingFileError and RunFolderError for what is no run, DataError where there is nothing to compare.
     """

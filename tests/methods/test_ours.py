@@ -24,7 +24,7 @@ def sight_of(rise: float, spread: float = 0.0) -> Any:
     prompts = np.arange(64)
     ones = np.ones(64)
     held = HeldOut("t", 64, prompts, ones, ones, np.full(64, 2), True)
-    rises = 2 * (rise + spread * np.where(prompts % 2, 1.0, -1.0))
+    rises = 2 * (rise + spread * np.where(prompts // 2 % 2, 1.0, -1.0))
     before, after = (PromptScores(-1.0 - by, None, None, True, None) for by in (np.zeros(64), rises))
     sighting = Sighting(5, held, before, after)
     return lambda task, weights: sighting if (task, weights) == ("t", "raw") else None

@@ -133,7 +133,8 @@ def test_prompts_that_fail_are_imitated_and_have_no_advantage(name: str, options
     batch = groups()
     found = made(name, **options).regroup(batch)
     assert found.imitated == tuple(Imitated(expert(prompt)) for prompt in imitated)
-    assert found.sft == pytest.approx(len(imitated) / 3)
+    assert found.sft == 1.0
+    assert made(name, **options, weight="share").regroup(batch).sft == pytest.approx(len(imitated) / 3)
     for prompt in range(3):
         expected = 0.0 * batch.advantages[prompt] if prompt in imitated else batch.advantages[prompt]
         assert (found.advantages[prompt] == expected).all()

@@ -457,3 +457,8 @@ def test_a_stage_ends_with_the_blend_that_it_was_told_and_makes_it_once(tmp_path
     shutil.rmtree(folder / "stages" / "03-again")
     run_recipe(blended, folder)
     assert all(torch.equal(found[name], weight) for name, weight in weights(folder, "02-hybrid").items())
+    (folder / "events.jsonl").write_text("\n".join(events[:cut]) + "\n")  # as a kill right before it does
+    shutil.rmtree(folder / "stages" / "03-again")
+    run_recipe(blended, folder)
+    assert all(torch.equal(found[name], weight) for name, weight in weights(folder, "02-hybrid").items())
+    assert (folder / "events.jsonl").read_text().count('"kind": "blended"') == 1

@@ -12,7 +12,7 @@ from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
 from interlace.errors import DataError, RecipeError
-from interlace.methods import METHODS
+from interlace.methods import METHODS, build_method
 from interlace.policies import encode_responses, response_logprobs
 from interlace.stages.expert_rows import imitation_batch
 from interlace.stages.hybrid import _refuse_other_losses
@@ -163,8 +163,32 @@ def test_hpt_takes_advantages_from_prompts_that_fail_and_imitates_them(tmp_path:
     passed = mixed._scored.view(4, 4).mean(1)
     failed = (passed <= 0.4).tolist()
     assert 0 < sum(failed) < 4
-    assert (output["advantages"].view(4, 4).abs().sum(1) == 0).tolist() >= failed
-    assert len(mixed.regrouped.imitated) == sum(failed) and mixed.regrouped.sft == sum(failed) / 4
+    sizes = output["advantages"].view(4, 4).abs().sum(1).tolist()
+    assert all(size == 0 for size, bad in zip(sizes, failed, strict=True) if bad) and max(sizes) > 0
+    assert len(mixed.regrouped.imitated) == sum(failed) and mixed.regrouped.sft == 1.0
+    mixed.method = build_method({"name": "hpt", "gate": 0.4, "weight": "share"}, mixed.method.plan)
+    mixed._generate_and_score_completions(inputs)
+    assert mixed.regrouped.sft == len(mixed.regrouped.imitated) / 4
+
+
+def test_the_ledger_counts_what_is_trained_on(tmp_path: Path) -> None:
+    """frontier samples and trains on expert responses alone; a KL term has a reference score what was sampled."""
+    apart = hybrid(tmp_path / "a", "frontier")
+    imitated: list[int] = []
+    regroup = apart.method.regroup
+
+    def counting(groups: Any) -> Any:
+        found = regroup(groups)
+        imitated.append(sum(item.response.num_tokens for item in found.imitated))
+        return found
+
+    apart.method.regroup = counting
+    trained(apart)
+    assert len(imitated) == 3 and apart.state.num_input_tokens_seen == sum(imitated)
+    assert apart.counters["tokens_sampled"] > 0 and apart.counters["imitation_share"] == 3.0
+    anchored = trained(hybrid(tmp_path / "b", "kl_anchor"))
+    assert anchored.counters["tokens_scored"] == anchored.state.num_input_tokens_seen
+    assert anchored.counters["imitation_share"] == 0.0
 
 
 def test_another_task_can_be_imitated_but_not_inside_groups(tmp_path: Path) -> None:

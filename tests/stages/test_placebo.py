@@ -70,7 +70,7 @@ def stub(mode: str, monkeypatch: pytest.MonkeyPatch) -> PlaceboGRPOTrainer:
     trainer = object.__new__(PlaceboGRPOTrainer)
     trainer.placebo_mode, trainer.placebo_seed = mode, 0
     trainer.args, trainer.state = configured(), TrainerState(global_step=3)
-    trainer._step, trainer.num_generations = 3, 4
+    trainer._step, trainer.num_generations, trainer.beta = 3, 4, 0.0
     return trainer
 
 

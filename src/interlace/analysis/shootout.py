@@ -16,14 +16,13 @@ from interlace.analysis.trajectory import REWARD, SFT_LOSS, Snapshot, Trajectory
 from interlace.encoding import jsonable
 from interlace.errors import DataError
 from interlace.estimate import Figure, Unresolved
-from interlace.forecasting import start_of
+from interlace.forecasting import Start, start_of
 from interlace.ledger import estimated_flops
 from interlace.measurement import AVERAGED, RAW
 from interlace.statistics import improvement_interval, mean_interval
 from interlace.store import RunRecord
 from interlace.store.record import StageRecord
-from interlace.theory.finite import FiniteProblem
-from interlace.theory.frontier import Front, front, least_sft_loss
+from interlace.theory.frontier import Front, front, joint_optimum, least_sft_loss
 
 By: TypeAlias = Literal["flops", "tokens"]
 NATS, REWARD_UNIT = "nats/response", "reward units"
@@ -33,7 +32,7 @@ OPPONENT = Unresolved("the arm that the others are held against")
 NOT_SEEN = Unresolved("the arm that the others are held against was not measured so")
 SMALL = 1e-4
 """A step of reward, for the front's slope."""
-OVERSHOOT = 1.01
+OVERSHOOT = 1.03
 """How much more than the common compute a look may have taken: steps differ a little in their tokens."""
 
 
@@ -120,8 +119,8 @@ def shootout(
 ) -> Shootout:
     """Compare the arms of runs of one recipe. Arms are the stages that begin with one and the same stage's weights.
 
-    `exchange_rate`: lambda, reward units a nat. `against`: an arm; None: the one of method `sequential` from SFT, else
-    the first.
+    `exchange_rate`: lambda, reward units a nat. `against`: an arm; None: RL alone (after the SFT that all begin with:
+    the two-stage baseline), else the first.
 
     Raises DataError where no two stages begin alike and say what they took, or `against` is none of them.
     """
@@ -129,7 +128,7 @@ def shootout(
     if not kept:
         raise DataError("shootout must have a run that its recipe's rule does not leave out. Got none. Run more seeds.")
     start, arms = _arms(kept)
-    opponent = against or _two_stage(kept[0], arms) or arms[0]
+    opponent = against or _rl_alone(kept[0], arms) or arms[0]
     if opponent not in arms:
         raise DataError(f"against must be an arm, one of {', '.join(arms)}. Got {opponent!r}. Change it.")
     rows = [
@@ -174,11 +173,12 @@ def _arms(records: Sequence[RunRecord]) -> tuple[str, list[str]]:
     return start, arms
 
 
-def _two_stage(record: RunRecord, arms: Sequence[str]) -> str | None:
-    wanted = ({"name": "sequential", "first": "sft"},)
+def _rl_alone(record: RunRecord, arms: Sequence[str]) -> str | None:
+    """The arm that never imitates: after the SFT that all begin with, it is SFT -> RL."""
     for stage in record.stages:
         method = stage.options.get("method") or {}
-        if stage.name in arms and any(each.items() <= method.items() for each in wanted):
+        is_plain = stage.kind == "rl" and not stage.options.get("placebo")
+        if stage.name in arms and (is_plain or (method.get("name"), method.get("mu")) == ("joint", 0.0)):
             return stage.name
     return None
 
@@ -238,41 +238,57 @@ def _seen(
 
 
 def _most(stage: StageRecord, trajectory: Trajectory, by: By) -> float:
-    return max((compute_of(stage, snapshot.step, by) or 0.0 for snapshot in trajectory.snapshots), default=0.0)
+    return max(compute for _, compute in _known(stage, trajectory, by))
+
+
+def _known(stage: StageRecord, trajectory: Trajectory, by: By) -> list[tuple[Snapshot, float]]:
+    """The looks whose compute is known; the start took none."""
+    found = ((shot, compute_of(stage, shot.step, by) if shot.step else 0.0) for shot in trajectory.snapshots)
+    return [(shot, compute) for shot, compute in found if compute is not None]
 
 
 def _at(stage: StageRecord, trajectory: Trajectory, by: By, limit: float) -> _Seen:
     """The last look within `limit`; the start where none is."""
-    within = [s for s in trajectory.snapshots if (compute_of(stage, s.step, by) or 0.0) <= limit]
-    now, start = within[-1], trajectory.start
-    return _Seen(compute_of(stage, now.step, by) or 0.0, start, now, _excess(start, now))
+    now, compute = [look for look in _known(stage, trajectory, by) if look[1] <= limit][-1]
+    return _Seen(compute, trajectory.start, now, _excess(trajectory.start, now))
 
 
 def _excess(start: Snapshot, now: Snapshot) -> Float[np.ndarray, "prompt"] | None:
-    """Loss less the least at the mean reward (D9, D13), a prompt's reward counted at the front's slope there."""
-    problem = _problem(start)
-    if problem is None:
+    """Each prompt's part of the loss over the least at the mean reward (D9, D13).
+
+    To first order it is the prompt's own regret: (L - L*) - s (R - R*), with s the front's slope there and the stars at
+    the front's policy of that slope. It is then shifted so that the mean is the excess exactly.
+    """
+    found = _start(start)
+    if found is None:
         return None
-    mean = float(now.reward.mean())
+    problem, mean = found.problem, float(now.reward.mean())
     floor, beyond = least_sft_loss(problem, mean), least_sft_loss(problem, mean + SMALL)
     if not np.isfinite([floor, beyond]).all():
         return None
-    return np.asarray(now.loss - floor - (beyond - floor) / SMALL * (now.reward - mean))
+    slope = (beyond - floor) / SMALL
+    best = problem.expert if slope <= 0.0 else joint_optimum(problem, 1.0 / slope)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        losses = -np.where(problem.expert > 0.0, problem.expert * np.log(best), 0.0).sum(axis=-1)
+    rewards = (best * problem.reward).sum(axis=-1)
+    regret = (now.loss - found.per_prompt(losses)) - slope * (now.reward - found.per_prompt(rewards))
+    return np.asarray(regret - regret.mean() + (now.loss.mean() - floor))
 
 
 def _front(record: RunRecord, arm: str, task: str) -> Front | None:
     """Where no policy is better in both, from the arm's start."""
     stage = next(stage.stage for stage in record.stages if stage.name == arm)
     trajectory = read_trajectory(record, stage, task, RAW)
-    problem = _problem(trajectory.start) if trajectory.gap(SFT_LOSS, REWARD) is None else None
-    return None if problem is None else front(problem, RATES)
+    found = _start(trajectory.start) if trajectory.gap(SFT_LOSS, REWARD) is None else None
+    return None if found is None else front(found.problem, RATES)
 
 
-def _problem(start: Snapshot) -> FiniteProblem | None:
-    if not start.held.expert_is_known:
+def _start(snapshot: Snapshot) -> Start | None:
+    """What the front is computed from; None where the expert is not known, or its start does not tell enough."""
+    if not snapshot.held.expert_is_known:
         return None
-    found = start_of(start.held, start.scores)
-    return None if isinstance(found, Unresolved) else found.problem
+    found = start_of(snapshot.held, snapshot.scores)
+    return None if isinstance(found, Unresolved) else found
 
 
 def _excess_figure(item: _Seen) -> Figure:

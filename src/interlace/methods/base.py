@@ -191,7 +191,8 @@ class Method:
     `expert_rows`: how many completions of each group are the expert's own. `follows`: what the expert's responses come
     from: a `stream` of training rows, the `groups` in hand, or neither. `answers_prompts`: whether the expert answers
     prompts of the groups, which are then of the imitated task. `trl`: TRL's options as the source has them,
-    under the user's own. `splits_gradient`: both losses' gradients are taken apart and handed to `combine`.
+    under the user's own. `reads_expert_rewards`: the expert's
+    responses must have been scored. `splits_gradient`: both losses' gradients are taken apart and handed to `combine`.
     `moments_apart`: updates of imitation alone have optimizer moments of their own.
     """
 
@@ -207,6 +208,7 @@ class Method:
     pools_tokens: ClassVar[bool] = False
     reads_logits: ClassVar[bool] = False
     splits_gradient: ClassVar[bool] = False
+    reads_expert_rewards: ClassVar[bool] = False
     moments_apart: ClassVar[bool] = False
 
     def __init__(self, options: Any, plan: Plan) -> None:

@@ -1,7 +1,8 @@
 """Methods that combine the two losses' gradients: each says how much of either, from three inner products.
 
-With two objectives every published combination depends on the Gram matrix alone. Inner products are taken in the
-optimizer's metric (D12): Adam divides each coordinate by sqrt(v), so that a projection made before it is void after it.
+These combinations depend on two gradients through their Gram matrix alone (others, by signs, do not). Inner products
+are taken in the optimizer's metric (D12): Adam divides each coordinate by sqrt(v), so that a projection made before it
+is void after it.
 """
 
 from __future__ import annotations

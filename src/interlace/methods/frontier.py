@@ -1,10 +1,11 @@
 """Frontier step: each prompt's joint optimum (D9) is what is imitated.
 
 The policy of greatest R - lambda L gives an expert response y the probability lambda p_D(y)/(nu - r(y)), and what is
-left to rewarded responses that the expert never gives. Both are imitated with these weights: the expert's responses
-(their distribution as the task has it: the true one where it is known, else the frequencies in the data) and, with the
-rest, the best of the policy's own completions. Its loss is the cross-entropy to the optimum itself, so that it is least
-there, and what is sampled is used for discovery alone.
+left to rewarded responses that the expert never gives. Both are imitated with these weights: all responses of the
+expert, and with the rest the best of the policy's own completions. So it is told more than other methods: p_D, as the
+task has it (the true one where it is known, else the frequencies in the data), and the reward of each expert response.
+Sampling is for discovery alone: the target is that of the responses known to be there, the expert's and the group's,
+and where the expert's own hold the best reward nothing that is sampled can change it.
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ class Frontier(Method):
     """Cross-entropy to the joint optimum of each prompt."""
 
     name: ClassVar[str] = "frontier"
-    sentence: ClassVar[str] = "imitates each prompt's policy of greatest R - lambda L: the expert's, tilted exactly"
+    sentence: ClassVar[str] = "imitates each prompt's best policy of R - lambda L, from the expert's known distribution"
     source: ClassVar[str] = "interlace: D9"
     cost: ClassVar[str] = "sampling, and an SFT step on every expert response of the prompts"
     takes: ClassVar[type[MethodOptions]] = FrontierOptions
     follows: ClassVar = "groups"
+    reads_expert_rewards: ClassVar[bool] = True
 
     def weights(self, step: int) -> Weights:
         """Imitation alone; the reward is in its weights."""
@@ -48,10 +50,10 @@ class Frontier(Method):
 
     def _target(self, groups: Groups, prompt: int) -> Iterator[Imitated]:
         responses = groups.responses(prompt)
-        given = {item.response: place for place, item in enumerate(responses)}
+        given = {item.response.response for item in responses}
         rewards = groups.rewards[prompt]
         own = [groups.own(prompt, place) for place in range(rewards.size)]
-        found = [(float(reward), item) for reward, item in zip(rewards, own, strict=True) if item not in given]
+        found = [(float(reward), item) for reward, item in zip(rewards, own, strict=True) if item.response not in given]
         best = max(found, key=lambda pair: pair[0], default=None)
         expert = np.array([[*(item.probability for item in responses), 0.0]])
         reward = np.array([[*(item.reward for item in responses), 0.0 if best is None else best[0]]])

@@ -2,8 +2,9 @@
 
 maximise R subject to L_S <= L_S(start) + budget. The multiplier lambda of the constraint weighs the losses, 1/(1 +
 lambda) and lambda/(1 + lambda), and follows what is measured: log lambda has a proportional and an integral part in
-(upper end of the change of L_S - budget)/scale, so that a rise that is not ruled out counts as one. Nothing is decided
-between looks.
+(upper end of the change of L_S - budget)/scale, so that a rise that is not ruled out counts as one. Every second
+held-out prompt steers; on the others one can see without bias whether the budget was kept. Nothing is decided between
+looks.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from interlace.estimate import Estimate
+from interlace.controllers.best_checkpoint import choosing
+from interlace.estimate import Estimate, Figure
 from interlace.methods.base import Method, MethodOptions, Plan, Weights
+from interlace.statistics import paired_ratio_change
 
 if TYPE_CHECKING:
-    from interlace.controllers import Sight
+    from interlace.controllers import Sight, Sighting
 
 LEAST, MOST = math.log(1 / 32), math.log(32)
 """Bounds of log lambda: an integral does not wind up beyond them."""
@@ -65,12 +68,10 @@ class Guarded(Method):
 
     def see(self, sight: Sight) -> str | None:
         """Turn by the excess of the change's upper end over the budget."""
-        from interlace.analysis.changes import OBJECTIVES
-
         sighting = sight(self.plan.imitated, self.options.weights)
         if sighting is None:
             return None
-        change = OBJECTIVES["sft_loss_per_token"].change(sighting.start, sighting.now)
+        change = rise_of_steering_prompts(sighting)
         if not isinstance(change, Estimate):
             return f"guarded RL could not read the change of SFT loss: {change.reason}"
         scale = self.options.scale or max(self.options.budget, 0.01)
@@ -86,3 +87,10 @@ class Guarded(Method):
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on with them."""
         self.integral, self.latest = float(state["integral"]), float(state["latest"])
+
+
+def rise_of_steering_prompts(sighting: Sighting) -> Figure:
+    """The paired change of SFT loss since the start over the prompts that steer, nats/token."""
+    held = sighting.start.held
+    tokens = choosing(held.per_prompt(held.num_tokens.astype(float)))
+    return paired_ratio_change(choosing(sighting.start.loss), choosing(sighting.now.loss), tokens, unit="nats/token")

@@ -1,14 +1,14 @@
 """HPT: a prompt whose group passes too seldom is imitated, any other is reinforced.
 
-As in the authors' code (arXiv 2509.04419): advantages without division by the standard deviation, no KL. Every prompt
-counts alike: the imitated prompts' token mean has their share of the prompts as its weight. One update a batch of
-generations, so that there is no ratio to clip.
+As in the authors' code (arXiv 2509.04419): advantages without division by the standard deviation, no KL, the imitated
+responses' token mean with coefficient 1 however few they are. Otherwise than there, TRL's ratio is clipped and its loss
+is a token mean; with one update a batch of generations there is nothing to clip.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -23,6 +23,9 @@ class HptOptions(MethodOptions):
     """Share of a group that passes, up to which its prompt is imitated (2 of 8 in the paper for a weak start)."""
     reward_above: float = 0.5
     """Completions that earn more pass, reward units."""
+    weight: Literal["fixed", "share"] = "fixed"
+    """Of the failed prompts' token mean: 1, as in the authors' code, or their share of the prompts, so that every
+    prompt counts alike."""
 
 
 class Hpt(Method):
@@ -46,4 +49,5 @@ class Hpt(Method):
         failed = passed <= self.options.gate
         imitated = tuple(Imitated(groups.expert(prompt)) for prompt in failed.nonzero()[0].tolist())
         advantages = np.where(failed[:, None], np.float32(0.0), groups.advantages)
-        return Regrouped(advantages, imitated, float(failed.mean()))
+        share = float(failed.mean()) if self.options.weight == "share" else 1.0
+        return Regrouped(advantages, imitated, share)

@@ -1,5 +1,8 @@
-"""Joint loss with a fixed weight: (1 - mu) L_R + mu L_S in every update (PTX's form, L_R + gamma L_S, is mu =
-gamma / (1 + gamma) at 1 + gamma times the learning rate)."""
+"""Joint loss with a fixed weight: (1 - mu) L_R + mu L_S in every update.
+
+PTX's form, L_R + gamma L_S, is mu = gamma/(1 + gamma): under Adam at the same learning rate (it forgets the scale of a
+gradient), under SGD at 1 + gamma times the rate.
+"""
 
 from __future__ import annotations
 

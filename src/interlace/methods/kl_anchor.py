@@ -1,7 +1,8 @@
 """KL anchor: RL alone, with TRL's penalty on the KL to the stage's start; its size is TRL's option `beta` of the stage.
 
-In exact arithmetic the penalty leaves the RL path and slows its clock (D7): after s units of RL time without it the
-policy stands at (1 - exp(-beta s))/beta, never beyond 1/beta. TRL's KL is the k3 estimate on sampled tokens.
+In exact arithmetic the penalty stays on the RL path (natural gradient) and slows its clock (D7): after s units of RL
+time without it the policy stands at (1 - exp(-beta s))/beta, never beyond 1/beta. TRL's KL is the k3 estimate on
+sampled tokens.
 """
 
 from __future__ import annotations

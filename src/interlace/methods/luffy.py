@@ -2,6 +2,7 @@
 
 As in the authors' code (arXiv 2504.14945): the baseline over all K, no division by the standard deviation. Here f(p)
 enters as the weight f'(p) p of the policy gradient, which has the same gradient; expert tokens are never clipped.
+Otherwise than in their scripts the loss is a token mean, sampled tokens are clipped and there is no entropy bonus.
 """
 
 from __future__ import annotations

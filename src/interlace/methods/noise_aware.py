@@ -65,8 +65,10 @@ class NoiseAware(Method):
         return mixed
 
     def _turn(self, metric: Mapping[str, Tensor]) -> None:
-        apart = {name: mean - self.mean["sft"][name] for name, mean in self.mean["rl"].items()}
-        total = self.noise["rl"] + self.noise["sft"] + inner(apart, apart, self._metric(metric))
+        apart = {name: (mean - self.mean["sft"][name]).to(metric[name]) for name, mean in self.mean["rl"].items()}
+        noise = self.noise["rl"] + self.noise["sft"]
+        of_means = noise * (1.0 - self.options.decay) / (1.0 + self.options.decay)  # what noise alone puts them apart
+        total = noise + max(0.0, inner(apart, apart, self._metric(metric)) - of_means)
         wanted = self.noise["rl"] / total if total > 0.0 else self.mu
         change = self.options.largest_change
         self.mu += min(change, max(-change, wanted - self.mu))
@@ -78,11 +80,11 @@ class NoiseAware(Method):
         if before is None:
             self.mean[side] = {name: each.detach().clone() for name, each in gradient.items()}
             return
-        apart = {name: each - before[name] for name, each in gradient.items()}
+        apart = {name: each - before[name].to(each) for name, each in gradient.items()}
         scatter = inner(apart, apart, self._metric(metric)) * (1.0 + decay) / 2.0
         known = self.noise.get(side)
         self.noise[side] = scatter if known is None else decay * known + (1.0 - decay) * scatter
-        self.mean[side] = {name: mean + (1.0 - decay) * apart[name] for name, mean in before.items()}
+        self.mean[side] = {name: mean.to(apart[name]) + (1.0 - decay) * apart[name] for name, mean in before.items()}
 
     def _metric(self, metric: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
         return None if self.options.metric == "plain" else metric

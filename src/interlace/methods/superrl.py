@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from interlace.methods.base import Groups, MethodOptions, Regrouped
 from interlace.methods.hpt import Hpt, HptOptions
@@ -15,6 +15,8 @@ class SuperRlOptions(MethodOptions):
 
     reward_above: float = 0.0
     """Completions that earn more count as solved, reward units."""
+    weight: Literal["fixed", "share"] = "fixed"
+    """Of the failed prompts' token mean: 1, or their share of the prompts."""
 
 
 class SuperRl(Hpt):
@@ -28,5 +30,5 @@ class SuperRl(Hpt):
 
     def regroup(self, groups: Groups) -> Regrouped:
         """As HPT at gate 0."""
-        gate = HptOptions(gate=0.0, reward_above=self.options.reward_above)
+        gate = HptOptions(gate=0.0, reward_above=self.options.reward_above, weight=self.options.weight)
         return Hpt(gate, self.plan).regroup(groups)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +17,11 @@ from interlace.measurement import LINE, HeldOut, PromptScores
 from interlace.policies.interpolation import interpolated
 from interlace.probes import PRESETS, PROBES
 from interlace.store import RunStore, seal_checkpoint
+from interlace.store.events import last_event
+from interlace.store.run_store import EVENTS
 
+BLEND = "blended"
+"""The kind of the event that says which place was taken."""
 BLENDED = "interlace_blend.json"
 """In a checkpoint: that its weights are a blend already, and which."""
 OF_TRAINING = ("optimizer.pt", "scheduler.pt", "scaler.pt")
@@ -58,22 +63,35 @@ class Line:
         places = [Snapshot(held, self.step, position, scores) for position, scores in found]
         blended = choose_on_line(places[0], places, options)
         self._take_up(blended)
-        self.store.event("blended", stage=self.stage, step=self.step, **jsonable(asdict(blended)))
+        self.said()
         return blended_sentence(blended)
 
+    @property
+    def _last(self) -> Path:
+        return self.store.stage_folder(self.stage) / f"checkpoint-{self.step}"
+
+    def said(self) -> None:
+        """Record the blend that the checkpoint holds, if a kill came before that was done."""
+        if last_event(self.store.folder / EVENTS, BLEND, self.stage, self.step) == {}:
+            kept = json.loads((self._last / BLENDED).read_text())
+            self.store.event(BLEND, stage=self.stage, step=self.step, **kept)
+
     def _take_up(self, blended: Blended) -> None:
-        """Write beside the checkpoint, then put in its place: a kill leaves the one or the other."""
+        """Write beside the checkpoint, then put in its place. A kill between the two renames leaves the checkpoint
+        before it, from which the stage goes on and blends again."""
         start, policy = self.callback.start, self.callback.policy
         policy.model.load_state_dict(interpolated(start.model, policy.model, blended.position).state_dict())
-        last = self.store.stage_folder(self.stage) / f"checkpoint-{self.step}"
-        beside = last.with_name(f"blend-{self.step}")
-        shutil.rmtree(beside, ignore_errors=True)
+        last, beside = self._last, self._last.with_name(f"blend-{self.step}")
+        aside = last.with_name(f"before-blend-{self.step}")
+        for folder in (beside, aside):
+            shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(last, beside, ignore=shutil.ignore_patterns(*OF_TRAINING, "model*.safetensors"))
         policy.model.save_pretrained(beside)
-        (beside / BLENDED).write_text(dumps({"position": blended.position}))
+        (beside / BLENDED).write_text(dumps(jsonable(asdict(blended))))
         seal_checkpoint(beside)
-        shutil.rmtree(last)
+        last.rename(aside)
         beside.rename(last)
+        shutil.rmtree(aside)
 
 
 def is_blended(checkpoint: Path) -> bool:

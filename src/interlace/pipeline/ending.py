@@ -77,9 +77,10 @@ class Ending:
 
     def _along_the_line(self) -> None:
         """Measure the line from start to end, and end with a place on it if the recipe says so."""
-        if is_blended(self.folder / f"checkpoint-{self.end_step}"):
-            return
         line = Line(self.store, self.stage, self.end_step, self.callback)
+        if is_blended(self.folder / f"checkpoint-{self.end_step}"):
+            line.said()
+            return
         if self.config.blend is None:
             line.measure(self.config.task, COARSE)
         else:

@@ -45,7 +45,8 @@ def _table(found: Shootout, task: str) -> Table:
     columns = tuple(column.format(found.against) for column in COLUMNS)
     remark = (
         f"\u03bb = {found.exchange_rate:g} reward units a nat. Best first. \u2020: no other arm has both more reward "
-        "and less SFT loss. Over the front: SFT loss beyond the least that any policy can have at that reward (D9)."
+        "and less SFT loss, by the means. Over the front: SFT loss beyond the least that any policy can have at that "
+        "reward (D9)."
     )
     return Table(title, columns, tuple(_cells(row, notes) for row in rows), 2, tuple(notes.reasons), remark)
 

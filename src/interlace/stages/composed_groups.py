@@ -24,12 +24,14 @@ IS_EXPERT, ADVANTAGES, NUM_GIVEN = "is_expert", "advantages", "num_given"
 class ComposingGRPOTrainer(CountingGRPOTrainer):
     """TRL's GRPO; before sampling a `method` gives hints, after scoring it says what becomes of the groups.
 
-    `experts` answers the prompts. What the method makes of the latest groups stays in `regrouped`.
+    `experts` answers the prompts. What the method makes of the latest groups stays in `regrouped`;
+    `tokens_generated` are those of their prompts and completions, over all processes.
     """
 
     method: Method
     experts: ExpertRows
     regrouped: Regrouped | None = None
+    tokens_generated: int = 0
     _inputs: list[dict[str, Any]]
     _hints: dict[int, Sequence[int]]
     _prefixes: dict[int, Sequence[int]]
@@ -41,7 +43,9 @@ class ComposingGRPOTrainer(CountingGRPOTrainer):
         self._hints = {row: ids for row in rows if (ids := self._hint(row, in_prompt=True))}
         own = [row for row in rows if not self._is_expert(row)]
         self._prefixes = {row: ids for row in own if (ids := self._hint(row, in_prompt=False))}
+        before = self.state.num_input_tokens_seen
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        self.tokens_generated = int(self.state.num_input_tokens_seen - before)
         groups = self._groups(output)
         self.regrouped = self.method.regroup(groups)
         local = slice(self._first_row, self._first_row + len(inputs))

@@ -37,11 +37,17 @@ class GradientsApart:
 
 
 def step_lengths(trained: Named, optimizer: torch.optim.Optimizer) -> Mapping[str, Tensor]:
-    """The optimizer's step a unit of gradient by parameter, without the learning rate: of Adam 1/(sqrt(v) + eps), of
-    one that keeps no second moment, and before its first step, 1 (D12)."""
+    """The optimizer's step a unit of gradient by parameter, without the learning rate: of Adam 1/(sqrt(v) + eps), v
+    with its bias corrected so that steps of different ages compare; of one that keeps no second moment, and before its
+    first step, 1 (D12)."""
     eps = float(optimizer.defaults.get("eps", 0.0))
+    _, second_decay = optimizer.defaults.get("betas", (0.0, 0.0))
     lengths = {}
     for name, weight in trained:
-        second = optimizer.state.get(weight, {}).get("exp_avg_sq")
-        lengths[name] = torch.ones_like(weight) if second is None else 1.0 / (second.sqrt() + eps)
+        state = optimizer.state.get(weight, {})
+        second, steps = state.get("exp_avg_sq"), float(state.get("step", 0.0))
+        if second is None or not steps:
+            lengths[name] = torch.ones_like(weight)
+        else:
+            lengths[name] = 1.0 / ((second / (1.0 - second_decay**steps)).sqrt() + eps)
     return lengths

@@ -14,7 +14,7 @@ from interlace.errors import RecipeError
 
 
 class CountingGRPOTrainer(GRPOTrainer):
-    """TRL's GRPO, counting sampled tokens into `counters`."""
+    """TRL's GRPO, counting sampled tokens into `counters`, and those that a reference scores."""
 
     counters: dict[str, float]
 
@@ -23,6 +23,14 @@ class CountingGRPOTrainer(GRPOTrainer):
         sampled = float(sum(map(len, completion_ids)))
         self.counters["tokens_sampled"] = self.counters.get("tokens_sampled", 0.0) + sampled
         return completion_ids, logprobs
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        before = self.state.num_input_tokens_seen
+        output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        if self.beta != 0.0:  # the reference's forward over prompts and completions
+            scored = float(self.state.num_input_tokens_seen - before)
+            self.counters["tokens_scored"] = self.counters.get("tokens_scored", 0.0) + scored
+        return output
 
 
 class PlaceboGRPOTrainer(CountingGRPOTrainer):

@@ -34,15 +34,12 @@ class HybridStage(RlStage):
         assert request.method is not None
         method, options = method_options(request.method)
         _refuse_missing_expert(request, method)
+        _refuse_unscored_expert(request, method)
         asked = {**method.trl, **request.options}
         arguments = super().configure(replace(request, options=asked))
         _refuse_other_losses(request.stage, method, arguments)
-        parts = arguments.gradient_accumulation_steps * arguments.world_size
-        if options.expert_batch_size is not None and options.expert_batch_size < parts:
-            raise RecipeError(
-                f"expert_batch_size of stage {request.stage!r} must be at least {parts}, one response for each "
-                f"micro-batch and process of an update. Got {options.expert_batch_size}. Raise it."
-            )
+        if options.expert_batch_size is not None:
+            _refuse_expert_batch(request.stage, method, options.expert_batch_size, arguments)
         return arguments
 
     def trainer(
@@ -67,7 +64,8 @@ class HybridStage(RlStage):
         trainer.experts = ExpertRows.of(request, policy.tokenizer)
         trainer.counters = callback.counters
         callback.steer = method.see
-        callback.listen_to(trainer, request.task)
+        if method.expert_rows == 0 and type(method).hint is Method.hint:  # else groups are not the policy's own
+            callback.listen_to(trainer, request.task)
         if method.moments_apart:
             trainer.moments = MomentsApart(method)
             trainer.add_callback(trainer.moments)
@@ -105,6 +103,32 @@ def _refuse_missing_expert(request: StageRequest, method: type[Method]) -> None:
         raise DataError(
             f"task {request.imitated.name!r} must have expert responses for method {method.name}. It lacks them. "
             "Set `completion`."
+        )
+
+
+def _refuse_expert_batch(stage: str, method: type[Method], size: int, arguments: TrainingArguments) -> None:
+    """Raise RecipeError for a batch that the method does not draw, or that leaves a part of an update without a row."""
+    if method.follows != "stream":
+        raise RecipeError(
+            f"expert_batch_size of stage {stage!r} must be left out: method {method.name} imitates what its groups "
+            f"say, or nothing. Got {size}. Remove it."
+        )
+    parts = arguments.gradient_accumulation_steps * arguments.world_size
+    if size < parts:
+        raise RecipeError(
+            f"expert_batch_size of stage {stage!r} must be at least {parts}, one response for each micro-batch and "
+            f"process of an update. Got {size}. Raise it."
+        )
+
+
+def _refuse_unscored_expert(request: StageRequest, method: type[Method]) -> None:
+    """Raise DataError for a method that reads the expert's rewards, of a task that lacks some."""
+    responses = [response for example in request.imitated.train for response in example.responses]
+    unscored = sum(response.reward is None for response in responses)
+    if method.reads_expert_rewards and unscored:
+        raise DataError(
+            f"task {request.imitated.name!r} must have a reward for each expert response, which method {method.name} "
+            f"reads. {unscored} of {len(responses)} have none. Give the task its reward, or choose another method."
         )
 
 

@@ -47,6 +47,9 @@ class HybridTrainer(ComposingGRPOTrainer):
         else:
             self._buffered_inputs, inputs = None, {}
         imitation = self._imitation_of_this_part() if self._weights.sft else None
+        if self._counted != self.state.global_step:
+            self._counted = self.state.global_step
+            self._count_update()
         if self._weights.rl == 0.0 and imitation is not None:
             return {IMITATED: imitation}
         return {**inputs, IMITATED: imitation}
@@ -66,9 +69,6 @@ class HybridTrainer(ComposingGRPOTrainer):
 
     def _imitation_of_this_part(self) -> ImitationBatch | None:
         rows, world = self._imitated_rows(), self.accelerator.num_processes
-        if self._counted != self.state.global_step:
-            self._counted = self.state.global_step
-            self._count(rows)
         part = self._part * world + self.accelerator.process_index
         parts = self.args.gradient_accumulation_steps * world
         return imitation_batch(rows, part, parts, self._tokenizer.pad_token_id, self.accelerator.device)
@@ -79,11 +79,21 @@ class HybridTrainer(ComposingGRPOTrainer):
             return self.method.imitated(self.state.global_step, self.experts.stream)
         if self.regrouped is None:
             return ()
-        updates = max(1, self.args.steps_per_generation // self.args.gradient_accumulation_steps)
-        return self.regrouped.imitated[self.state.global_step % updates :: updates]
+        return self.regrouped.imitated[self.state.global_step % self._updates :: self._updates]
 
-    def _count(self, rows: Sequence[Imitated]) -> None:
-        """Into the ledger: tokens that go forward and backward beside those of completions."""
+    @property
+    def _updates(self) -> int:
+        """Optimizer steps that one batch of generations lasts."""
+        return max(1, self.args.steps_per_generation // self.args.gradient_accumulation_steps)
+
+    def _count_update(self) -> None:
+        """Into the ledger: tokens that go forward and backward beside those of completions, which TRL counts when they
+        are sampled, and takes back where they are not trained on; the share of imitation, for a matched control."""
+        weights, rows = self._weights, self._imitated_rows() if self._weights.sft else ()
+        sft = self._sft_weight if rows else 0.0
+        self._add("imitation_share", sft / (sft + weights.rl) if sft + weights.rl else 0.0)
+        if weights.rl == 0.0 and rows and self.method.follows == "groups":
+            self.state.num_input_tokens_seen -= self.tokens_generated // self._updates
         tokens = sum(row.response.num_tokens for row in rows)
         self.state.num_input_tokens_seen += tokens
         self._add("expert_examples", len(rows))
@@ -116,8 +126,7 @@ class HybridTrainer(ComposingGRPOTrainer):
         factor = self._weights.rl if rl else self._sft_weight
         if not self.method.pools_tokens or imitation is None:
             return factor
-        updates = max(1, self.args.steps_per_generation // self.args.gradient_accumulation_steps)
-        sampled, imitated = float(inputs["num_items_in_batch"]) / updates, imitation.num_tokens
+        sampled, imitated = float(inputs["num_items_in_batch"]) / self._updates, imitation.num_tokens
         return factor * (sampled if rl else imitated) / (sampled + imitated)
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
@@ -135,11 +144,8 @@ class HybridTrainer(ComposingGRPOTrainer):
     def _imitation_loss(self, model: Any, batch: ImitationBatch) -> Tensor:
         """The update's token mean over what is imitated, this part's share of it, times the processes (DDP divides)."""
         loss = self.method.expert_loss(self._expert_tokens(model, batch))
-        total = (loss * batch.weights).masked_fill(~batch.mask, 0.0).sum() if self._is_weighed(batch) else loss.sum()
+        total = (loss * batch.weights).masked_fill(~batch.mask, 0.0).sum()
         return total / (batch.num_tokens or 1.0) * self.accelerator.num_processes
-
-    def _is_weighed(self, batch: ImitationBatch) -> bool:
-        return bool((batch.weights != 1.0).any()) or self.method.reads_logits
 
     def _expert_tokens(self, model: Any, batch: ImitationBatch) -> ExpertTokens:
         """By TRL's fused head where it can be had: at temperature 1, and no method reads whole distributions."""
