@@ -266,17 +266,19 @@ def _looked_flops(recipe: Recipe, task: Task, parameters: int) -> float:
 def _mean_tokens(task: Task, model: str) -> tuple[float, float]:
     """Tokens of prompt and response together, and of the response, in the mean: from their characters."""
     a_token = 1.0 if model == EMBEDDED else CHARACTERS_A_TOKEN
-    few = task.train[:200]
+    few = (task.demonstrated or task.train)[:200]
     prompt = float(np.mean([len(str(example.prompt)) for example in few])) / a_token
     response = 1.0 + float(np.mean([len(item.text) for example in few for item in example.responses] or [0])) / a_token
     return prompt + response, response
 
 
 def _task_note(task: Task) -> str:
+    count = len(task.demonstrated)
+    demonstrated = f" ({count} with demonstrations)" if 0 < count < len(task.train) else ""
     known = "known" if task.expert_is_known else "not known: the data's own frequencies stand for it"
     reward = "none" if task.expert_reward is None else f"{task.expert_reward:.3f}"
     left_out = "".join(f"; {count} rows left out ({rule})" for rule, count in task.exclusions.items())
     return (
-        f"task {task.name}: {len(task.train)} training and {len(task.heldout)} held-out prompts; "
+        f"task {task.name}: {len(task.train)} training{demonstrated} and {len(task.heldout)} held-out prompts; "
         f"expert reward {reward}; the expert's distribution is {known}{left_out}"
     )

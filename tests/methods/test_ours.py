@@ -80,6 +80,7 @@ def groups(expert: list[tuple[int, float, float]], own: list[tuple[int, float]])
         examples=[0],
         completions=[[[token] for token, _ in own]],
         is_expert=np.zeros(rewards.shape, dtype=np.bool_),
+        is_answered=np.array([bool(expert)]),
         expert=lambda prompt: response(expert[0][0]),
         hint=lambda prompt: response(),
         responses=lambda prompt: [Given(response(token), chance, reward) for token, chance, reward in expert],
@@ -105,6 +106,12 @@ def test_D9_a_completion_that_is_better_than_the_expert_gets_what_is_left() -> N
     found = frontier(0.25, groups([(1, 0.6, 0.0), (2, 0.4, 0.0)], [(7, 1.0), (1, 0.0)]))
     assert found == pytest.approx({1: 0.25 * 0.6, 2: 0.25 * 0.4, 7: 0.75}, abs=1e-9)
     assert frontier(1.5, groups([(1, 0.6, 0.0), (2, 0.4, 0.0)], [(7, 1.0), (1, 0.0)])).keys() == {1, 2}
+
+
+def test_D9_without_an_answer_the_best_completion_is_imitated_where_it_is_better() -> None:
+    """No p_D: the optimum of reward alone is all on the best, and nothing is best where all earn the same."""
+    assert frontier(0.7, groups([], [(5, 0.0), (6, 1.0), (7, 1.0)])) == {6: 1.0}
+    assert frontier(0.7, groups([], [(5, 1.0), (6, 1.0)])) == {} == frontier(0.7, groups([], [(5, 0.0), (6, 0.0)]))
 
 
 def test_the_frontier_samples_but_takes_no_advantage() -> None:

@@ -238,6 +238,17 @@ def test_prefix_rft_updates_only_the_given_tokens_of_highest_entropy() -> None:
     assert none.tolist() == [[0.0, 0.0, 0.0], [0.0, -1.0, -1.0]]
 
 
+def test_what_the_expert_does_not_answer_is_neither_imitated_nor_without_advantage() -> None:
+    """Two of three prompts fail; the expert answers the third alone."""
+    batch = groups(is_answered=np.array([False, True, True]))
+    found = made("hpt", gate=0.25, weight="share").regroup(batch)
+    assert found.imitated == (Imitated(expert(2)),) and found.sft == pytest.approx(1 / 3)
+    assert (found.advantages[:2] == batch.advantages[:2]).all() and not found.advantages[2].any()
+    relift = made("relift", buffer_size=1)
+    relift.regroup(batch)
+    assert relift.weights(1).sft == 0.0 and relift.state["buffer"] == []
+
+
 def test_relift_imitates_once_when_its_buffer_is_full() -> None:
     """One prompt of three fails each time: at two the buffer is full, and the update after it is imitation."""
     method = made("relift", buffer_size=2)

@@ -196,6 +196,9 @@ def test_another_task_can_be_imitated_but_not_inside_groups(tmp_path: Path) -> N
     mixed = hybrid(tmp_path, "joint", imitate=other)
     texts = [mixed.experts.tokenizer.decode(item.context) for item in mixed.experts.stream(0, 16)]
     assert all(text.endswith("==") for text in texts)
+    tiny = Task.from_rows([{"prompt": f"{n}==", "completion": "0"} for n in range(3)], name="tiny", heldout=2)
+    mixed = trained(hybrid(tmp_path / "tiny", "joint", imitate=tiny, max_steps=1))
+    assert weights_of(mixed).isfinite().all() and mixed.counters["expert_examples"] == 16
     with pytest.raises(DataError, match="must imitate the task whose prompts it samples"):
         hybrid(tmp_path, "luffy", imitate=other)
 

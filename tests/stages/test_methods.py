@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import torch
 from safetensors.torch import load_file
 
 from interlace.errors import DataError
-from interlace.methods import METHODS
+from interlace.methods import METHODS, method_options
 from interlace.stages.hybrid_trainer import MOMENTS
 from interlace.tasks import Task
+from interlace.tasks.demonstrations import with_demonstrations
 from tests.stages.worlds import GRPO, rows, start, task, trainer, weights_of
 
 FILE = "model.safetensors"
@@ -184,6 +186,46 @@ def test_imitation_leaves_alone_what_rl_moved_most(tmp_path: Path) -> None:
         assert stayed[moved > moved.sort(descending=True).values[half - 1]].all()
         assert stayed.sum() >= min(half, int((moved > 0).sum()))
     assert any((ends[1][name] != ends[0][name]).any() for name in ends[0])
+
+
+def few(count: int) -> Task:
+    return replace(task(), train=with_demonstrations(task().train, count, "few"))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_trains_on_few_demonstrations(tmp_path: Path, name: str) -> None:
+    """What it imitates of the expert, in a stream or in groups, are the answers to the three prompts that have one."""
+    mixed = hybrid(tmp_path, {"name": name, **STATEFUL.get(name, {})}, task=few(3))
+    answered = {tuple(mixed.experts.response(place, 0).context) for place in range(3)}
+    asked: list[int] = []
+    respond = mixed.experts.response
+    object.__setattr__(
+        mixed.experts, "response", lambda example, step: (asked.append(example), respond(example, step))[1]
+    )
+    mixed.train()
+    assert {item.context for item in mixed.experts.stream(0, 16)} == answered
+    assert set(asked) <= {0, 1, 2} and weights_of(mixed).isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["hpt", "superrl", "luffy", "uft", "prefix_rft_like", "relift"])
+def test_groups_that_the_expert_does_not_answer_are_grpos_bit_for_bit(tmp_path: Path, name: str) -> None:
+    mixed = hybrid(tmp_path / "a", name)
+    mixed.experts = replace(mixed.experts, task=few(0))
+    mixed.train()
+    plain = trainer("rl", tmp_path / "b", **{**GRPO, **method_options({"name": name})[0].trl})
+    plain.train()
+    assert torch.equal(weights_of(mixed), weights_of(plain))
+    assert mixed.counters["tokens_sampled"] == plain.counters["tokens_sampled"]
+    assert not mixed.counters.get("expert_examples") and not mixed.counters.get("imitation_share")
+
+
+def test_only_answered_groups_hold_the_experts_completion(tmp_path: Path) -> None:
+    mixed = hybrid(tmp_path, "luffy", task=few(2))
+    inputs = [{**mixed.train_dataset[place]} for place in (0, 5, 1, 6) for _ in range(4)]
+    output = mixed._generate_and_score_completions(inputs)
+    assert output["is_expert"].view(4, 4).tolist() == [[True, *[False] * 3], [False] * 4] * 2
+    sampled = output["completion_mask"][~output["is_expert"]].sum()
+    assert mixed.counters["tokens_sampled"] == int(sampled)
 
 
 @pytest.mark.parametrize("name", ["srft", "uft", "prefix_rft_like", "relift"])

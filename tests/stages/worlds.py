@@ -70,11 +70,12 @@ class Counter(CountingCallback):
 
 
 def trainer(kind: str, folder: Path, policy: Policy | None = None, **options: Any) -> Trainer:
-    """Of a stage of `kind`; `method` and `imitate` are the request's, all else TRL's."""
+    """Of a stage of `kind`; `task`, `method` and `imitate` are the request's, all else TRL's."""
     method, imitate = options.pop("method", None), options.pop("imitate", None)
+    trained_on = options.pop("task", task())
     if isinstance(method, str):
         method = {"name": method}
-    request = StageRequest("s", task(), options, folder, 0, method=method, imitate=imitate)
+    request = StageRequest("s", trained_on, options, folder, 0, method=method, imitate=imitate)
     stage, policy = load_stage(kind), policy or start()
     return stage.trainer(request, stage.configure(request), policy, Counter())
 

@@ -180,6 +180,26 @@ def test_all_sums_that_are_not_held_out_are_trained_on_up_to_a_limit(monkeypatch
     assert len(task(**small).train) == 50
 
 
+def test_few_demonstrations_are_all_that_is_imitated_and_every_prompt_is_sampled():
+    few, fewer, all_of_them = task(demonstrations=30), task(demonstrations=10), task()
+    answered = [example.prompt for example in few.demonstrated]
+    assert len(answered) == 30 and answered[:10] == [example.prompt for example in fewer.demonstrated]
+    assert few.rl_rows() == all_of_them.rl_rows() and few.heldout == all_of_them.heldout
+    assert few.demonstrated == all_of_them.train[:30] and all_of_them.demonstrated == all_of_them.train
+    assert few.expert_reward == all_of_them.expert_reward and few.expert_entropy == all_of_them.expert_entropy
+    rows = few.sft_rows(np.random.default_rng(0), 3000)
+    assert Counter(row["prompt"] for row in rows) == dict.fromkeys(answered, 100)
+
+
+def test_there_are_no_more_demonstrations_than_prompts():
+    with pytest.raises(RecipeError) as caught:
+        task(demonstrations=101)
+    assert str(caught.value) == (
+        "task 'sums': demonstrations must be at most the prompts to train on. Got 101 of 100. Lower it, or leave it "
+        "out: every prompt then has one."
+    )
+
+
 def test_the_seed_draws_the_split_and_an_option_fixes_it():
     prompts = [[e.prompt for e in task(seed, heldout=50).heldout] for seed in (0, 0, 1)]
     assert prompts[0] == prompts[1] != prompts[2]
@@ -192,8 +212,8 @@ def test_the_seed_draws_the_split_and_an_option_fixes_it():
     [
         (
             {"digit": 2},
-            "task 'sums' must hold known keys (digits, error_kind, expert_error, heldout, operands, seed, "
-            "style_share, styles, train_prompts). Got unknown key 'digit'. The nearest known key is 'digits'.",
+            "task 'sums' must hold known keys (demonstrations, digits, error_kind, expert_error, heldout, operands, "
+            "seed, style_share, styles, train_prompts). Got unknown key 'digit'. The nearest known key is 'digits'.",
         ),
         ({"digits": 0}, "task 'sums': digits must be at least 1. Got 0."),
         ({"expert_error": 1.5}, "task 'sums': expert_error must be at most 1. Got 1.5."),

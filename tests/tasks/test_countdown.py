@@ -125,6 +125,11 @@ def test_splits_are_disjoint_drawn_by_the_seed_and_known_to_a_character_model():
     assert max(len(r.text) for e in reach.train for r in e.responses) + 1 == reach.max_response_tokens
 
 
+def test_few_demonstrations_leave_the_other_prompts_to_rl():
+    few, whole = task(demonstrations=5), task()
+    assert few.demonstrated == whole.train[:5] and few.rl_rows() == whole.rl_rows() and few.heldout == whole.heldout
+
+
 def test_heldout_must_leave_prompts():
     with pytest.raises(RecipeError) as caught:
         task(largest=2, heldout=500)

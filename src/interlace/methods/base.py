@@ -89,8 +89,9 @@ class Groups:
     """The groups of one batch of generations over all processes.
 
     `examples`: which of the task's training examples each prompt is; `contexts` and `completions`: token ids;
-    `is_expert`: completions that are the expert's. Of a prompt of the batch, `expert(prompt)`: a response drawn from
-    the expert; `hint(prompt)`: what of it stands in the prompt, perhaps nothing; `responses(prompt)`: all of the
+    `is_expert`: completions that are the expert's; `is_answered`: prompts that the expert answers, all of them unless
+    it was given few demonstrations. Of a prompt of the batch, `expert(prompt)`: a response drawn from the expert, if it
+    answers; `hint(prompt)`: what of it stands in the prompt, perhaps nothing; `responses(prompt)`: all of the
     expert's responses; `own(prompt, completion)`: a completion in its context.
     """
 
@@ -100,6 +101,7 @@ class Groups:
     examples: Sequence[int]
     completions: Sequence[Sequence[Sequence[int]]]
     is_expert: Bool[np.ndarray, "prompt completion"]
+    is_answered: Bool[np.ndarray, "prompt"]
     expert: Callable[[int], EncodedResponse]
     hint: Callable[[int], EncodedResponse]
     responses: Callable[[int], Sequence[Given]]
@@ -190,9 +192,9 @@ class Method:
 
     `expert_rows`: how many completions of each group are the expert's own. `follows`: what the expert's responses come
     from: a `stream` of training rows, the `groups` in hand, or neither. `answers_prompts`: whether the expert answers
-    prompts of the groups, which are then of the imitated task. `trl`: TRL's options as the source has them,
-    under the user's own. `reads_expert_rewards`: the expert's
-    responses must have been scored. `splits_gradient`: both losses' gradients are taken apart and handed to `combine`.
+    prompts of the groups, which are then of the imitated task; groups of prompts that it does not answer are GRPO's.
+    `trl`: TRL's options as the source has them, under the user's own. `reads_expert_rewards`: the expert's responses
+    must have been scored. `splits_gradient`: both losses' gradients are taken apart and handed to `combine`.
     `moments_apart`: updates of imitation alone have optimizer moments of their own.
     """
 

@@ -5,7 +5,9 @@ left to rewarded responses that the expert never gives. Both are imitated with t
 expert, and with the rest the best of the policy's own completions. So it is told more than other methods: p_D, as the
 task has it (the true one where it is known, else the frequencies in the data), and the reward of each expert response.
 Sampling is for discovery alone: the target is that of the responses known to be there, the expert's and the group's,
-and where the expert's own hold the best reward nothing that is sampled can change it.
+and where the expert's own hold the best reward nothing that is sampled can change it. A prompt that the expert does not
+answer has no SFT loss: its optimum is all on what earns most, and the best of its completions is imitated where they
+earn differently.
 """
 
 from __future__ import annotations
@@ -49,6 +51,9 @@ class Frontier(Method):
         return Regrouped(groups.advantages, imitated)
 
     def _target(self, groups: Groups, prompt: int) -> Iterator[Imitated]:
+        if not groups.is_answered[prompt]:
+            yield from _best_of(groups, prompt)
+            return
         responses = groups.responses(prompt)
         given = {item.response.response for item in responses}
         rewards = groups.rewards[prompt]
@@ -64,3 +69,11 @@ class Frontier(Method):
             yield Imitated(item.response, float(weight))
         if best is not None and optimum[-1] > 0.0:
             yield Imitated(best[1], float(optimum[-1]))
+
+
+def _best_of(groups: Groups, prompt: int) -> Iterator[Imitated]:
+    """The first of a prompt's best completions, if it is better than their mean."""
+    rewards = groups.rewards[prompt]
+    best = int(rewards.argmax())
+    if rewards[best] > rewards.mean():
+        yield Imitated(groups.own(prompt, best))

@@ -44,9 +44,9 @@ class Hpt(Method):
         return Weights(1.0, 1.0)
 
     def regroup(self, groups: Groups) -> Regrouped:
-        """No advantage where the expert is imitated."""
+        """No advantage where the expert is imitated; a prompt that it does not answer is reinforced."""
         passed = (groups.rewards > self.options.reward_above).mean(axis=1)
-        failed = passed <= self.options.gate
+        failed = (passed <= self.options.gate) & groups.is_answered
         imitated = tuple(Imitated(groups.expert(prompt)) for prompt in failed.nonzero()[0].tolist())
         advantages = np.where(failed[:, None], np.float32(0.0), groups.advantages)
         share = float(failed.mean()) if self.options.weight == "share" else 1.0

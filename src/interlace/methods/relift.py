@@ -48,11 +48,12 @@ class Relift(Method):
         return ONLY_SFT if step == self._due else ONLY_RL
 
     def regroup(self, groups: Groups) -> Regrouped:
-        """Expert responses to prompts without success into the buffer; one that was imitated is emptied first."""
+        """Answers to prompts without success, if the expert has one, into the buffer; one imitated is emptied first."""
         if self._due is not None and groups.step > self._due:
             self._buffer, self._due = [], None
         solved = (groups.rewards > self.options.reward_above).any(axis=1)
-        self._buffer += [groups.expert(prompt) for prompt in (~solved).nonzero()[0].tolist()]
+        missed = (~solved & groups.is_answered).nonzero()[0].tolist()
+        self._buffer += [groups.expert(prompt) for prompt in missed]
         if len(self._buffer) >= self.options.buffer_size:
             self._due = groups.step + 1
         return Regrouped(groups.advantages)

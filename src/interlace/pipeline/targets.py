@@ -32,11 +32,10 @@ def prepared_targets(recipe: Recipe, tasks: Mapping[str, Task], policy: Policy) 
 
 def on_training_prompts(task: Task) -> Task:
     """The task with its two sets of prompts changed over, so that those trained on are measured. Their expert is known
-    as far as their examples hold its distribution."""
+    as far as their examples hold its distribution. With few demonstrations: those prompts alone that have one."""
     known = task.expert_is_known and task.fresh_draws
-    return replace(
-        task, name=f"{task.name}{ON_TRAINING}", train=task.heldout, heldout=task.train, expert_is_known=known
-    )
+    measured = task.demonstrated or task.train
+    return replace(task, name=f"{task.name}{ON_TRAINING}", train=task.heldout, heldout=measured, expert_is_known=known)
 
 
 def longest_completion(recipe: Recipe, name: str, task: Task) -> int | None:

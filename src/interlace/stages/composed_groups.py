@@ -24,8 +24,9 @@ IS_EXPERT, ADVANTAGES, NUM_GIVEN = "is_expert", "advantages", "num_given"
 class ComposingGRPOTrainer(CountingGRPOTrainer):
     """TRL's GRPO; before sampling a `method` gives hints, after scoring it says what becomes of the groups.
 
-    `experts` answers the prompts. What the method makes of the latest groups stays in `regrouped`;
-    `tokens_generated` are those of their prompts and completions, over all processes.
+    `experts` answers the prompts; those that it does not answer have no hint and no completion of the expert's: their
+    groups are GRPO's. What the method makes of the latest groups stays in `regrouped`; `tokens_generated` are those of
+    their prompts and completions, over all processes.
     """
 
     method: Method
@@ -66,15 +67,23 @@ class ComposingGRPOTrainer(CountingGRPOTrainer):
         return int(self._inputs[row][EXAMPLE]), (self._first_row + row) % self.num_generations
 
     def _is_expert(self, row: int) -> bool:
-        return self._place(row)[1] < self.method.expert_rows
+        example, completion = self._place(row)
+        return completion < self.method.expert_rows and self.experts.answers(example)
 
     def _hint(self, row: int, in_prompt: bool) -> tuple[int, ...]:
         """The leading ids of an expert response that a completion is given, in its prompt or as its beginning."""
         example, completion = self._place(row)
-        hint: Hint | None = self.method.hint(self.state.global_step, example, completion)
+        hint = self._told(example, completion)
         if hint is None or hint.in_prompt != in_prompt:
             return ()
         return self._begun(example, hint.share).response
+
+    def _told(self, example: int, completion: int) -> Hint | None:
+        """What the method gives to one completion, if the expert answers its prompt."""
+        if not self.experts.answers(example):
+            return None
+        hint: Hint | None = self.method.hint(self.state.global_step, example, completion)
+        return hint
 
     def _begun(self, example: int, share: float) -> EncodedResponse:
         """A share of the expert's response to an example, never its end."""
@@ -83,9 +92,11 @@ class ComposingGRPOTrainer(CountingGRPOTrainer):
         return EncodedResponse(whole.context, whole.response[:length], length)
 
     def _hint_of(self, example: int) -> EncodedResponse:
-        """What stands in a prompt, the same for its whole group."""
-        hint = self.method.hint(self.state.global_step, example, 0)
-        return self._begun(example, hint.share if hint is not None and hint.in_prompt else 0.0)
+        """What stands in a prompt, the same for its whole group; nothing of no context where nothing does."""
+        hint = self._told(example, 0)
+        if hint is None or not hint.in_prompt:
+            return EncodedResponse((), (), 0)
+        return self._begun(example, hint.share)
 
     def _tokenize_prompts(self, prompts: list[Any]) -> Any:
         prompt_ids, *others = super()._tokenize_prompts(prompts)
@@ -139,6 +150,7 @@ class ComposingGRPOTrainer(CountingGRPOTrainer):
             examples=examples,
             completions=[[rows[p * size + k][3] for k in range(size)] for p in range(len(examples))],
             is_expert=column(4, np.bool_),
+            is_answered=np.array([self.experts.answers(example) for example in examples], dtype=np.bool_),
             expert=lambda prompt: self.experts.response(examples[prompt], step),
             hint=lambda prompt: self._hint_of(examples[prompt]),
             responses=lambda prompt: self.experts.responses(examples[prompt]),

@@ -30,16 +30,18 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class ExpertRows:
-    """The expert of `task`."""
+    """The expert of `task`; `is_own`: the prompts in hand are of that task, so that it may answer them."""
 
     task: Task
     tokenizer: PreTrainedTokenizerBase
     entropy: tuple[int, ...]
+    is_own: bool = True
 
     @classmethod
     def of(cls, request: StageRequest, tokenizer: PreTrainedTokenizerBase) -> ExpertRows:
         """Those of a stage."""
-        return cls(request.imitated, tokenizer, (request.seed, *request.stage.encode()))
+        own = request.imitated is request.task
+        return cls(request.imitated, tokenizer, (request.seed, *request.stage.encode()), own)
 
     def stream(self, step: int, count: int) -> list[EncodedResponse]:
         """The training rows of a step, `count` a step: passes over the data in an order drawn anew each, responses
@@ -50,15 +52,19 @@ class ExpertRows:
             rows = [self._rows[place] for place in self._places(step * count, (step + 1) * count)]
         return [self._encoded(row) for row in rows]
 
+    def answers(self, example: int) -> bool:
+        """Whether the expert responds to a training example: to none of another task, with few demonstrations to some."""
+        return self.is_own and bool(self.task.train[example].responses)
+
     def response(self, example: int, step: int) -> EncodedResponse:
-        """A response that the expert gives to a training example, drawn from its distribution."""
+        """A response that the expert gives to a training example which it answers, drawn from its distribution."""
         responses = self.task.train[example].responses
         edges = np.cumsum([response.probability for response in responses])
         place = min(int(np.searchsorted(edges, self._rng(step, example).random(), side="right")), len(responses) - 1)
         return encode_response(self.tokenizer, self.task.train[example].prompt, responses[place].text)
 
     def responses(self, example: int) -> list[Given]:
-        """All that the expert gives to a training example, with p_D and reward."""
+        """All that the expert gives to a training example, with p_D and reward; nothing where it does not answer."""
         found = self.task.train[example]
         return [
             Given(

@@ -27,7 +27,11 @@ TOKEN_MEAN = "dapo"
 
 
 class HybridStage(RlStage):
-    """Maximises reward and imitates the expert, as its method says."""
+    """Maximises reward and imitates the expert, as its method says.
+
+    Where the task has few demonstrations, a stream of expert responses is of these alone, and a method that answers
+    prompts of its groups leaves the groups of the other prompts to RL (frontier: to the best of their completions).
+    """
 
     def configure(self, request: StageRequest) -> TrainingArguments:
         """TRL's GRPOConfig, with the options that the method's source has under the user's own."""
@@ -99,7 +103,7 @@ def _refuse_missing_expert(request: StageRequest, method: type[Method]) -> None:
             f"method {method.name} must imitate the task whose prompts it samples, {request.task.name!r}: the expert "
             f"answers prompts of the group. Got imitate: {request.imitated.name}. Leave imitate out."
         )
-    if not all(example.responses for example in request.imitated.train):
+    if not request.imitated.demonstrated:
         raise DataError(
             f"task {request.imitated.name!r} must have expert responses for method {method.name}. It lacks them. "
             "Set `completion`."
@@ -154,5 +158,5 @@ def _refuse_other_losses(stage: str, method: type[Method], arguments: Any) -> No
 
 
 def _refuse_cut_experts(request: StageRequest, policy: Policy) -> None:
-    pairs = [(e.prompt, response.text) for e in request.imitated.train for response in e.responses]
+    pairs = [(e.prompt, response.text) for e in request.imitated.demonstrated for response in e.responses]
     refuse_long_responses(policy.tokenizer, pairs, policy.context_tokens)

@@ -19,7 +19,7 @@ def imitated_tasks(request: StageRequest) -> Iterator[Task]:
 def refuse_what_does_not_mix(request: StageRequest) -> None:
     """Raise DataError for a task without expert responses, or plain prompts beside chat messages."""
     for task in imitated_tasks(request):
-        if not any(example.responses for example in task.train):
+        if not task.demonstrated:
             raise DataError(f"task {task.name!r} must have expert responses for sft. It has none. Set `completion`.")
         if isinstance(task.train[0].prompt, str) != isinstance(request.task.train[0].prompt, str):
             raise DataError(

@@ -44,7 +44,7 @@ class SftStage:
         self, request: StageRequest, arguments: TrainingArguments, policy: Policy, callback: CountingCallback
     ) -> Trainer:
         """TRL's SFTTrainer over rows drawn from the expert."""
-        examples = (example for task in imitated_tasks(request) for example in task.train)
+        examples = (example for task in imitated_tasks(request) for example in task.demonstrated)
         pairs = [(example.prompt, response.text) for example in examples for response in example.responses]
         limit = min(arguments.max_length or policy.context_tokens, policy.context_tokens)
         refuse_long_responses(policy.tokenizer, pairs, limit)
@@ -88,7 +88,7 @@ def _planned_steps(task: Task, options: Mapping[str, Any]) -> int:
     if options.get("max_steps", -1) > 0:
         return int(options["max_steps"])
     batch = options["per_device_train_batch_size"] * options.get("gradient_accumulation_steps", 1)
-    rows = sum(example.num_rows for example in task.train)
+    rows = sum(example.num_rows for example in task.demonstrated)
     return max(1, math.ceil(math.ceil(rows / batch) * options["num_train_epochs"]))
 
 

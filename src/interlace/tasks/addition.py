@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 from interlace.options import Options
 from interlace.rewards import build_reward
 from interlace.tasks.base import Task
+from interlace.tasks.demonstrations import with_demonstrations
 from interlace.tasks.rows import Row, build_examples
 
 ErrorKind: TypeAlias = Literal["forget_carry", "off_by_one", "random_digit"]
@@ -51,6 +52,8 @@ class AdditionOptions(Options):
     """How many prompts are measured on and never trained on."""
     train_prompts: int | None = Field(default=None, ge=1)
     """Most prompts to train on; null: all that remain, at most 20 000."""
+    demonstrations: int | None = Field(default=None, ge=1)
+    """How many of the training prompts have expert responses: what is imitated; RL samples all. null: all have."""
     seed: int | None = Field(default=None, ge=0)
     """Draws the prompts of both splits; null: the run's seed."""
 
@@ -165,6 +168,8 @@ def build_addition(name: str, options: AdditionOptions, seed: int) -> Task:
 
     The reward is strict (no white space is forgiven), so that the expected reward is the probability of the accepted
     texts.
+
+    Raises RecipeError for more demonstrations than training prompts.
     """
     rng = np.random.default_rng(seed if options.seed is None else options.seed)
     heldout = rng.choice(options.num_sums, options.heldout, replace=False)
@@ -172,9 +177,10 @@ def build_addition(name: str, options: AdditionOptions, seed: int) -> Task:
     count = min(remaining, options.train_prompts or MOST_TRAIN_PROMPTS)
     train = _stepping_over(heldout, rng.choice(remaining, count, replace=False))
     reward = build_reward({"kind": "exact_match", "strip": False})
+    examples = build_examples([[_row(int(index), options)] for index in train], reward)
     return Task(
         name=name,
-        train=build_examples([[_row(int(index), options)] for index in train], reward),
+        train=with_demonstrations(examples, options.demonstrations, name),
         heldout=build_examples([[_row(int(index), options)] for index in heldout], reward),
         reward=reward,
         lenient_reward=build_reward("lenient_match"),

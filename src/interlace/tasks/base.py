@@ -30,7 +30,8 @@ class Task:
 
     `train` and `heldout` share no prompt, and neither is empty. `expert_is_known`: the held-out examples hold the
     expert's true distribution, not frequencies in a data set. `fresh_draws`: the training examples do too, so that
-    every SFT row draws its response anew. `max_response_tokens`: the longest response, end-of-sequence included, where
+    every SFT row draws its response anew. Training examples without responses are for RL alone; where some have them,
+    these are what is imitated. `max_response_tokens`: the longest response, end-of-sequence included, where
     the task knows it. `exclusions`: rows of data that were left out, by rule. `lenient_reward`: a second reward that is
     only measured, on completions that are sampled anyway: where both move apart, a rise of the reward is a matter of
     format. A plain function as either reward becomes a checked `Reward`.
@@ -137,13 +138,18 @@ class Task:
         return math.fsum(example.expert_entropy for example in self.heldout) / len(self.heldout)
 
     @property
+    def demonstrated(self) -> tuple[Example, ...]:
+        """The training examples to which the expert responds: what can be imitated."""
+        return tuple(example for example in self.train if example.responses)
+
+    @property
     def alphabet(self) -> str:
         """Every character of the prompts and responses, sorted: what a tokenizer of characters must know."""
         texts = (text for example in (*self.train, *self.heldout) for text in example.texts)
         return "".join(sorted(set().union(*texts)))
 
     def sft_rows(self, rng: np.random.Generator, count: int | None = None) -> list[dict[str, Any]]:
-        """Rows of `prompt` and `completion` for TRL's SFTTrainer, from the training split.
+        """Rows of `prompt` and `completion` for TRL's SFTTrainer, from the training prompts that have any.
 
         Args:
             rng: draws the responses if `fresh_draws`, and the order if `count` is given.
@@ -152,9 +158,9 @@ class Task:
         Raises:
             DataError: the task has no expert responses.
         """
-        if not any(example.responses for example in self.train):
+        if not self.demonstrated:
             raise DataError(f"task {self.name!r} must have expert responses for SFT. Got none. Give it completions.")
-        pool = self.train if self.fresh_draws else self._rows_as_found()
+        pool = self.demonstrated if self.fresh_draws else self._rows_as_found()
         order = np.arange(len(pool)) if count is None else _shuffled_passes(len(pool), count, rng)
         draws = rng.random(len(order))
         return [_sft_row(pool[index], draw) for index, draw in zip(order.tolist(), draws.tolist(), strict=True)]

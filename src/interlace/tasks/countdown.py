@@ -19,6 +19,7 @@ from interlace.options import Options
 from interlace.rewards import build_reward
 from interlace.rewards.expressions import OPERATORS, evaluate, expressions
 from interlace.tasks.base import Task
+from interlace.tasks.demonstrations import with_demonstrations
 from interlace.tasks.rows import Row, build_examples
 
 NUM_NUMBERS = 3
@@ -43,6 +44,8 @@ class CountdownOptions(Options):
     """How many problems are measured on, each in one order of its numbers, and trained on in none."""
     train_prompts: int | None = Field(default=None, ge=1)
     """Most prompts to train on; null: all that remain."""
+    demonstrations: int | None = Field(default=None, ge=1)
+    """How many of the training prompts have expert responses: what is imitated; RL samples all. null: all have."""
     seed: int | None = Field(default=None, ge=0)
     """Draws the prompts of both splits; null: the run's seed."""
 
@@ -114,7 +117,7 @@ def problems(largest: int, largest_target: int, needed: int = NUM_NUMBERS) -> li
 def build_countdown(name: str, options: CountdownOptions, seed: int) -> Task:
     """The task `name` with these options; `seed` draws the prompts unless the options have a seed of their own.
 
-    Raises RecipeError if the held-out prompts leave none to train on.
+    Raises RecipeError if the held-out prompts leave none to train on, or for more demonstrations than training prompts.
     """
     rng = np.random.default_rng(seed if options.seed is None else options.seed)
     pool = problems(options.largest, options.largest_target, options.needed)
@@ -126,9 +129,10 @@ def build_countdown(name: str, options: CountdownOptions, seed: int) -> Task:
     train = [order for problem in drawn[options.heldout :] for order in problem.orders]
     train = [train[i] for i in rng.permutation(len(train)).tolist()[: options.train_prompts]]
     reward = build_reward("countdown")
+    examples = build_examples([[_row(problem, options)] for problem in train], reward)
     return Task(
         name=name,
-        train=build_examples([[_row(problem, options)] for problem in train], reward),
+        train=with_demonstrations(examples, options.demonstrations, name),
         heldout=build_examples([[_row(problem, options)] for problem in heldout], reward),
         reward=reward,
         lenient_reward=build_reward("lenient_countdown"),
