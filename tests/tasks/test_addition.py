@@ -124,6 +124,34 @@ def test_an_erring_expert_errs_alike_in_both_styles():
     assert sums.expert_entropy == pytest.approx(-sum(p * math.log(p) for p in choices))
 
 
+@pytest.mark.parametrize(("error", "share"), [(0.0, 0.8), (0.5, 0.8), (0.5, 0.0)])
+def test_a_style_of_several_characters_is_a_part_of_its_own_of_the_least_loss(error, share):
+    """The chain rule: entropy of the digits and of the style add up; the reward is that of the digits."""
+    styled = task(styles=2, mark="the sum: ", style_share=share, expert_error=error)
+    plain = task(expert_error=error)
+    choice = -math.fsum(p * math.log(p) for p in (share, 1 - share) if p)
+    assert styled.expert_entropy == pytest.approx(plain.expert_entropy + choice)
+    assert styled.expert_reward == pytest.approx(plain.expert_reward)
+    assert styled.max_response_tokens == 4 + len("the sum: ") and set("the sum: ") <= set(styled.alphabet)
+    for with_style, without in zip(styled.heldout, plain.heldout, strict=True):
+        assert with_style.prompt == without.prompt
+        answer = without.columns["answer"]
+        assert dict(with_style.rewarded) == {answer: 1.0, "the sum: " + answer: 1.0}
+        law = {
+            mark + text: p * q
+            for text, p in as_law(without).items()
+            for mark, q in (("", share), ("the sum: ", 1 - share))
+        }
+        assert as_law(with_style) == pytest.approx({text: p for text, p in law.items() if p})
+    read = styled.lenient_reward([""] * 2, ["the sum: 580", "580"], answer=[["580", "the sum: 580"]] * 2)
+    assert read == [1.0, 1.0]
+
+
+def test_a_mark_holds_no_digit():
+    with pytest.raises(RecipeError, match="mark must"):
+        task(styles=2, mark="1: ")
+
+
 def test_two_styles_earn_the_same_and_nothing_else_earns():
     sums = task(digits=1, heldout=20, styles=2)
     texts = ["".join(t) for length in range(1, 4) for t in itertools.product("0159#", repeat=length)]
@@ -212,8 +240,9 @@ def test_the_seed_draws_the_split_and_an_option_fixes_it():
     [
         (
             {"digit": 2},
-            "task 'sums' must hold known keys (demonstrations, digits, error_kind, expert_error, heldout, operands, "
-            "seed, style_share, styles, train_prompts). Got unknown key 'digit'. The nearest known key is 'digits'.",
+            "task 'sums' must hold known keys (demonstrations, digits, error_kind, expert_error, heldout, mark, "
+            "operands, seed, style_share, styles, train_prompts). Got unknown key 'digit'. The nearest known key is "
+            "'digits'.",
         ),
         ({"digits": 0}, "task 'sums': digits must be at least 1. Got 0."),
         ({"expert_error": 1.5}, "task 'sums': expert_error must be at most 1. Got 1.5."),

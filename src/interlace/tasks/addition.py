@@ -2,7 +2,8 @@
 
 Everything about this expert is known: the probability of each response, hence its reward and its entropy. With
 `styles: 2` and `expert_error: 0` it is perfect and still has a choice, between two texts of equal reward: what RL then
-does to the choice is no matter of the reward (D3).
+does to the choice is no matter of the reward (D3). An erring expert, too, writes independently of what it writes: its
+entropy, the least SFT loss, is that of the digits and that of the style, of which the reward sees the first.
 """
 
 from __future__ import annotations
@@ -24,9 +25,6 @@ from interlace.tasks.rows import Row, build_examples
 
 ErrorKind: TypeAlias = Literal["forget_carry", "off_by_one", "random_digit"]
 
-MARK = "#"
-"""What the second style of writing puts before the digits."""
-
 MOST_TRAIN_PROMPTS = 20_000
 """Training prompts, if `train_prompts` does not say: all sums of two two-digit numbers, a sample of longer ones."""
 
@@ -45,7 +43,9 @@ class AdditionOptions(Options):
     full. off_by_one: the last digit is one too high (9 becomes 0). random_digit: one digit is replaced by another, all
     equally likely."""
     styles: Literal[1, 2] = 1
-    """Accepted ways of writing. 1: the digits alone. 2: also with a leading `#`, which earns the same reward."""
+    """Accepted ways of writing. 1: the digits alone. 2: also with `mark` before them, which earns the same reward."""
+    mark: str = Field(default="#", min_length=1, max_length=40, pattern=r"^[^0-9]*$")
+    """What the second style puts before the digits: any text without digits, a sentence too."""
     style_share: float = Field(default=0.8, ge=0.0, le=1.0)
     """With two styles: the probability that the expert writes the digits alone, whether it errs or not."""
     heldout: int = Field(default=512, ge=1)
@@ -152,14 +152,14 @@ def expert_law(problem: Sum, error: float, kind: ErrorKind) -> Mapping[str, floa
     return {text: probability for text, probability in law.items() if probability > 0.0}
 
 
-def in_styles(law: Mapping[str, float], plain: float) -> dict[str, float]:
+def in_styles(law: Mapping[str, float], plain: float, mark: str) -> dict[str, float]:
     """`law` where each text is written as it is with probability `plain`, else with the mark before it.
 
-    >>> in_styles({"580": 1.0}, 0.75)
+    >>> in_styles({"580": 1.0}, 0.75, "#")
     {'580': 0.75, '#580': 0.25}
     """
     written = {text: plain * probability for text, probability in law.items()}
-    marked = {MARK + text: (1.0 - plain) * probability for text, probability in law.items()}
+    marked = {mark + text: (1.0 - plain) * probability for text, probability in law.items()}
     return {text: probability for text, probability in (written | marked).items() if probability > 0.0}
 
 
@@ -186,8 +186,13 @@ def build_addition(name: str, options: AdditionOptions, seed: int) -> Task:
         lenient_reward=build_reward("lenient_match"),
         expert_is_known=True,
         fresh_draws=True,
-        max_response_tokens=response_digits(options.digits, options.operands) + options.styles,
+        max_response_tokens=response_digits(options.digits, options.operands) + 1 + mark_characters(options),
     )
+
+
+def mark_characters(options: AdditionOptions) -> int:
+    """By how many characters the longer style is longer."""
+    return len(options.mark) if options.styles == 2 else 0
 
 
 def _row(index: int, options: AdditionOptions) -> Row:
@@ -197,8 +202,8 @@ def _row(index: int, options: AdditionOptions) -> Row:
     law = expert_law(problem, options.expert_error, options.error_kind)
     if options.styles == 1:
         return Row(problem.prompt, law, None, {"answer": problem.answer})
-    accepted = [problem.answer, MARK + problem.answer]
-    return Row(problem.prompt, in_styles(law, options.style_share), None, {"answer": accepted})
+    accepted = [problem.answer, options.mark + problem.answer]
+    return Row(problem.prompt, in_styles(law, options.style_share, options.mark), None, {"answer": accepted})
 
 
 def _stepping_over(taken: Int[np.ndarray, "taken"], indices: Int[np.ndarray, "index"]) -> Int[np.ndarray, "index"]:
