@@ -86,13 +86,13 @@ def test_every_registered_reward_documents_itself(reward):
     [
         (
             "exact_mach",
-            "reward must be one of countdown, exact_match, label_match, lenient_countdown, lenient_match, regex. "
-            "Got 'exact_mach'. Did you mean 'exact_match'? A function of yours is package.module:function.",
+            "reward must be one of cards, countdown, exact_match, label_match, lenient_countdown, lenient_match, "
+            "regex. Got 'exact_mach'. Did you mean 'exact_match'? A function of yours is package.module:function.",
         ),
         (
             {"column": "a"},
             "a reward must name its kind. Got {'column': 'a'}. "
-            "Add kind: countdown | exact_match | label_match | lenient_countdown | lenient_match | regex.",
+            "Add kind: cards | countdown | exact_match | label_match | lenient_countdown | lenient_match | regex.",
         ),
         (
             {"kind": "exact_match", "colum": "a"},

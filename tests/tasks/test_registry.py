@@ -38,17 +38,17 @@ def test_validating_reads_no_file():
     [
         (
             "additon",
-            "the kind of task 'mine' must be one of addition, countdown, files, given. Got 'additon'. "
+            "the kind of task 'mine' must be one of addition, cards, countdown, files, given. Got 'additon'. "
             "Did you mean 'addition'?",
         ),
         (
             {"kind": "file"},
-            "the kind of task 'mine' must be one of addition, countdown, files, given. Got 'file'. "
+            "the kind of task 'mine' must be one of addition, cards, countdown, files, given. Got 'file'. "
             "Did you mean 'files'?",
         ),
         (
             {"digits": 2},
-            "task 'mine' must have a kind. Got {'digits': 2}. Add kind: addition | countdown | files | given.",
+            "task 'mine' must have a kind. Got {'digits': 2}. Add kind: addition | cards | countdown | files | given.",
         ),
     ],
 )

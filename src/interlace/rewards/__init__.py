@@ -8,6 +8,7 @@ from typing import Any
 from interlace.errors import RecipeError, unknown_name
 from interlace.options import parse_options
 from interlace.rewards.base import Completion, Reward, RewardFunction, RewardOptions, checked, completion_text
+from interlace.rewards.cards import Cards
 from interlace.rewards.countdown import Countdown
 from interlace.rewards.exact_match import ExactMatch
 from interlace.rewards.importing import import_reward
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 REWARDS: dict[str, type[RewardOptions]] = {
+    "cards": Cards,
     "countdown": Countdown,
     "exact_match": ExactMatch,
     "label_match": LabelMatch,

@@ -10,6 +10,7 @@ from interlace.errors import RecipeError, unknown_name
 from interlace.options import Options, parse_options
 from interlace.tasks.addition import AdditionOptions, build_addition
 from interlace.tasks.base import Example, ExpertResponse, Prompt, Task
+from interlace.tasks.cards import CardsOptions, build_cards
 from interlace.tasks.countdown import CountdownOptions, build_countdown
 from interlace.tasks.files import FilesOptions, build_files
 from interlace.tasks.given import GivenOptions, build_given
@@ -56,6 +57,15 @@ TASKS: dict[str, TaskKind] = {
         options=AdditionOptions,
         build=build_addition,
         writing="sums are written last digit first, so 27+58=85 is answered 580",
+    ),
+    "cards": TaskKind(
+        name="cards",
+        sentence="A target to reach with all cards of a hand and + - * /; what face cards count may shift.",
+        source="after GeneralPoints (arXiv 2501.17161)",
+        cost="a second; ten with four cards",
+        options=CardsOptions,
+        build=build_cards,
+        writing="cards stand as what they count: K,2>20= is answered 10*2 where K counts 10",
     ),
     "countdown": TaskKind(
         name="countdown",

@@ -6,8 +6,6 @@ Brackets and division are left out, so that all 75 expressions of a prompt can b
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,8 +16,10 @@ from interlace.errors import RecipeError
 from interlace.options import Options
 from interlace.rewards import build_reward
 from interlace.rewards.expressions import OPERATORS, evaluate, expressions
+from interlace.tasks import near_misses
 from interlace.tasks.base import Task
 from interlace.tasks.demonstrations import with_demonstrations
+from interlace.tasks.near_misses import erring_law
 from interlace.tasks.rows import Row, build_examples
 
 NUM_NUMBERS = 3
@@ -84,23 +84,7 @@ def near_miss(right: str) -> str:
     >>> near_miss("2+3*5"), near_miss("2*2")
     ('2+3+5', '2-2')
     """
-    place = max(right.rfind(operator) for operator in OPERATORS)
-    turned = [OPERATORS[(OPERATORS.index(right[place]) + step) % len(OPERATORS)] for step in (1, 2)]
-    wrong = (right[:place] + operator + right[place + 1 :] for operator in turned)
-    return next(text for text in wrong if evaluate(text) != evaluate(right))
-
-
-def expert_law(right: Sequence[str], error: float) -> Mapping[str, float]:
-    """p_D(. | prompt): one of `right` with probability 1 - `error`, else the near miss of one; equal texts merged.
-
-    >>> expert_law(["2+3*5", "3*5+2"], 0.5)
-    {'2+3*5': 0.25, '2+3+5': 0.25, '3*5+2': 0.25, '3*5-2': 0.25}
-    """
-    law: dict[str, float] = defaultdict(float)
-    for text in right:
-        law[text] += (1.0 - error) / len(right)
-        law[near_miss(text)] += error / len(right)
-    return {text: probability for text, probability in law.items() if probability > 0.0}
+    return near_misses.near_miss(right, OPERATORS, evaluate)
 
 
 def problems(largest: int, largest_target: int, needed: int = NUM_NUMBERS) -> list[Problem]:
@@ -143,5 +127,5 @@ def build_countdown(name: str, options: CountdownOptions, seed: int) -> Task:
 
 
 def _row(problem: Problem, options: CountdownOptions) -> Row:
-    law = expert_law(problem.right[: options.right_answers], options.expert_error)
+    law = erring_law(problem.right[: options.right_answers], options.expert_error, near_miss)
     return Row(problem.prompt, law, None, {"numbers": list(problem.numbers), "target": problem.target})
