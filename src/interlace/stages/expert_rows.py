@@ -53,7 +53,7 @@ class ExpertRows:
         return [self._encoded(row) for row in rows]
 
     def answers(self, example: int) -> bool:
-        """Whether the expert responds to a training example: to none of another task, with few demonstrations to some."""
+        """Whether the expert responds to a training example: to none of another task, perhaps not to all of its own."""
         return self.is_own and bool(self.task.train[example].responses)
 
     def response(self, example: int, step: int) -> EncodedResponse:
