@@ -122,28 +122,29 @@ MISTAKES = {
     "unknown kind of task": (
         "kind: addition",
         "kind: additon",
-        ":3: kind must be one of addition, countdown, files, given. Got 'additon'. Did you mean 'addition'?",
+        ":3: kind must be one of addition, cards, countdown, files, given. Got 'additon'. Did you mean 'addition'?",
     ),
     "kind that is no word": (
         "kind: addition",
         "kind: [a]",
-        ":3: kind must be one of addition, countdown, files, given. Got",
+        ":3: kind must be one of addition, cards, countdown, files, given. Got",
     ),
     "short task of an unknown kind": (
         "  sums:\n    kind: addition\n    digits: 2\n",
         "  sums: additon\n",
-        ":2: kind must be one of addition, countdown, files, given. Got 'additon'. Did you mean 'addition'?",
+        ":2: kind must be one of addition, cards, countdown, files, given. Got 'additon'. Did you mean 'addition'?",
     ),
     "task without kind": (
         "    kind: addition\n",
         "",
-        ":2: tasks.sums must have key 'kind'. Got none. Add kind: addition | countdown | files | given.",
+        ":2: tasks.sums must have key 'kind'. Got none. Add kind: addition | cards | countdown | files | given.",
     ),
     "unknown option of a task": (
         "digits: 2",
         "digit: 1",
-        ":4: tasks.sums must hold known keys (digits, error_kind, expert_error, heldout, operands, seed, "
-        "style_share, styles, train_prompts). Got unknown key 'digit'. The nearest known key is 'digits'.",
+        ":4: tasks.sums must hold known keys (demonstrations, digits, error_kind, expert_error, heldout, mark, "
+        "operands, seed, style_share, styles, train_prompts). Got unknown key 'digit'. "
+        "The nearest known key is 'digits'.",
     ),
     "option of a task that is missing": (
         "kind: addition\n    digits: 2",
@@ -158,8 +159,8 @@ MISTAKES = {
     "unknown reward": (
         "kind: addition\n    digits: 2",
         "kind: files\n    path: x.csv\n    reward: exact_mach",
-        ":5: reward must be one of countdown, exact_match, label_match, lenient_countdown, lenient_match, regex. "
-        "Got 'exact_mach'. "
+        ":5: reward must be one of cards, countdown, exact_match, label_match, lenient_countdown, lenient_match, "
+        "regex. Got 'exact_mach'. "
         "Did you mean 'exact_match'?",
     ),
     "unknown kind of stage": (

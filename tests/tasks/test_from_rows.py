@@ -242,7 +242,7 @@ def test_probabilities_must_sum_to_1():
 def test_a_reward_may_be_named_where_its_name_is_registered() -> None:
     rows = [{"prompt": f"{n}+1=", "completion": f"{n + 1}", "answer": f"{n + 1}"} for n in range(10)]
     assert Task.from_rows(rows, reward="exact_match").expert_reward == 1.0
-    with pytest.raises(RecipeError, match="reward must be one of countdown, .*, regex. Got 'exact'"):
+    with pytest.raises(RecipeError, match="reward must be one of cards, .*, regex. Got 'exact'"):
         Task.from_rows(rows, reward="exact")
 
 
