@@ -129,6 +129,8 @@ def test_what_cannot_be_compared_is_refused() -> None:
     _, record = record_of(0)
     with pytest.raises(DataError, match="against must be an arm, one of dear, cheap, best. Got 'cheep'"):
         shootout([record], against="cheep")
+    with pytest.raises(DataError, match="exchange_rate"):
+        shootout([record], exchange_rate=-1.0)
     problem = binary_problem(np.random.default_rng(0), prompts=40, skill=0.3)
     with pytest.raises(DataError, match="two finished stages or more"):
         shootout([make_record(problem, Stage({0: problem.reference, 10: problem.reference}, kind="sft"))])

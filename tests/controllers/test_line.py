@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from scipy import stats
 
 from interlace.analysis.trajectory import Snapshot
-from interlace.controllers import BlendOptions, blended_sentence, choose_on_line
+from interlace.controllers import blended_sentence, choose_on_line
 from interlace.measurement import HeldOut, PromptScores
+from interlace.recipe.model import BlendConfig
 
 PROMPTS = 64
 HELD = HeldOut("t", PROMPTS, np.arange(PROMPTS), np.ones(PROMPTS), np.ones(PROMPTS), np.full(PROMPTS, 2), True)
@@ -31,7 +32,7 @@ LINE = [place(0.0, 1.0, 0.5), place(0.25, 0.9, 0.6), place(0.5, 1.0, 0.7), place
 
 
 def chosen(places: list[Snapshot] = LINE, **options: float) -> float:
-    return choose_on_line(places[0], places, BlendOptions(**options)).position
+    return choose_on_line(places[0], places, **options).position
 
 
 def test_a_budget_takes_the_most_reward_whose_upper_end_keeps_it() -> None:
@@ -57,7 +58,7 @@ def test_an_exchange_rate_takes_the_most_gain() -> None:
 
 def test_what_is_said_is_of_prompts_that_did_not_choose() -> None:
     lucky = [place(0.0, 1.0, 0.5), place(1.0, 1.1, 0.6, skew=-0.3)]
-    found = choose_on_line(lucky[0], lucky, BlendOptions(exchange_rate=0.5))
+    found = choose_on_line(lucky[0], lucky, exchange_rate=0.5)
     assert found.position == 1.0 and found.sft_loss.value == pytest.approx(0.4, abs=1e-9)
     assert "the weights of the end are kept" in blended_sentence(found) and "+0.4" in blended_sentence(found)
 
@@ -65,4 +66,4 @@ def test_what_is_said_is_of_prompts_that_did_not_choose() -> None:
 def test_exactly_one_rule_is_said() -> None:
     for options in ({}, {"budget": 0.1, "position": 0.5}):
         with pytest.raises(ValidationError, match="blend must say one of budget, exchange_rate or position"):
-            BlendOptions(**options)
+            BlendConfig(**options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from jaxtyping import Float
@@ -22,6 +22,7 @@ from interlace.measurement import AVERAGED, RAW
 from interlace.statistics import improvement_interval, mean_interval
 from interlace.store import RunRecord
 from interlace.store.record import StageRecord
+from interlace.theory.checks import check_exchange_rate
 from interlace.theory.frontier import Front, front, joint_optimum, least_sft_loss
 
 By: TypeAlias = Literal["flops", "tokens"]
@@ -124,6 +125,9 @@ def shootout(
 
     Raises DataError where no two stages begin alike and say what they took, or `against` is none of them.
     """
+    if by not in get_args(By):
+        raise DataError(f"by must be one of {', '.join(get_args(By))}. Got {by!r}. Change it.")
+    check_exchange_rate(exchange_rate)
     kept = [record for record in records if exclusion(record) is None]
     if not kept:
         raise DataError("shootout must have a run that its recipe's rule does not leave out. Got none. Run more seeds.")

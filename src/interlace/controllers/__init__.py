@@ -14,7 +14,7 @@ from interlace.controllers.base import FALSE_STOPS, Decision, RuleOptions, Sight
 from interlace.controllers.best_checkpoint import BestCheckpoint
 from interlace.controllers.exchange_rate import ExchangeRate
 from interlace.controllers.kl import Kl
-from interlace.controllers.line import Blended, BlendOptions, blended_sentence, choose_on_line
+from interlace.controllers.line import Blended, blended_sentence, choose_on_line
 from interlace.controllers.parity import Parity
 from interlace.controllers.replay import replay
 from interlace.controllers.sft_loss_budget import SftLossBudget
@@ -40,7 +40,7 @@ __all__ = [
     # over recorded looks
     "replay",
     # where on the line from start to end
-    "BlendOptions", "Blended", "choose_on_line", "blended_sentence",
+    "Blended", "choose_on_line", "blended_sentence",
 ]  # fmt: skip
 
 

@@ -8,36 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pydantic import Field, model_validator
-
 from interlace.analysis.trajectory import Snapshot
 from interlace.controllers.base import look_level
 from interlace.controllers.best_checkpoint import choosing, judging
 from interlace.controllers.objectives import gain
 from interlace.estimate import Estimate, Figure, figure_text
-from interlace.options import Options
 from interlace.statistics import paired_change
 from interlace.wording import number
-
-
-class BlendOptions(Options):
-    """Of a stage's `blend`: exactly one of the three."""
-
-    budget: float | None = Field(default=None, ge=0.0, allow_inf_nan=False)
-    """The most reward whose SFT loss is at most that much above the start's, nats/response, by the upper end of the
-    paired rise."""
-    exchange_rate: float | None = Field(default=None, ge=0.0, allow_inf_nan=False)
-    """The most R - lambda L, lambda in reward units a nat."""
-    position: float | None = Field(default=None, ge=0.0, le=1.0)
-    """This place, whatever is measured: 0 the start, 1 the end."""
-
-    @model_validator(mode="after")
-    def _says_one(self) -> BlendOptions:
-        said = [name for name in type(self).model_fields if getattr(self, name) is not None]
-        if len(said) != 1:
-            found = ", ".join(said) or "none"
-            raise ValueError(f"blend must say one of budget, exchange_rate or position. Got {found}. Say one.")
-        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +27,35 @@ class Blended:
     reward: Figure
 
 
-def choose_on_line(start: Snapshot, places: Sequence[Snapshot], options: BlendOptions) -> Blended:
-    """One of `places` (each with its position), by `options`; the start where none of them is allowed."""
-    chosen, reason = _chosen(start, places, options)
+def choose_on_line(
+    start: Snapshot,
+    places: Sequence[Snapshot],
+    *,
+    budget: float | None = None,
+    exchange_rate: float | None = None,
+    position: float | None = None,
+) -> Blended:
+    """One of `places` (each with its position) by one rule; the start where none of them is allowed.
+
+    `budget`: the most reward whose SFT loss is at most that much above the start's, nats/response, by the upper end of
+    the paired rise. `exchange_rate`: the most R - lambda L, lambda in reward units a nat. `position`: the nearest
+    place.
+    """
+    if position is not None:
+        chosen = min(places, key=lambda place: abs((place.position or 0.0) - position))
+        reason = "as the recipe says"
+    elif exchange_rate is not None:
+        chosen = max(places, key=lambda place: float(choosing(gain(start, place, exchange_rate)).mean()))
+        reason = f"the most R - {number(exchange_rate)} L of {len(places)} places"
+    else:
+        assert budget is not None
+        chosen, reason = _within_budget(start, places, budget)
     loss = paired_change(judging(start.loss), judging(chosen.loss), unit="nats/response")
     reward = paired_change(judging(start.reward), judging(chosen.reward), unit="reward units")
     return Blended(float(chosen.position or 0.0), reason, loss, reward)
 
 
-def _chosen(start: Snapshot, places: Sequence[Snapshot], options: BlendOptions) -> tuple[Snapshot, str]:
-    if options.position is not None:
-        near = min(places, key=lambda place: abs((place.position or 0.0) - (options.position or 0.0)))
-        return near, "as the recipe says"
-    if options.exchange_rate is not None:
-        rate = options.exchange_rate
-        best = max(places, key=lambda place: float(choosing(gain(start, place, rate)).mean()))
-        return best, f"the most R - {number(rate)} L of {len(places)} places"
-    budget = options.budget or 0.0
+def _within_budget(start: Snapshot, places: Sequence[Snapshot], budget: float) -> tuple[Snapshot, str]:
     level = look_level(len(places))
     allowed = [place for place in places if not place.position or _largest_rise(start, place, level) <= budget]
     best = max(allowed, key=lambda place: float(choosing(place.reward).mean()))

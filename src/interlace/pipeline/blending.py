@@ -10,12 +10,13 @@ from pathlib import Path
 
 from interlace.analysis.trajectory import Snapshot
 from interlace.callback import StageCallback
-from interlace.controllers import Blended, BlendOptions, blended_sentence, choose_on_line
+from interlace.controllers import Blended, blended_sentence, choose_on_line
 from interlace.encoding import dumps, jsonable
 from interlace.errors import DataError
 from interlace.measurement import LINE, HeldOut, PromptScores
 from interlace.policies.interpolation import interpolated
 from interlace.probes import PRESETS, PROBES
+from interlace.recipe.model import BlendConfig
 from interlace.store import RunStore, seal_checkpoint
 from interlace.store.events import last_event
 from interlace.store.run_store import EVENTS
@@ -51,17 +52,17 @@ class Line:
             found.append((position, instruments.latest_scores[task, LINE]))
         return next(target.heldout for target in instruments.targets if target.task.name == task), found
 
-    def blend(self, task: str, options: BlendOptions) -> str:
+    def blend(self, task: str, asked: BlendConfig) -> str:
         """Choose a place, take up its weights and make them the stage's last checkpoint; what there is to say.
 
         Raises DataError where the light preset does not read what the choice needs.
         """
-        positions = FINE if options.position is None else sorted({*COARSE, options.position})
+        positions = FINE if asked.position is None else sorted({*COARSE, asked.position})
         held, found = self.measure(task, positions)
         if any(scores.expert_logprobs is None or scores.reward_values is None for _, scores in found):
             raise DataError(f"blend must be chosen by SFT loss and reward of {task}. One of them was not measured.")
         places = [Snapshot(held, self.step, position, scores) for position, scores in found]
-        blended = choose_on_line(places[0], places, options)
+        blended = choose_on_line(places[0], places, **asked.model_dump())
         self._take_up(blended)
         self.said()
         return blended_sentence(blended)

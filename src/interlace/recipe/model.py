@@ -11,7 +11,6 @@ from pydantic import Field, PrivateAttr, field_validator, model_serializer, mode
 from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 
-from interlace.controllers import BlendOptions
 from interlace.options import FolderName, Name, Options, name_from
 from interlace.tasks import is_data_file, written_out
 
@@ -47,6 +46,26 @@ class MeasureConfig(Options):
     """Completions sampled a prompt where the reward cannot be enumerated; 2 at least, to see their variance."""
     expert_policy: str | None = None
     """An expert-SFT policy (a folder, a hub id, a .gguf file) that KL is measured to as well; null: none."""
+
+
+class BlendConfig(Options):
+    """Which place on the straight line from a stage's start to its end its weights shall be of: one of the three."""
+
+    budget: float | None = Field(default=None, ge=0.0, allow_inf_nan=False)
+    """The most reward whose SFT loss is at most that much above the start's, nats/response, by the upper end of the
+    paired rise."""
+    exchange_rate: float | None = Field(default=None, ge=0.0, allow_inf_nan=False)
+    """The most R - lambda L, lambda in reward units a nat."""
+    position: float | None = Field(default=None, ge=0.0, le=1.0)
+    """This place, whatever is measured: 0 the start, 1 the end."""
+
+    @model_validator(mode="after")
+    def _says_one(self) -> BlendConfig:
+        said = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(said) != 1:
+            found = ", ".join(said) or "none"
+            raise ValueError(f"blend must say one of budget, exchange_rate or position. Got {found}. Say one.")
+        return self
 
 
 class ForksConfig(Options):
@@ -98,7 +117,7 @@ class StageConfig(Options):
     """Fork the stage once it is done, at its length times the forks in each arm; null: not."""
     stop: dict[str, Any] | None = None
     """A rule of `interlace list rules` that may end the stage before its steps are done: `{rule: NAME, ...options}`."""
-    blend: BlendOptions | None = None
+    blend: BlendConfig | None = None
     """RL and hybrid only: end with the weights at a place on the straight line from the stage's start to its end,
     chosen by measurement: `{budget: nats/response}`, `{exchange_rate: reward units a nat}` or `{position: 0.5}`."""
     algorithm: Literal["grpo"] | None = None

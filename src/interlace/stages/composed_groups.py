@@ -46,6 +46,8 @@ class ComposingGRPOTrainer(CountingGRPOTrainer):
         self._prefixes = {row: ids for row in own if (ids := self._hint(row, in_prompt=False))}
         before = self.state.num_input_tokens_seen
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        inside = (len(rows) - len(own)) * self.accelerator.num_processes
+        self.counters["expert_examples"] = self.counters.get("expert_examples", 0.0) + inside
         self.tokens_generated = int(self.state.num_input_tokens_seen - before)
         groups = self._groups(output)
         self.regrouped = self.method.regroup(groups)
