@@ -45,7 +45,8 @@ def test_a_method_trains_and_counts(tmp_path: Path, name: str) -> None:
     assert (mixed.counters.get("tokens_sampled", 0) > 0) == samples
     if mixed.method.follows == "stream" and not STATEFUL.get(name):
         each = len(mixed.method.imitated(0, mixed.experts.stream))
-        assert mixed.counters.get("expert_examples", 0) == each * sum(step.sft > 0 for step in updates)
+        inside = mixed.method.expert_rows * mixed.method.plan.prompts * sum(step.rl > 0 for step in updates)
+        assert mixed.counters.get("expert_examples", 0) == inside + each * sum(step.sft > 0 for step in updates)
     assert mixed.state.global_step == 3
 
 
