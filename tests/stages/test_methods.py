@@ -22,6 +22,7 @@ FILE = "model.safetensors"
 STATEFUL: dict[str, Any] = {
     "lspo_like": {"rank": 2},
     "mifo_like": {"buffer_size": 2},
+    "noise_aware": {"decay": 0.5},
     "relift": {"buffer_size": 2},
     "replay": {"of": "solved", "share": 0.5},
 }

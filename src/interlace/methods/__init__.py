@@ -96,7 +96,9 @@ def method_options(config: str | Mapping[str, Any]) -> tuple[type[Method], Metho
     asked = {"name": config} if isinstance(config, str) else dict(config)
     name = asked.pop("name", None)
     if not isinstance(name, str):
-        raise RecipeError(f"method must say its name. Got {dict(asked)!r}. Add name: {' | '.join(METHODS)}.")
+        raise RecipeError(
+            f"method must say its name. Got {dict(asked) or 'none'}. Choose one of `interlace list methods`."
+        )
     if name not in METHODS:
         raise RecipeError(unknown_name("method", name, METHODS))
     return METHODS[name], parse_options(METHODS[name].takes, asked, f"method {name}")

@@ -129,16 +129,17 @@ class Regrouped:
 class ExpertTokens:
     """Tokens of imitated responses under the policy; `logprobs` alone has a gradient.
 
-    `entropies`: of the policy at each token, nats. `mask`: which are of a response. `logits`, `start_logits`: of the
-    policy and of the stage's start, where the method `reads_logits`; `ids`: the tokens.
+    `entropies`: of the policy at each token, nats. `mask`: which are of a response. `every_logprob`,
+    `start_logprobs`: of every token of the vocabulary, under the policy and under the stage's start, where the method
+    `reads_distributions`; `ids`: the tokens.
     """
 
     logprobs: Float[Tensor, "row token"]
     entropies: Float[Tensor, "row token"]
     mask: Bool[Tensor, "row token"]
     ids: Any = None
-    logits: Any = None
-    start_logits: Any = None
+    every_logprob: Any = None
+    start_logprobs: Any = None
 
     def mean_entropy(self) -> Float[Tensor, "row 1"]:
         """Mean entropy of each response's tokens, nats."""
@@ -208,7 +209,7 @@ class Method:
     expert_rows: ClassVar[int] = 0
     answers_prompts: ClassVar[bool] = False
     pools_tokens: ClassVar[bool] = False
-    reads_logits: ClassVar[bool] = False
+    reads_distributions: ClassVar[bool] = False
     splits_gradient: ClassVar[bool] = False
     reads_expert_rewards: ClassVar[bool] = False
     moments_apart: ClassVar[bool] = False

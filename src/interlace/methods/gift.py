@@ -30,7 +30,7 @@ class Gift(Method):
     source: ClassVar[str] = "GIFT (arXiv 2601.09233)"
     cost: ClassVar[str] = "an SFT step and the start's forward"
     takes: ClassVar[type[MethodOptions]] = GiftOptions
-    reads_logits: ClassVar[bool] = True
+    reads_distributions: ClassVar[bool] = True
 
     def weights(self, step: int) -> Weights:
         """Imitation alone."""
@@ -38,8 +38,8 @@ class Gift(Method):
 
     def expert_loss(self, tokens: ExpertTokens) -> Float[Tensor, "row token"]:
         """-sum over v of q_v log p_v, q the tilted start: its expert token has e^beta p / (1 + (e^beta - 1) p)."""
-        start, beta = tokens.start_logits, self.options.beta
+        start, beta = tokens.start_logprobs, self.options.beta
         chosen = start.gather(-1, tokens.ids[..., None]).squeeze(-1)
         lifted = chosen + beta + math.log(-math.expm1(-beta))  # log of (e^beta - 1) p, which may overflow itself
-        others = (start.exp() * tokens.logits).sum(-1)
+        others = (start.exp() * tokens.every_logprob).sum(-1)
         return -(others * (-lifted).sigmoid() + tokens.logprobs * lifted.sigmoid())

@@ -132,7 +132,7 @@ class Ending:
             constant_answer_remark(target, instruments.latest.get((target.task.name, RAW), {}).get("reward"))
             for target in instruments.targets
         ]
-        if self.config.kind == "rl" and self._nothing_moved():
+        if self.config.kind == "rl" and self.trainer.args.learning_rate > 0.0 and self._nothing_moved():
             remarks.append(
                 "no weight moved: in every group all completions earned the same, so there was nothing to learn from. "
                 "Start from weights that earn reward now and then, or sample larger groups"

@@ -189,9 +189,15 @@ def _method_problems(stage: StageConfig, recipe: Recipe) -> Iterator[tuple[str, 
                 )
         return
     if stage.imitate is not None and stage.imitate not in recipe.tasks:
-        yield "imitate", unknown_name("task", stage.imitate, recipe.tasks)
+        yield "imitate", unknown_name("imitate", stage.imitate, recipe.tasks)
     try:
-        method_options(stage.method or {})
+        _, options = method_options(stage.method or {})
+        if getattr(options, "weights", None) == "averaged" and stage.averaged_weights is None:
+            yield (
+                "method",
+                "method with weights: averaged must stand in a stage that keeps averaged_weights. It keeps none. Add "
+                "averaged_weights, or drop weights.",
+            )
     except RecipeError as error:
         yield "method", str(error)
 

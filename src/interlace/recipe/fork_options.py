@@ -15,7 +15,8 @@ def forks_problem(config: StageConfig, asked: ForksConfig) -> str | None:
         )
     if asked.placebo is None or has_true_rewards(config.kind, config.placebo):
         return None
-    kind = "a placebo itself" if config.kind == "rl" else f"of kind {config.kind}, without rewards"
+    others = {"rl": "a placebo itself", "hybrid": "of kind hybrid, whose update is not of rewards alone"}
+    kind = others.get(config.kind, f"of kind {config.kind}, without rewards")
     return (
         f"forks with a placebo must be of a stage whose true rewards it can permute. Stage {config.name!r} is {kind}. "
         f"Leave out {'mirrored and placebo' if asked.mirrored else 'placebo'}."

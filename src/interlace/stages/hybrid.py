@@ -53,7 +53,7 @@ class HybridStage(RlStage):
         assert request.method is not None
         method = build_method(request.method, plan_of(request, arguments))
         _refuse_cut_experts(request, policy)
-        start = independent_copy(policy.model) if method.reads_logits else None
+        start = independent_copy(policy.model) if method.reads_distributions else None
         trainer = HybridTrainer(
             model=policy.model,
             reward_funcs=request.task.reward,

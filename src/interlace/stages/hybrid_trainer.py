@@ -30,7 +30,7 @@ STATE, TENSORS, MOMENTS = "interlace_method.json", "interlace_method.safetensors
 
 
 class HybridTrainer(ComposingGRPOTrainer):
-    """A method's two losses; `start` is the stage's start, where the method reads its logits."""
+    """A method's two losses; `start` is the stage's start, where the method reads its distributions."""
 
     start: torch.nn.Module | None = None
     moments: MomentsApart | None = None
@@ -151,7 +151,7 @@ class HybridTrainer(ComposingGRPOTrainer):
         """By TRL's fused head where it can be had: at temperature 1, and no method reads whole distributions."""
         asked = {"input_ids": batch.ids, "attention_mask": batch.attention}
         with self.accelerator.autocast():
-            if self.temperature == 1.0 and not self.method.reads_logits:
+            if self.temperature == 1.0 and not self.method.reads_distributions:
                 output = model(**asked, labels=batch.labels, fused_lm_head=True)
                 return ExpertTokens(output.log_probs, output.entropy.detach(), batch.mask, batch.labels[:, 1:])
             logits = model(**asked, use_cache=False).logits[:, :-1].float()
@@ -159,9 +159,9 @@ class HybridTrainer(ComposingGRPOTrainer):
         ids = batch.labels[:, 1:].clamp(min=0)
         chosen = every.gather(-1, ids[..., None]).squeeze(-1).masked_fill(~batch.mask, 0.0)
         entropies = -(every.exp() * every).sum(-1).detach().masked_fill(~batch.mask, 0.0)
-        return ExpertTokens(chosen, entropies, batch.mask, ids, every, self._start_logits(asked))
+        return ExpertTokens(chosen, entropies, batch.mask, ids, every, self._start_logprobs(asked))
 
-    def _start_logits(self, asked: Mapping[str, Tensor]) -> Tensor | None:
+    def _start_logprobs(self, asked: Mapping[str, Tensor]) -> Tensor | None:
         if self.start is None:
             return None
         with torch.no_grad():

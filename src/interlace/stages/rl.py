@@ -32,7 +32,7 @@ class RlStage:
         """TRL's GRPOConfig; steps are `max_steps`, else as many as the epochs over the task's prompts take."""
         if request.task.reward is None:
             raise DataError(
-                f"task {request.task.name!r} must have a reward for an rl stage. It has none. Set `reward`."
+                f"task {request.task.name!r} must have a reward for stage {request.stage!r}. It has none. Set `reward`."
             )
         longest = {"max_completion_length": completion_limit(request.task, request.options)}
         options = {**DEFAULTS, **longest, **request.options}
