@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from interlace.attachment import CouplingCallback, attach
     from interlace.errors import InterlaceError
     from interlace.estimate import Estimate, Unresolved
-    from interlace.readback import coupling_table, score_forecasts, shootout, summarise, verdict_tally, write_report
+    from interlace.readback import (
+        coupling_table,
+        score_forecasts,
+        shootout,
+        standings,
+        summarise,
+        verdict_tally,
+        write_report,
+    )
     from interlace.recipe import Recipe, load_recipe
     from interlace.tasks import Task
     from interlace.theory.finite import FiniteProblem
@@ -31,6 +39,7 @@ __all__ = [
     "coupling_table",
     "score_forecasts",
     "shootout",
+    "standings",
     "verdict_tally",
     "write_report",
     "read_law",
@@ -59,6 +68,7 @@ _HOMES = {
     "summarise": "interlace.readback",
     "coupling_table": "interlace.readback",
     "shootout": "interlace.readback",
+    "standings": "interlace.readback",
     "score_forecasts": "interlace.readback",
     "verdict_tally": "interlace.readback",
     "write_report": "interlace.readback",

@@ -12,12 +12,13 @@ from interlace.analysis import summarise as summarise_record
 from interlace.analysis.exclusion import exclusion
 from interlace.analysis.forecast_scores import ForecastScores, pilots_of, scored_forecasts, silence, tallies
 from interlace.analysis.foreseen_again import foreseen_again
-from interlace.analysis.shootout import By, Shootout
+from interlace.analysis.shootout import By, Shootout, Standing
 from interlace.analysis.shootout import shootout as shootout_of
+from interlace.analysis.shootout import standings as standings_of
 from interlace.analysis.tally import TallyRow
 from interlace.analysis.tally import verdict_tally as tally_of
 from interlace.errors import DataError, MissingFileError, RecipeError
-from interlace.store import read_run
+from interlace.store import RunRecord, read_run
 from interlace.store.run_store import MANIFEST
 
 REPORT = "report.html"
@@ -108,6 +109,25 @@ def shootout(*runs: str | Path, by: By = "flops", against: str | None = None, ex
     """
     folders = dict.fromkeys(folder.resolve() for run in runs for folder in run_folders_in(run))
     return shootout_of([read_run(folder) for folder in folders], by=by, against=against, exchange_rate=exchange_rate)
+
+
+def standings(
+    *runs: str | Path, by: By = "flops", against: str | None = None, exchange_rate: float = 0.5
+) -> list[Standing]:
+    """The arms that the shoot-outs of several recipes have in common, over all their tasks and seeds.
+
+    ``standings("runs/shootout-addition", "runs/shootout-styles")[0].arm``. Arguments as of `shootout`; runs of one
+    recipe make one shoot-out.
+
+    Raises MissingFileError and RunFolderError for what is no run, DataError for fewer than two recipes, or no arm that
+    all of them have.
+    """
+    folders = dict.fromkeys(folder.resolve() for run in runs for folder in run_folders_in(run))
+    groups: dict[str, list[RunRecord]] = {}
+    for record in map(read_run, folders):
+        groups.setdefault(record.recipe, []).append(record)
+    found = [shootout_of(each, by=by, against=against, exchange_rate=exchange_rate) for each in groups.values()]
+    return standings_of(found)
 
 
 def verdict_tally(*runs: str | Path) -> list[TallyRow]:

@@ -2,8 +2,9 @@
 
 maximise R subject to L_S <= L_S(start) + budget. The multiplier lambda of the constraint weighs the losses, 1/(1 +
 lambda) and lambda/(1 + lambda), and follows what is measured: log lambda has a proportional and an integral part in
-(upper end of the change of L_S - budget)/scale, so that a rise that is not ruled out counts as one. Every second
-held-out prompt steers; on the others one can see without bias whether the budget was kept. Nothing is decided between
+(upper end of the change of L_S - budget)/scale, so that a rise that is not ruled out counts as one. What is guarded is
+the average of the weights where the stage keeps one: it is what such a stage is for. Every second held-out prompt
+steers; on the others one can see without bias whether the budget was kept. Nothing is decided between
 looks.
 """
 
@@ -17,6 +18,7 @@ from pydantic import Field
 
 from interlace.controllers.best_checkpoint import choosing
 from interlace.estimate import Estimate, Figure
+from interlace.measurement import AVERAGED, RAW
 from interlace.methods.base import Method, MethodOptions, Plan, Weights
 from interlace.statistics import paired_ratio_change
 
@@ -27,6 +29,9 @@ LEAST, MOST = math.log(1 / 32), math.log(32)
 """Bounds of log lambda: an integral does not wind up beyond them."""
 STEEPEST = 2.0
 """The most that one look counts, in units of the scale: one wild look does not end all RL."""
+PROPORTIONAL = {AVERAGED: 1.0, RAW: 0.1}
+"""Gains by whose looks are guarded. An average follows mu late and smoothly, and bears a large one; raw weights answer
+within a look, by more than was asked, and with a larger one swing about the budget (tried on one seed of sums)."""
 
 
 class GuardedOptions(MethodOptions):
@@ -36,14 +41,15 @@ class GuardedOptions(MethodOptions):
     """How far the held-out SFT loss may rise above the stage's start, nats/token."""
     scale: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
     """The excess at which the controller turns by its gains, nats/token; null: the budget, at least .01."""
-    proportional: float = Field(default=0.25, ge=0.0, allow_inf_nan=False)
-    """Gain of the latest look's excess on log lambda."""
-    integral: float = Field(default=0.25, ge=0.0, allow_inf_nan=False)
+    proportional: float | None = Field(default=None, ge=0.0, allow_inf_nan=False)
+    """Gain of the latest look's excess on log lambda; null: 1 for averaged weights, .1 for raw ones."""
+    integral: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
     """Gain of each look's excess on log lambda, added up."""
     begin: float = Field(default=1.0, gt=0.0, allow_inf_nan=False)
     """lambda before anything is measured."""
-    weights: Literal["raw", "averaged"] = "raw"
-    """Whose looks are guarded: the trained weights', or those of the average that the stage keeps."""
+    weights: Literal["raw", "averaged"] | None = None
+    """Whose looks are guarded: the trained weights', or those of the average that the stage keeps; null: the average's
+    if it keeps one."""
 
 
 class Guarded(Method):
@@ -58,35 +64,40 @@ class Guarded(Method):
     def __init__(self, options: GuardedOptions, plan: Plan) -> None:
         super().__init__(options, plan)
         self.integral = math.log(options.begin)
-        self.latest = 0.0
+        self.proportional = 0.0
 
     def weights(self, step: int) -> Weights:
         """1/(1 + lambda) and lambda/(1 + lambda)."""
-        logarithm = min(MOST, max(LEAST, self.integral + self.options.proportional * self.latest))
+        logarithm = min(MOST, max(LEAST, self.integral + self.proportional))
         mu = 1.0 / (1.0 + math.exp(-logarithm))
         return Weights(1.0 - mu, mu)
 
     def see(self, sight: Sight) -> str | None:
         """Turn by the excess of the change's upper end over the budget."""
-        sighting = sight(self.plan.imitated, self.options.weights)
+        weights = self.options.weights or AVERAGED
+        sighting = sight(self.plan.imitated, weights)
+        if sighting is None and self.options.weights is None:
+            weights, sighting = RAW, sight(self.plan.imitated, RAW)
         if sighting is None:
             return None
         change = rise_of_steering_prompts(sighting)
         if not isinstance(change, Estimate):
             return f"guarded RL could not read the change of SFT loss: {change.reason}"
         scale = self.options.scale or max(self.options.budget, 0.01)
-        self.latest = max(-STEEPEST, min(STEEPEST, (change.upper - self.options.budget) / scale))
-        self.integral = max(LEAST, min(MOST, self.integral + self.options.integral * self.latest))
+        excess = max(-STEEPEST, min(STEEPEST, (change.upper - self.options.budget) / scale))
+        gain = PROPORTIONAL[weights] if self.options.proportional is None else self.options.proportional
+        self.proportional = gain * excess
+        self.integral = max(LEAST, min(MOST, self.integral + self.options.integral * excess))
         return None
 
     @property
     def state(self) -> dict[str, Any]:
         """Both parts of log lambda."""
-        return {"integral": self.integral, "latest": self.latest}
+        return {"integral": self.integral, "proportional": self.proportional}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on with them."""
-        self.integral, self.latest = float(state["integral"]), float(state["latest"])
+        self.integral, self.proportional = float(state["integral"]), float(state["proportional"])
 
 
 def rise_of_steering_prompts(sighting: Sighting) -> Figure:

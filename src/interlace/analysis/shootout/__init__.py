@@ -1,0 +1,14 @@
+"""The shoot-out: mixing methods from one start, compared at the compute that all of them reached.
+
+`arms` finds them in a run, `compute` counts, `seen` takes each at the common compute, `limit` holds it against the best
+of all policies (D9), `row` and `ranks` make figures of the runs of one recipe, `comparison` the whole of it;
+`standings` is over several recipes.
+"""
+
+from interlace.analysis.shootout.arms import Pair
+from interlace.analysis.shootout.comparison import Shootout, shootout
+from interlace.analysis.shootout.compute import By, compute_of
+from interlace.analysis.shootout.row import ShootoutRow
+from interlace.analysis.shootout.standings import Standing, standings
+
+__all__ = ["Pair", "Shootout", "ShootoutRow", "shootout", "Standing", "standings", "By", "compute_of"]

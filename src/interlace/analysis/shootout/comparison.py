@@ -1,0 +1,94 @@
+"""The shoot-out of one recipe: all arms, under each kind of weights, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, get_args
+
+from interlace.analysis.exclusion import exclusion
+from interlace.analysis.shootout.arms import Arms, Pair, arms_of, pairs_of, rl_alone, stage_named
+from interlace.analysis.shootout.compute import By
+from interlace.analysis.shootout.limit import Limit, limit_of
+from interlace.analysis.shootout.row import Contest, ShootoutRow, rows_of
+from interlace.analysis.shootout.seen import seen_at_common_compute
+from interlace.analysis.trajectory import REWARD, SFT_LOSS, read_trajectory
+from interlace.encoding import jsonable
+from interlace.errors import DataError
+from interlace.measurement import AVERAGED, LINE, RAW
+from interlace.store import RunRecord
+from interlace.theory.checks import check_exchange_rate
+from interlace.theory.frontier import Front
+
+
+@dataclass(frozen=True, slots=True)
+class Shootout:
+    """`rows`, best value first within each pair of tasks and kind of weights. `started_from`: the stage that all arms
+    begin with; `by`: what compute is counted in; `against`: the arm of `better`; `left_out`: seeds that the recipe's
+    rule excludes; `fronts`: of each task whose expert is known, the front of all policies (D9), from the first run."""
+
+    rows: tuple[ShootoutRow, ...]
+    started_from: str
+    by: By
+    against: str
+    exchange_rate: float
+    left_out: int
+    fronts: Mapping[str, Front]
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """The tasks whose reward and whose SFT loss are compared."""
+        return tuple(dict.fromkeys(row.pair for row in self.rows))
+
+    def to_json(self) -> dict[str, Any]:
+        """The object on the wire."""
+        whole = ("rows", "fronts")
+        plain = {field.name: jsonable(getattr(self, field.name)) for field in fields(self) if field.name not in whole}
+        fronts = {
+            task: {"reward": f.reward.tolist(), "sft_loss": f.sft_loss.tolist()} for task, f in self.fronts.items()
+        }
+        return plain | {"rows": [row.to_json() for row in self.rows], "fronts": fronts}
+
+
+def shootout(
+    records: Sequence[RunRecord], *, by: By = "flops", against: str | None = None, exchange_rate: float = 0.5
+) -> Shootout:
+    """Compare the arms of runs of one recipe. Arms are the stages that begin with one and the same stage's weights.
+
+    `exchange_rate`: lambda, reward units a nat. `against`: an arm; None: RL alone (after the SFT that all begin with:
+    the two-stage baseline), else the first.
+
+    Raises DataError where no two stages begin alike and say what they took, or `against` is none of them.
+    """
+    if by not in get_args(By):
+        raise DataError(f"by must be one of {', '.join(get_args(By))}. Got {by!r}. Change it.")
+    check_exchange_rate(exchange_rate, positive=True)
+    kept = [record for record in records if exclusion(record) is None]
+    if not kept:
+        raise DataError("shootout must have a run that its recipe's rule does not leave out. Got none. Run more seeds.")
+    arms = arms_of(kept)
+    opponent = against or rl_alone(kept[0], arms.names) or arms.names[0]
+    if opponent not in arms.names:
+        raise DataError(f"against must be an arm, one of {', '.join(arms.names)}. Got {opponent!r}. Change it.")
+    rows: list[ShootoutRow] = []
+    fronts: dict[str, Front] = {}
+    for pair in pairs_of(kept[0], arms.names):
+        limits = [_limit(record, arms, pair) for record in kept]
+        contest = Contest(kept, pair, limits, opponent, exchange_rate)
+        for weights in (RAW, AVERAGED, LINE):
+            rows += rows_of(
+                contest, weights, seen_at_common_compute(kept, arms.names, pair, weights, by, exchange_rate)
+            )
+        if limits[0] is not None and limits[0].front is not None:
+            fronts[pair.rewarded] = limits[0].front
+    return Shootout(tuple(rows), arms.start, by, opponent, exchange_rate, len(records) - len(kept), fronts)
+
+
+def _limit(record: RunRecord, arms: Arms, pair: Pair) -> Limit | None:
+    """From the start that all arms of a run share, as the first of them measured it."""
+    stage = stage_named(record, arms.names[0]).stage
+    rewarded, imitated = (read_trajectory(record, stage, task, RAW) for task in pair)
+    if rewarded.gap(REWARD, SFT_LOSS) or imitated.gap(REWARD, SFT_LOSS):
+        return None
+    same = pair.rewarded == pair.imitated
+    return limit_of(rewarded.start, rewarded.start if same else imitated.start)

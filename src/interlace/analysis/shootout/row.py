@@ -1,0 +1,226 @@
+"""A row of the shoot-out: one arm under one kind of weights at the common compute, over the seeds of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from interlace.analysis.averages import over_seeds
+from interlace.analysis.reward_change import reward_difference
+from interlace.analysis.shootout import figures
+from interlace.analysis.shootout.area import dominated_share
+from interlace.analysis.shootout.arms import Pair, method_of, stage_named
+from interlace.analysis.shootout.limit import Limit
+from interlace.analysis.shootout.ranks import ranks_of
+from interlace.analysis.shootout.seen import Seen
+from interlace.analysis.trajectory import REWARD, read_trajectory
+from interlace.encoding import jsonable
+from interlace.estimate import Figure, Unresolved
+from interlace.measurement import LINE
+from interlace.statistics import improvement_interval, seed_interval
+from interlace.store import RunRecord
+
+OPPONENT = Unresolved("the arm that the others are held against")
+NOT_SEEN = Unresolved("the arm that the others are held against was not measured so")
+NO_FRONT = Unresolved("there is no front of both objectives, or the expert is not known")
+ONE_RUN = Unresolved("one run alone has no interval of it: run more seeds")
+
+
+@dataclass(frozen=True, slots=True)
+class ShootoutRow:
+    """One arm under one kind of weights at the common compute; figures over `num_seeds` seeds.
+
+    `task`: whose reward counts, `imitated`: whose SFT loss. `weights`: raw, averaged, or line (the best place between
+    the stage's start and its end, chosen on half of the held-out prompts, judged on the others). `step`: of the look,
+    mean over seeds. `compute`: what the arm had taken there (FLOPs a parameter, or tokens sampled and trained on).
+    `imitation`: mean weight of imitation among both losses in its updates, a fraction; None where that is not counted.
+
+    `excess`: SFT loss over the least that any policy can have at this reward (D9), nats/response. `value`: the change
+    of R - lambda L, reward units; `values`: of each seed. `share`: of the value that is to be had from the start (D9),
+    the part that came; `shares`: of each seed. `area`: hypervolume of its looks over the front's, fraction. `lead`: by
+    how much its value is above that of the arm it is held against, run by run; `better`: the probability that it is,
+    runs drawn anew; `rank`: its place by value among the rows of its weights. `on_pareto`: no other arm's means are
+    better in both.
+
+    No method was trained for: `sft_loss_right_change` (A11), `pass_at_8`, and `elsewhere`: change of reward on each
+    held-out task that is neither reinforced nor imitated.
+    """
+
+    recipe: str
+    arm: str
+    method: str
+    task: str
+    imitated: str
+    weights: str
+    num_seeds: int
+    step: float
+    compute: float
+    imitation: float | None
+    sft_loss: Figure
+    sft_loss_change: Figure
+    reward: Figure
+    reward_change: Figure
+    excess: Figure
+    value: Figure
+    values: tuple[float, ...]
+    share: Figure
+    shares: tuple[float, ...]
+    area: Figure
+    lead: Figure
+    better: Figure
+    rank: Figure
+    on_pareto: bool
+    sft_loss_right_change: Figure
+    pass_at_8: Figure
+    elsewhere: Mapping[str, Figure]
+
+    @property
+    def pair(self) -> Pair:
+        """The two tasks."""
+        return Pair(self.task, self.imitated)
+
+    def to_json(self) -> dict[str, Any]:
+        """The object on the wire."""
+        plain = {field.name: jsonable(getattr(self, field.name)) for field in fields(self) if field.name != "elsewhere"}
+        return plain | {"elsewhere": {task: figure.to_json() for task, figure in self.elsewhere.items()}}
+
+
+@dataclass(frozen=True, eq=False)
+class Contest:
+    """What rows are made from: the arms of some runs on one pair of tasks, and each run's limit."""
+
+    records: Sequence[RunRecord]
+    pair: Pair
+    limits: Sequence[Limit | None]
+    opponent: str
+    exchange_rate: float
+
+
+def rows_of(contest: Contest, weights: str, seen: Mapping[str, list[Seen]]) -> Iterator[ShootoutRow]:
+    """A row an arm, best mean value first."""
+    values = {arm: tuple(item.gain(contest.exchange_rate) for item in each) for arm, each in seen.items()}
+    places = {arm: tuple(np.mean([item.place for item in each], axis=0).tolist()) for arm, each in seen.items()}
+    ranks = ranks_of(seen, contest.exchange_rate)
+    for arm in sorted(seen, key=lambda arm: -float(np.mean(values[arm]))):
+        reward, loss = places[arm]
+        beaten = any(r >= reward and least <= loss and (r, least) != (reward, loss) for r, least in places.values())
+        of_opponent = values.get(contest.opponent)
+        yield _row(contest, weights, arm, seen, values[arm], of_opponent, ranks[arm], not beaten)
+
+
+def _row(
+    contest: Contest,
+    weights: str,
+    arm: str,
+    seen: Mapping[str, list[Seen]],
+    values: tuple[float, ...],
+    of_opponent: tuple[float, ...] | None,
+    rank: Figure,
+    on_pareto: bool,
+) -> ShootoutRow:
+    rate, each = contest.exchange_rate, seen[arm]
+
+    def mean(figure: Callable[[Seen], Figure]) -> Figure:
+        return over_seeds([figure(item) for item in each])
+
+    shares = _known(_share(item, limit, rate) for item, limit in zip(each, contest.limits, strict=True))
+    areas = _known(dominated_share(item, limit, rate) for item, limit in zip(each, contest.limits, strict=True))
+    excesses = [figures.excess_of(item, limit) for item, limit in zip(each, contest.limits, strict=True)]
+    return ShootoutRow(
+        recipe=contest.records[0].recipe,
+        arm=arm,
+        method=str(method_of(stage_named(contest.records[0], arm))["name"]),
+        task=contest.pair.rewarded,
+        imitated=contest.pair.imitated,
+        weights=weights,
+        num_seeds=len(each),
+        step=float(np.mean([item.step for item in each])),
+        compute=float(np.mean([item.compute for item in each])),
+        imitation=_imitation(contest.records, arm, each),
+        sft_loss=mean(figures.sft_loss_of),
+        sft_loss_change=mean(figures.sft_loss_change_of),
+        reward=mean(figures.reward_of),
+        reward_change=mean(figures.reward_change_of),
+        excess=over_seeds(excesses),
+        value=mean(lambda item: figures.value_of(item, rate)),
+        values=values,
+        share=_over_runs(shares),
+        shares=shares,
+        area=_over_runs(areas),
+        lead=_lead(contest, seen, arm),
+        better=_better(of_opponent, values, arm == contest.opponent),
+        rank=rank,
+        on_pareto=on_pareto,
+        sft_loss_right_change=mean(figures.right_loss_change_of),
+        pass_at_8=mean(figures.passed_of),
+        elsewhere={} if weights == LINE else _elsewhere(contest, weights, arm, each),
+    )
+
+
+def _share(seen: Seen, limit: Limit | None, exchange_rate: float) -> float | None:
+    """Of the value that is to be had from the start, the part that came; None where the expert is not known."""
+    if limit is None:
+        return None
+    begun = float(seen.start.reward.mean() - exchange_rate * seen.start.loss.mean())
+    to_be_had = limit.most_value(exchange_rate) - begun
+    return seen.gain(exchange_rate) / to_be_had if to_be_had > 0.0 else None
+
+
+def _known(found: Iterator[float | None]) -> tuple[float, ...]:
+    """All of them, or none: leaving seeds out would choose."""
+    values = list(found)
+    return tuple(value for value in values if value is not None) if None not in values else ()
+
+
+def _over_runs(values: tuple[float, ...]) -> Figure:
+    if not values:
+        return NO_FRONT
+    return seed_interval(values, unit="fraction") if len(values) > 1 else ONE_RUN
+
+
+def _lead(contest: Contest, seen: Mapping[str, list[Seen]], arm: str) -> Figure:
+    """Paired: both arms of a run have the same start and prompts."""
+    if arm == contest.opponent:
+        return OPPONENT
+    if contest.opponent not in seen:
+        return NOT_SEEN
+    pairs = zip(seen[arm], seen[contest.opponent], strict=True)
+    return over_seeds([figures.lead_of(mine, other, contest.exchange_rate) for mine, other in pairs])
+
+
+def _better(opponent: Sequence[float] | None, arm: Sequence[float], is_same: bool) -> Figure:
+    if is_same:
+        return OPPONENT
+    if opponent is None:
+        return NOT_SEEN
+    return improvement_interval(np.array([opponent]), np.array([arm]), rng=np.random.default_rng(0))
+
+
+def _imitation(records: Sequence[RunRecord], arm: str, each: Sequence[Seen]) -> float | None:
+    found = []
+    for record, seen in zip(records, each, strict=True):
+        counted = stage_named(record, arm).spent.get(seen.step, {}).get("imitation_share")
+        if counted is None:
+            return None
+        found.append(counted / seen.step)
+    return float(np.mean(found))
+
+
+def _elsewhere(contest: Contest, weights: str, arm: str, each: Sequence[Seen]) -> Mapping[str, Figure]:
+    """The change of reward on held-out tasks that no arm was trained for here."""
+    tasks = [task for task in contest.records[0].heldout if task not in contest.pair]
+    changes = {task: [_change_of(record, arm, task, weights, seen.step) for record, seen in
+                      zip(contest.records, each, strict=True)] for task in tasks}  # fmt: skip
+    return {task: over_seeds([figure for figure in found if figure is not None]) for task, found in changes.items()
+            if None not in found}  # fmt: skip
+
+
+def _change_of(record: RunRecord, arm: str, task: str, weights: str, step: int) -> Figure | None:
+    trajectory = read_trajectory(record, stage_named(record, arm).stage, task, weights)
+    if trajectory.gap(REWARD) is not None:
+        return None
+    found = [shot for shot in trajectory.measured(REWARD).snapshots if shot.step == step]
+    return reward_difference(trajectory.start, found[0], figures.REWARD_UNIT).change if found else None

@@ -1,0 +1,184 @@
+"""Rows of the shoot-out beyond the arms' own weights: the line, hypervolume, places, two tasks, what nobody trained."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from interlace.analysis.shootout import shootout
+from interlace.analysis.shootout.area import dominated_area
+from interlace.analysis.shootout.ranks import places
+from interlace.estimate import Estimate, Unresolved
+from interlace.measurement import LINE, RAW
+from interlace.statistics import student_draws, sum_of_means_interval
+from interlace.theory.distributional.tilt import tilted_policy
+from interlace.theory.finite import entropy, expected_reward, sft_loss
+from interlace.theory.frontier import joint_optimum
+from tests.analysis.worlds import TASK, MemoryRecord, Stage, binary_problem, make_record
+
+TOKENS = {10: {"tokens": 1000.0, "tokens_sampled": 100.0, "imitation_share": 2.5}}
+OTHER = "others"
+
+
+def problem_of(seed: int, expert_reward: float = 0.7) -> Any:
+    return binary_problem(np.random.default_rng(seed), prompts=40, skill=0.3, expert_reward=expert_reward)
+
+
+def arm(name: str, problem: Any, time: float, *, line: tuple[float, ...] = (), options: dict[str, Any] | None = None):
+    """Tilts by `time`; the line's places by shares of it."""
+    policies = {0: problem.reference, 10: tilted_policy(problem, time)}
+    places_on_line = {share: tilted_policy(problem, share * time) for share in line}
+    asked = {"start_from": "sft", "method": {"name": "joint", "mu": 0.5}} | (options or {})
+    return Stage(policies, kind="hybrid", name=name, options=asked, spent=TOKENS, line=places_on_line)
+
+
+def start(problem: Any) -> Stage:
+    return Stage({0: problem.reference, 10: problem.reference}, kind="sft")
+
+
+def rows(found: Any, weights: str = RAW) -> dict[str, Any]:
+    return {row.arm: row for row in found.rows if row.weights == weights}
+
+
+def test_the_line_is_chosen_on_one_half_and_judged_on_the_other() -> None:
+    problem = problem_of(0)
+    shares = (0.0, 0.25, 0.5, 1.0)
+    record = make_record(problem, start(problem), arm("a", problem, 8.0, line=shares), arm("b", problem, 1.0))
+    row = rows(shootout([record], exchange_rate=0.3), LINE)["a"]
+    values = {}
+    for share in shares:
+        policy = tilted_policy(problem, share * 8.0)
+        rewards = ((policy - problem.reference) * problem.reward).sum(axis=1)
+        losses = -(problem.expert * np.log(policy / problem.reference)).sum(axis=1)
+        values[share] = rewards - 0.3 * losses
+    best = max(shares, key=lambda share: values[share][0::2].mean())
+    assert row.value.value == pytest.approx(values[best][1::2].mean(), abs=1e-9)
+    assert row.value.n == 20 and "b" not in rows(shootout([record]), LINE)
+
+
+def test_hypervolume_is_the_area_that_looks_dominate_over_that_of_the_front() -> None:
+    """One place on the front, against the front drawn by four thousand of them."""
+    problem = problem_of(1)
+    best = replace(arm("best", problem, 0.0), policies={0: problem.reference, 10: joint_optimum(problem, 0.05)})
+    stages = start(problem), best, arm("other", problem, 1.0)
+    found = rows(shootout([make_record(problem, *stages, seed=seed) for seed in range(3)]))["best"].area
+    low, ceiling = expected_reward(problem, problem.reference), sft_loss(problem, problem.reference)
+    ceiling += (1.0 - low) / 0.5
+    policies = [joint_optimum(problem, rate) for rate in [0.05, *np.geomspace(1e-3, 50.0, 4000)]]
+    points = [(expected_reward(problem, each), sft_loss(problem, each)) for each in policies]
+    by_hand = dominated_area(points[:1], low, ceiling) / dominated_area(points, low, ceiling)
+    assert isinstance(found, Estimate) and found.value == pytest.approx(by_hand, rel=0.01)
+    assert isinstance(rows(shootout([make_record(problem, *stages)]))["best"].area, Unresolved)
+
+
+def test_dominated_area_is_that_of_the_union_counted_on_a_grid() -> None:
+    rng = np.random.default_rng(3)
+    spots = [(float(a), float(b)) for a, b in rng.uniform(0.0, 1.0, size=(7, 2))]
+    x, y = np.meshgrid(np.linspace(0.1, 1.0, 1500), np.linspace(0.0, 0.9, 1500))
+    covered = np.zeros_like(x, dtype=bool)
+    for reward, loss in spots:
+        covered |= (x <= reward) & (y >= loss)
+    assert dominated_area(spots, 0.1, 0.9) == pytest.approx(covered.mean() * 0.81, abs=2e-3)
+
+
+def test_places_are_those_of_drawn_runs() -> None:
+    """Arms far apart have a place without doubt; two that differ by seed share theirs."""
+    records = []
+    for seed, problem in enumerate(map(problem_of, range(6))):
+        times = (1.0, 1.2, 12.0) if seed % 2 else (1.2, 1.0, 12.0)
+        arms = [arm(name, problem, time) for name, time in zip(("a", "b", "far"), times, strict=True)]
+        records.append(make_record(problem, start(problem), *arms, seed=seed))
+    found = rows(shootout(records, exchange_rate=0.5))
+    assert (found["far"].rank.value, found["far"].rank.lower, found["far"].rank.upper) == (3.0, 3.0, 3.0)
+    assert {(found[name].rank.lower, found[name].rank.upper) for name in "ab"} == {(1.0, 2.0)}
+    assert rows(shootout(records[:1]))["far"].rank.value == 3.0
+
+
+def test_draws_order_two_means_as_often_as_the_paired_t_does() -> None:
+    rng = np.random.default_rng(7)
+    values = rng.normal([0.0, 0.3, 1.0], [1.0, 0.5, 2.0], size=(5, 3)) + rng.normal(0.0, 2.0, size=(5, 1))
+    drawn = student_draws(rng, values, 200_000)
+    for one, other in ((0, 1), (1, 2)):
+        found = stats.ttest_rel(values[:, other], values[:, one], alternative="greater").pvalue
+        assert (drawn[:, other] < drawn[:, one]).mean() == pytest.approx(found, abs=5e-3)
+    with pytest.raises(ValueError, match="2 units or more"):
+        student_draws(rng, values[:1], 10)
+
+
+def test_ties_share_their_places() -> None:
+    assert places(np.array([[3.0, 3.0, 1.0], [0.0, 1.0, 2.0]])).tolist() == [[1.5, 1.5, 3.0], [3.0, 2.0, 1.0]]
+
+
+def test_columns_that_no_method_was_trained_for() -> None:
+    problem = problem_of(2)
+    record = make_record(problem, start(problem), arm("a", problem, 2.0), arm("b", problem, 1.0))
+    row = rows(shootout([record]))["a"]
+    policy = tilted_policy(problem, 2.0)
+    right = problem.reward == 1.0
+    change = (-(problem.expert * np.log(policy / problem.reference)) * right).sum() / 40
+    assert row.sft_loss_right_change.value == pytest.approx(change, abs=1e-9)
+    passed = 1.0 - (1.0 - (policy * right).sum(axis=1)) ** 8
+    assert row.pass_at_8.value == pytest.approx(passed.mean(), abs=1e-9)
+    assert row.imitation == pytest.approx(0.25)
+
+
+def two_tasks(first: MemoryRecord, second: MemoryRecord) -> MemoryRecord:
+    """The first record's stages, measured on the second one's held-out task as well."""
+    kept = {replace(point, task=OTHER): found for point, found in second.kept.items()}
+    heldout = first.heldout | {OTHER: replace(second.heldout[TASK], task=OTHER)}
+    stages = []
+    for stage, other in zip(first.stages, second.stages, strict=True):
+        moved = tuple(replace(item, point=replace(item.point, task=OTHER)) for item in other.measurements)
+        stages.append(replace(stage, measurements=(*stage.measurements, *moved)))
+    return replace(first, stages=tuple(stages), heldout=heldout, kept=dict(first.kept) | kept)
+
+
+def cross(seed: int) -> tuple[MemoryRecord, Any, Any]:
+    """`a` gains reward on one task while it comes nearer to the other one's expert; `b` does less of both."""
+    one, two = problem_of(seed), problem_of(seed + 100)
+    options = {"imitate": OTHER}
+    nearer = [0.5 * two.reference + 0.5 * two.expert, 0.9 * two.reference + 0.1 * two.expert]
+    first = make_record(one, start(one), *(arm(n, one, t, options=options) for n, t in (("a", 2.0), ("b", 1.0))))
+    moved = [replace(arm(n, two, 0.0), policies={0: two.reference, 10: policy})
+             for n, policy in zip("ab", nearer, strict=True)]  # fmt: skip
+    return two_tasks(first, make_record(two, start(two), *moved)), one, two
+
+
+def test_reward_of_one_task_and_sft_loss_of_another() -> None:
+    record, one, two = cross(0)
+    found = shootout([record], exchange_rate=0.5)
+    (pair,) = found.pairs
+    assert (pair.rewarded, pair.imitated) == (TASK, OTHER) and not found.fronts
+    row = rows(found)["a"]
+    policy, near = tilted_policy(one, 2.0), 0.5 * two.reference + 0.5 * two.expert
+    gain = expected_reward(one, policy) - expected_reward(one, one.reference)
+    fall = sft_loss(two, near) - sft_loss(two, two.reference)
+    assert row.value.value == pytest.approx(gain - 0.5 * fall, abs=1e-9)
+    assert row.excess.value == pytest.approx(sft_loss(two, near) - entropy(two, two.expert), abs=1e-9)
+    begun = expected_reward(one, one.reference) - 0.5 * sft_loss(two, two.reference)
+    best = 1.0 - 0.5 * entropy(two, two.expert)
+    assert row.shares[0] == pytest.approx(row.value.value / (best - begun), abs=1e-9)
+    assert isinstance(row.area, Unresolved)
+
+
+def test_other_held_out_tasks_are_elsewhere() -> None:
+    record, _, two = cross(0)
+    stages = tuple(replace(s, options={k: v for k, v in s.options.items() if k != "imitate"}) for s in record.stages)
+    row = rows(shootout([replace(record, stages=stages)]))["a"]
+    near = 0.5 * two.reference + 0.5 * two.expert
+    change = expected_reward(two, near) - expected_reward(two, two.reference)
+    assert row.elsewhere[OTHER].value == pytest.approx(change, abs=1e-9)
+
+
+def test_the_sum_of_independent_means_covers_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(5)
+    hits = 0
+    for _ in range(2000):
+        figure = sum_of_means_interval([rng.normal(1.0, 3.0, size=12), rng.normal(-2.0, 0.5, size=40)], unit="nats")
+        assert isinstance(figure, Estimate)
+        hits += figure.covers(-1.0)
+    assert 0.935 <= hits / 2000 <= 0.965
