@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from interlace.analysis import CouplingRow, RunSummary
 from interlace.analysis import coupling_table as rows_over_seeds
@@ -26,11 +28,12 @@ REPORT = "report.html"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What runs left: a folder and a summary each, and one report of all of them."""
+    """What runs left: a folder and a summary each, one report of all of them, and the shoot-outs of their recipes."""
 
     folders: tuple[Path, ...]
     summaries: tuple[RunSummary, ...]
     report: Path
+    shootouts: tuple[Shootout, ...] = ()
 
 
 def report_on(folders: Sequence[Path], out: Path | None = None) -> Outcome:
@@ -46,8 +49,25 @@ def report_on(folders: Sequence[Path], out: Path | None = None) -> Outcome:
         raise DataError(f"RUN must hold measurements. Got {named}, where none is made yet. Wait for the first.")
     summaries = [summarise_record(record) for record in records]
     path = report_place(folders, out)
-    write(list(zip(records, summaries, strict=True)), path)
-    return Outcome(tuple(record.folder for record in records), tuple(summaries), path)
+    shootouts = tuple(_shootouts(records))
+    write(list(zip(records, summaries, strict=True)), path, shootouts)
+    return Outcome(tuple(record.folder for record in records), tuple(summaries), path, shootouts)
+
+
+def _shootouts(records: Sequence[RunRecord]) -> Iterator[Shootout]:
+    """Of each recipe with hybrid stages that can be held against each other, by FLOPs and by tokens."""
+    mixing = [record for record in records if any(stage.kind == "hybrid" for stage in record.stages)]
+    for group in by_recipe(mixing):
+        with suppress(DataError):
+            yield from [shootout_of(group, by=by) for by in get_args(By)]
+
+
+def by_recipe(records: Iterable[RunRecord]) -> list[list[RunRecord]]:
+    """The runs of each recipe, in the order they came."""
+    groups: dict[str, list[RunRecord]] = {}
+    for record in records:
+        groups.setdefault(record.recipe, []).append(record)
+    return list(groups.values())
 
 
 def report_place(folders: Sequence[Path], out: Path | None = None) -> Path:
@@ -123,11 +143,8 @@ def standings(
     all of them have.
     """
     folders = dict.fromkeys(folder.resolve() for run in runs for folder in run_folders_in(run))
-    groups: dict[str, list[RunRecord]] = {}
-    for record in map(read_run, folders):
-        groups.setdefault(record.recipe, []).append(record)
-    found = [shootout_of(each, by=by, against=against, exchange_rate=exchange_rate) for each in groups.values()]
-    return standings_of(found)
+    groups = by_recipe(map(read_run, folders))
+    return standings_of([shootout_of(each, by=by, against=against, exchange_rate=exchange_rate) for each in groups])
 
 
 def verdict_tally(*runs: str | Path) -> list[TallyRow]:

@@ -10,6 +10,7 @@ from rich.table import Table
 from interlace.analysis import ObjectiveChangeAcrossSeeds, RunSummary, StageSummary, across_seeds, result_json
 from interlace.analysis.summary import AT_FAULT
 from interlace.cli.output import print_json, stderr, stdout
+from interlace.cli.shootout import print_shootouts
 from interlace.estimate import Figure, Unresolved, interval_text, value_text
 from interlace.measurement import RAW
 from interlace.readback import Outcome
@@ -21,9 +22,10 @@ ARROW = "\u2192"
 def print_outcome(outcome: Outcome, json: bool) -> None:
     """The summary on stdout, as tables or as JSON, and where the report is on stderr."""
     if json:
-        print_json(result_json(outcome.summaries))
+        print_json(result_json(outcome.summaries, outcome.shootouts))
     else:
         print_summaries(stdout(), outcome.summaries)
+        print_shootouts(stdout(), outcome.shootouts)
     stderr().print(f"Report: {outcome.report}", soft_wrap=True, markup=False)
 
 

@@ -3,60 +3,103 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from interlace.analysis.shootout import By, Shootout, ShootoutRow, shootout
+import numpy as np
+
+from interlace.analysis.shootout import (
+    Pair,
+    Shootout,
+    ShootoutRow,
+    Standing,
+    shootout_sentences,
+    standings,
+)
+from interlace.analysis.shootout.words import COUNTED
 from interlace.errors import DataError
 from interlace.estimate import Estimate
-from interlace.measurement import AVERAGED, RAW
+from interlace.measurement import AVERAGED, LINE, RAW
 from interlace.report.formatting import Cell, Notes, compact, weights_name
 from interlace.report.plots.base import Chart, Key, Spec, crosses, label, line, plot_text, tips
 from interlace.report.plots.plane import NARROW, plane_layout
 from interlace.report.tables import Table, words
-from interlace.store import RunRecord
 from interlace.theory.frontier import Front
 from interlace.wording import counted
 
-COLUMNS = ("Arm", "Weights", "Step", "SFT loss", "Reward", "Over the front", "Change of R \u2212 \u03bbL",
-           "Lead over {}", "P(better)")  # fmt: skip
-COUNTED: dict[By, str] = {"flops": "FLOPs", "tokens": "tokens"}
-COLOURS = {RAW: "@rl", AVERAGED: "@averaged"}
+COLUMNS = ("Arm", "Weights", "Place", "Step", "Compute", "Imitated", "SFT loss", "Reward", "Over the front",
+           "Change of R \u2212 \u03bbL", "Lead over {}", "Better")  # fmt: skip
+BY_TOKENS = ("Arm", "Weights", "Place", "Step", "Compute", "SFT loss", "Reward", "Change of R \u2212 \u03bbL")
+UNTRAINED = ("Arm", "Weights", "Part of what is to be had", "Hypervolume", "Change of SFT loss on right responses",
+             "pass@8")  # fmt: skip
+STANDINGS = ("Arm", "Weights", "Mean place", "Part of what is to be had", "P(better than {})")
+COLOURS = {RAW: "@rl", AVERAGED: "@averaged", LINE: "@line"}
+ROOM = 0.16, 0.05
+"""What a label takes of the plane, as shares of the range of reward and of SFT loss."""
+SYMBOLS = {RAW: "circle", AVERAGED: "diamond", LINE: "square-open"}
 
 
-def shootout_of(records: Sequence[RunRecord], by: By = "flops") -> Shootout | None:
-    """The comparison, where there are hybrid stages to compare."""
-    if not any(stage.kind == "hybrid" for record in records for stage in record.stages):
-        return None
-    try:
-        return shootout(records, by=by)
-    except DataError:
-        return None
+@dataclass(frozen=True)
+class Compared:
+    """The shoot-outs of one recipe's runs, by each way of counting."""
+
+    found: tuple[Shootout, ...]
+
+    @property
+    def sentences(self) -> list[str]:
+        """What they say, by FLOPs."""
+        return [sentence for each in self.found if each.by == "flops" for sentence in shootout_sentences(each)]
+
+    @property
+    def tables(self) -> list[Table]:
+        """By FLOPs what it comes to and what nobody trained for, by tokens the places; a table a pair of tasks."""
+        made = []
+        for each in self.found:
+            for pair in each.pairs:
+                made += [_table(each, pair), _untrained(each, pair)] if each.by == "flops" else [_by_tokens(each, pair)]
+        return made
+
+    @property
+    def charts(self) -> list[Chart]:
+        """The plane of each pair of tasks by FLOPs: a cross an arm and kind of weights, over the front."""
+        made = [(each, pair) for each in self.found if each.by == "flops" for pair in each.pairs]
+        return [_chart(each, pair, place) for place, (each, pair) in enumerate(made)]
 
 
-def shootout_tables(records: Sequence[RunRecord]) -> list[Table]:
-    """By FLOPs and by tokens, a table a task."""
-    found = [comparison for by in COUNTED if (comparison := shootout_of(records, by)) is not None]
-    return [_table(comparison, task) for comparison in found for task in dict.fromkeys(r.task for r in comparison.rows)]
+def compared(shootouts: Sequence[Shootout]) -> list[Compared]:
+    """Those of each recipe together."""
+    recipes = dict.fromkeys(each.rows[0].recipe for each in shootouts if each.rows)
+    return [Compared(tuple(each for each in shootouts if each.rows and each.rows[0].recipe == recipe))
+            for recipe in recipes]  # fmt: skip
 
 
-def _table(found: Shootout, task: str) -> Table:
-    rows, notes = [row for row in found.rows if row.task == task], Notes()
-    seeds = counted(max(row.num_seeds for row in rows), "seed")
-    title = f"Shoot-out on {task}, from {found.started_from}, at equal {COUNTED[found.by]}, {seeds}"
+def _rows(found: Shootout, pair: Pair) -> list[ShootoutRow]:
+    return [row for row in found.rows if row.pair == pair]
+
+
+def _title(found: Shootout, pair: Pair) -> str:
+    seeds = counted(max(row.num_seeds for row in _rows(found, pair)), "seed")
+    return f"{pair.name}, from {found.started_from}, at equal {COUNTED[found.by]}, {seeds}"
+
+
+def _table(found: Shootout, pair: Pair) -> Table:
+    notes = Notes()
     columns = tuple(column.format(found.against) for column in COLUMNS)
+    rows = tuple(_cells(row, notes) for row in _rows(found, pair))
     remark = (
-        f"\u03bb = {found.exchange_rate:g} reward units a nat. Best first. \u2020: no other arm has both more reward "
-        "and less SFT loss, by the means. Over the front: SFT loss beyond the least that any policy can have at that "
-        "reward (D9)."
+        f"\u03bb = {found.exchange_rate:g} reward units a nat. Best first within each kind of weights. \u2020: no "
+        "other arm has both more reward and less SFT loss, by the means. Place: by the change of R \u2212 \u03bbL "
+        "among rows of the same weights, and which others it may be. Compute: per parameter. Imitated: mean weight of "
+        "imitation in the updates. Over the front: SFT loss beyond the least that any policy can have at that reward "
+        "(D9). On the line: the best place between start and end, chosen on half of the prompts, told on the others. "
+        "Better: in which share of runs its value is above, with the exact interval of so few."
     )
-    return Table(title, columns, tuple(_cells(row, notes) for row in rows), 2, tuple(notes.reasons), remark)
+    return Table(f"Shoot-out on {_title(found, pair)}", columns, rows, 2, tuple(notes.reasons), remark)
 
 
 def _cells(row: ShootoutRow, notes: Notes) -> tuple[Cell, ...]:
-    mark = "\u2020" if row.on_pareto else ""
     return (
-        Cell(f"{row.arm}{mark}", interval="" if row.method == row.arm else row.method, tone="stage"),
-        *words(weights_name(row.weights)),
-        Cell(f"{row.step:.0f}", title=f"{compact(row.compute)} per parameter, mean over seeds"),
+        *_begin(row, notes),
+        Cell("\u2013" if row.imitation is None else f"{row.imitation:.2f}"),
         notes.figure(row.sft_loss),
         notes.figure(row.reward),
         notes.figure(row.excess),
@@ -66,37 +109,141 @@ def _cells(row: ShootoutRow, notes: Notes) -> tuple[Cell, ...]:
     )
 
 
-def shootout_charts(records: Sequence[RunRecord]) -> list[Chart]:
-    """The plane of each task: a cross an arm and kind of weights, over the front."""
-    found = shootout_of(records)
-    if found is None:
+def _begin(row: ShootoutRow, notes: Notes) -> tuple[Cell, ...]:
+    mark = "\u2020" if row.on_pareto else ""
+    arm = Cell(f"{row.arm}{mark}", interval="" if row.method == row.arm else row.method, tone="stage")
+    spent = Cell(compact(row.compute), title="per parameter, mean over seeds")
+    return arm, *words(weights_name(row.weights)), _place(row, notes), Cell(f"{row.step:.0f}"), spent
+
+
+def _place(row: ShootoutRow | Standing, notes: Notes) -> Cell:
+    if not isinstance(row.rank, Estimate):
+        return notes.figure(row.rank)
+    ends = f"{row.rank.lower:.2g}\u2013{row.rank.upper:.2g}"
+    return Cell(f"{row.rank.value:.2g}", interval=ends, title=row.rank.method)
+
+
+def _by_tokens(found: Shootout, pair: Pair) -> Table:
+    notes = Notes()
+    rows = tuple(
+        (
+            *_begin(row, notes),
+            notes.figure(row.sft_loss),
+            notes.figure(row.reward),
+            notes.figure(row.value, signed=True),
+        )
+        for row in _rows(found, pair)
+    )
+    remark = "Tokens sampled and trained on. Schedules of arms that take more of them are cut off at that step."
+    return Table(f"Shoot-out on {_title(found, pair)}", BY_TOKENS, rows, 2, tuple(notes.reasons), remark)
+
+
+def _untrained(found: Shootout, pair: Pair) -> Table:
+    rows, notes = _rows(found, pair), Notes()
+    tasks = list(dict.fromkeys(task for row in rows for task in row.elsewhere))
+    columns = (*UNTRAINED, *(f"Change of reward on {task}" for task in tasks))
+    cells = tuple(
+        (
+            Cell(row.arm, tone="stage"),
+            *words(weights_name(row.weights)),
+            notes.figure(row.share, signed=True),
+            notes.figure(row.area),
+            notes.figure(row.sft_loss_right_change, signed=True),
+            notes.figure(row.pass_at_8),
+            *(notes.figure(row.elsewhere[task], signed=True) if task in row.elsewhere else Cell("") for task in tasks),
+        )
+        for row in rows
+    )
+    remark = (
+        "Part of what is to be had: the change of R \u2212 \u03bbL over the greatest that any policy could have made "
+        "from the start (D9). Hypervolume: the area of reward and SFT loss that an arm\u2019s looks dominate, over the "
+        "front\u2019s. No arm was trained for the columns after them."
+    )
+    name = f"What no arm was trained for, {pair.name}"
+    return Table(name, columns, cells, 2, tuple(notes.reasons), remark)
+
+
+def standings_tables(recipes: Sequence[Compared]) -> list[Table]:
+    """Arms that several recipes have in common; none where there are none."""
+    found = [each for recipe in recipes for each in recipe.found if each.by == "flops"]
+    try:
+        rows, notes = standings(found), Notes()
+    except DataError:
         return []
-    tasks = dict.fromkeys(row.task for row in found.rows)
-    return [_chart(found, task, place) for place, task in enumerate(tasks)]
+    cells = tuple(
+        (
+            Cell(row.arm, tone="stage"),
+            *words(weights_name(row.weights)),
+            _place(row, notes),
+            notes.figure(row.share, signed=True),
+            notes.figure(row.better),
+        )
+        for row in rows
+    )
+    columns = tuple(column.format(rows[0].against) for column in STANDINGS)
+    title = f"Standings over {rows[0].tasks} recipes at equal FLOPs, {counted(rows[0].num_seeds, 'seed')} of each"
+    remark = (
+        "Arms that all recipes have. Part of what is to be had: interquartile mean over all runs; intervals draw runs "
+        "anew within each recipe."
+    )
+    return [Table(title, columns, cells, 2, tuple(notes.reasons), remark)]
 
 
-def _chart(found: Shootout, task: str, place: int) -> Chart:
-    rows = [row for row in found.rows if row.task == task and isinstance(row.reward, Estimate)]
-    ends = [(row.reward, row.sft_loss) for row in rows]
-    reward = [end for r, _ in ends if isinstance(r, Estimate) for end in (r.lower, r.upper)]
-    loss = [end for _, least in ends if isinstance(least, Estimate) for end in (least.lower, least.upper)]
-    front = found.fronts.get(task)
+def _chart(found: Shootout, pair: Pair, place: int) -> Chart:
+    rows = [row for row in _rows(found, pair) if _ends(row.reward) and _ends(row.sft_loss)]
+    reward = [end for row in rows for end in _ends(row.reward)]
+    loss = [end for row in rows for end in _ends(row.sft_loss)]
+    front = found.fronts.get(pair.rewarded)
     if front is not None:
         loss += [float(least) for r, least in zip(front.reward, front.sft_loss, strict=True) if r <= max(reward)]
-    names = [_label(row) for row in rows if row.weights == RAW or row.on_pareto]
+    kinds = list(dict.fromkeys(row.weights for row in rows))
     return Chart(
         name=f"shootout-{place}",
-        title=f"Arms on {task} at equal {COUNTED[found.by]}",
+        title=f"Arms on {pair.name} at equal {COUNTED[found.by]}",
         description="SFT loss against reward of every arm at equal compute, over the front of all policies.",
         data=[*([] if front is None else [_front(front)]), *map(_point, rows)],
-        layout=plane_layout(reward, loss, names, None),
+        layout=plane_layout(reward, loss, [_label(row) for row in _labelled(rows)], None),
         narrow=NARROW,
         keys=(
-            Key("an arm\u2019s own weights", "rl", "cross"),
-            Key("its averaged weights", "averaged", "cross"),
+            *(KEYS[kind] for kind in kinds),
             *(() if front is None else (Key("the front of all policies (D9)", "ink"),)),
         ),
     )
+
+
+KEYS = {
+    RAW: Key("an arm\u2019s own weights", "rl", "cross"),
+    AVERAGED: Key("its averaged weights", "averaged", "cross"),
+    LINE: Key("the best place between start and end", "line", "cross"),
+}
+
+
+def _ends(figure: object) -> tuple[float, ...]:
+    return (figure.lower, figure.upper) if isinstance(figure, Estimate) else ()
+
+
+def _labelled(rows: Sequence[ShootoutRow]) -> list[ShootoutRow]:
+    """What nothing on the plane beats, then the others by value, as far as there is
+    room."""
+    places = {id(row): _centre(row) for row in rows}
+    wide, high = (float(np.ptp([place[axis] for place in places.values()])) or 1.0 for axis in (0, 1))
+
+    def beaten(row: ShootoutRow) -> bool:
+        reward, loss = places[id(row)]
+        return any(r >= reward and least <= loss and (r, least) != (reward, loss) for r, least in places.values())
+
+    shown: list[ShootoutRow] = []
+    for row in sorted(rows, key=lambda row: (beaten(row), -sum(row.values))):
+        reward, loss = places[id(row)]
+        others = (places[id(other)] for other in shown)
+        if all(abs(reward - r) > ROOM[0] * wide or abs(loss - least) > ROOM[1] * high for r, least in others):
+            shown.append(row)
+    return shown
+
+
+def _centre(row: ShootoutRow) -> tuple[float, float]:
+    assert isinstance(row.reward, Estimate) and isinstance(row.sft_loss, Estimate)
+    return row.reward.value, row.sft_loss.value
 
 
 def _front(front: Front) -> Spec:
@@ -106,7 +253,7 @@ def _front(front: Front) -> Spec:
 def _point(row: ShootoutRow) -> Spec:
     head = f"{plot_text(row.arm)}, {weights_name(row.weights)}, step {row.step:.0f}"
     hover = tips(head, (("reward", row.reward), ("SFT loss", row.sft_loss), ("over the front", row.excess)))
-    marker: Spec = {"size": 7, "color": COLOURS[row.weights], "symbol": "circle" if row.weights == RAW else "diamond"}
+    marker: Spec = {"size": 7, "color": COLOURS[row.weights], "symbol": SYMBOLS[row.weights]}
     return crosses([row.reward], [row.sft_loss], COLOURS[row.weights], **marker) | {
         "hoverinfo": "text",
         "hovertext": [hover],
@@ -114,6 +261,5 @@ def _point(row: ShootoutRow) -> Spec:
 
 
 def _label(row: ShootoutRow) -> Spec:
-    assert isinstance(row.reward, Estimate) and isinstance(row.sft_loss, Estimate)
-    where = {"xanchor": "left", "yanchor": "bottom", "xshift": 5, "yshift": 2}
-    return label(row.reward.value, row.sft_loss.value, plot_text(row.arm), COLOURS[row.weights], **where)
+    where: Spec = {"xanchor": "left", "yanchor": "bottom", "xshift": 5, "yshift": 2}
+    return label(*_centre(row), plot_text(row.arm), COLOURS[row.weights], **where)

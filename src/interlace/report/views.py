@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from interlace.analysis.seeds import excluded, seed_groups
+from interlace.analysis.shootout import Shootout
 from interlace.analysis.summary import PASSED, RunSummary
 from interlace.estimate import OTHER_SEEDS, THIS_RECIPE, THIS_RUN
 from interlace.report.coupling import arms_table
@@ -33,7 +34,7 @@ from interlace.report.provenance import (
     reconciliations,
 )
 from interlace.report.samples import StageSamples, stage_samples, writing
-from interlace.report.shootout import shootout_charts, shootout_tables
+from interlace.report.shootout import Compared, compared, standings_tables
 from interlace.report.tables import (
     Table,
     landmark_table,
@@ -150,15 +151,16 @@ class Page:
     folders: str
 
 
-def page_view(runs: Sequence[Run]) -> Page:
-    """The page of one or several runs."""
+def page_view(runs: Sequence[Run], shootouts: Sequence[Shootout] = ()) -> Page:
+    """The page of one or several runs, and the shoot-outs of their recipes."""
     summaries = [summary for _, summary in runs]
-    views = tuple(_run_view(f"run{i}", *run) for i, run in enumerate(runs))
-    together = _together([record for record, _ in runs], summaries) if len(runs) > 1 else None
+    held, is_one = compared(shootouts), len(runs) == 1
+    views = tuple(_run_view(f"run{i}", *run, held if is_one else []) for i, run in enumerate(runs))
+    together = None if is_one else _together([record for record, _ in runs], summaries, held)
     return Page(
         recipe=", ".join(dict.fromkeys(summary.recipe for summary in summaries)),
         subtitle=_subtitle(summaries),
-        headline=together.headline if together else views[0].headline,
+        headline=_headline(together.headline if together else views[0].headline, held),
         contents=_contents_of_many(views) if together else _contents(views[0]),
         together=together,
         runs=views,
@@ -167,15 +169,22 @@ def page_view(runs: Sequence[Run]) -> Page:
     )
 
 
+def _headline(whole: Headline, shootouts: Sequence[Compared]) -> Headline:
+    """What the runs say, where there is a shoot-out that first."""
+    said = [sentence for each in shootouts for sentence in each.sentences]
+    return Headline(whole.title, (*said, *whole.sentences))
+
+
 def _subtitle(summaries: Sequence[RunSummary]) -> str:
     seeds = list(dict.fromkeys(str(summary.seed) for summary in summaries))
     return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
 
 
-def _together(records: Sequence[RunRecord], summaries: Sequence[RunSummary]) -> TogetherView:
+def _together(
+    records: Sequence[RunRecord], summaries: Sequence[RunSummary], shootouts: Sequence[Compared]
+) -> TogetherView:
     groups = seed_groups(summaries)
-    is_one_design = len(groups) == 1 and len({record.recipe for record in records}) == 1
-    charts = [*(shootout_charts(records) if is_one_design else ()), *seeds_charts(summaries)]
+    charts = [*(shootouts[0].charts if len(shootouts) == 1 else ()), *seeds_charts(summaries)]
     left_out = [f"{_title(run)} ({run.excluded})" for run in summaries if run.excluded is not None]
     said = [SCOPE_EXCLUDED.format("; ".join(left_out))] * bool(left_out)
     if not groups:
@@ -187,8 +196,8 @@ def _together(records: Sequence[RunRecord], summaries: Sequence[RunSummary]) -> 
         for group in groups
         for table in (arms_table([*group, *excluded(summaries, group[0])]), seeds_table(group), parts_table(group))
     )
-    compared = shootout_tables(records) if is_one_design else []
-    filled = (*compared, *(table for table in tables if table.rows), *tally_tables(summaries))
+    held = [*standings_tables(shootouts), *(table for each in shootouts for table in each.tables)]
+    filled = (*held, *(table for table in tables if table.rows), *tally_tables(summaries))
     averaged = {id(summary) for group in groups for summary in group}
     alone = [_title(run) for run in summaries if id(run) not in averaged and run.excluded is None]
     scope = " ".join([SCOPE_SEEDS, *said, *[SCOPE_ALONE.format("; ".join(alone))] * bool(alone)])
@@ -216,7 +225,7 @@ def _contents(view: RunView) -> tuple[tuple[str, str], ...]:
     return (*shown, ("reading", "Reading intervals"))
 
 
-def _run_view(key: str, record: RunRecord, summary: RunSummary) -> RunView:
+def _run_view(key: str, record: RunRecord, summary: RunSummary, shootouts: Sequence[Compared]) -> RunView:
     return RunView(
         key=key,
         title=_title(summary),
@@ -225,14 +234,14 @@ def _run_view(key: str, record: RunRecord, summary: RunSummary) -> RunView:
         flags=flags(record),
         advice=summary.advice,
         curves=curves_charts(summary),
-        planes=[*shootout_charts([record]), *plane_charts(summary)],
+        planes=[*(chart for each in shootouts for chart in each.charts), *plane_charts(summary)],
         splits=split_charts(summary),
         fans=fan_charts(record),
         forks=fork_views(summary),
         points=points_table(summary),
         stages=stage_table(summary),
         landmarks=landmark_table(summary),
-        compared=tuple(shootout_tables([record])),
+        compared=tuple(table for each in shootouts for table in each.tables),
         landscape=path_constants_table(summary),
         verdicts=verdict_views(summary),
         checks=check_views(summary),

@@ -10,5 +10,16 @@ from interlace.analysis.shootout.comparison import Shootout, shootout
 from interlace.analysis.shootout.compute import By, compute_of
 from interlace.analysis.shootout.row import ShootoutRow
 from interlace.analysis.shootout.standings import Standing, standings
+from interlace.analysis.shootout.words import shootout_sentences
 
-__all__ = ["Pair", "Shootout", "ShootoutRow", "shootout", "Standing", "standings", "By", "compute_of"]
+__all__ = [
+    "Pair",
+    "Shootout",
+    "ShootoutRow",
+    "shootout",
+    "shootout_sentences",
+    "Standing",
+    "standings",
+    "By",
+    "compute_of",
+]

@@ -20,7 +20,7 @@ from interlace.analysis.trajectory import REWARD, read_trajectory
 from interlace.encoding import jsonable
 from interlace.estimate import Figure, Unresolved
 from interlace.measurement import LINE
-from interlace.statistics import improvement_interval, seed_interval
+from interlace.statistics import seed_interval, share_interval
 from interlace.store import RunRecord
 
 OPPONENT = Unresolved("the arm that the others are held against")
@@ -41,8 +41,8 @@ class ShootoutRow:
     `excess`: SFT loss over the least that any policy can have at this reward (D9), nats/response. `value`: the change
     of R - lambda L, reward units; `values`: of each seed. `share`: of the value that is to be had from the start (D9),
     the part that came; `shares`: of each seed. `area`: hypervolume of its looks over the front's, fraction. `lead`: by
-    how much its value is above that of the arm it is held against, run by run; `better`: the probability that it is,
-    runs drawn anew; `rank`: its place by value among the rows of its weights. `on_pareto`: no other arm's means are
+    how much its value is above that of the arm it is held against, run by run; `better`: the share of runs in
+    which it is; `rank`: its place by value among the rows of its weights. `on_pareto`: no other arm's means are
     better in both.
 
     No method was trained for: `sft_loss_right_change` (A11), `pass_at_8`, and `elsewhere`: change of reward on each
@@ -196,7 +196,8 @@ def _better(opponent: Sequence[float] | None, arm: Sequence[float], is_same: boo
         return OPPONENT
     if opponent is None:
         return NOT_SEEN
-    return improvement_interval(np.array([opponent]), np.array([arm]), rng=np.random.default_rng(0))
+    above = 0.5 + 0.5 * np.sign(np.array(arm) - np.array(opponent))
+    return share_interval(above)
 
 
 def _imitation(records: Sequence[RunRecord], arm: str, each: Sequence[Seen]) -> float | None:
