@@ -182,3 +182,21 @@ def test_the_sum_of_independent_means_covers_as_often_as_it_says() -> None:
         assert isinstance(figure, Estimate)
         hits += figure.covers(-1.0)
     assert 0.935 <= hits / 2000 <= 0.965
+
+
+def test_stages_in_a_row_are_one_arm() -> None:
+    """SFT -> RL -> SFT beside both losses at once: the path goes on in compute and in steps."""
+    problem = problem_of(4)
+    up, down = tilted_policy(problem, 6.0), tilted_policy(problem, 2.0)
+    path = [
+        Stage({0: problem.reference, 10: up}, name="rl", options={"start_from": "sft"}, spent=TOKENS),
+        Stage({0: up, 10: down}, kind="sft", name="sft-2", options={"start_from": "rl"}, spent=TOKENS),
+    ]
+    twice = {10: {"tokens": 2000.0, "tokens_sampled": 200.0, "imitation_share": 5.0}}
+    both = replace(arm("joint", problem, 3.0), spent=twice)
+    found = shootout([make_record(problem, start(problem), *path, both)], exchange_rate=0.5)
+    assert found.started_from == "sft" and found.against == "rl \u2192 sft-2"
+    row, other = rows(found)["rl \u2192 sft-2"], rows(found)["joint"]
+    assert row.step == 20 and row.compute == other.compute and row.imitation == 0.5 == other.imitation
+    assert row.sft_loss.value == pytest.approx(sft_loss(problem, down), abs=1e-9)
+    assert row.method == "rl \u2192 sft" and not rows(found, LINE)

@@ -126,6 +126,37 @@ def test_gradients_apart_are_those_of_each_side(tmp_path: Path) -> None:
     assert not torch.equal(weights_of(apart), begin)
 
 
+def test_coupling_at_an_update_is_what_finite_steps_along_either_gradient_do(tmp_path: Path) -> None:
+    """The SFT loss of the very rows of the update, after small steps up and down the RL gradient in Adam's metric."""
+    mixed = hybrid(tmp_path, {"name": "pcgrad", "gamma": 1.0}, max_steps=4, max_grad_norm=1e9, logging_steps=1)
+    seen: dict[str, Any] = {}
+
+    def remember(rl: Any, sft: Any, metric: Any) -> Any:
+        if mixed.state.global_step == 3:
+            seen.update(rl=dict(rl), metric=dict(metric), rows=mixed._imitated_rows())
+            seen["weights"] = {name: weight.detach().clone() for name, weight in mixed.model.named_parameters()}
+        return {name: rl[name] + sft[name] for name in rl}
+
+    mixed.method.combine = remember
+    trained(mixed)
+    logged = next(each for each in mixed.state.log_history if each["step"] == 4 and "coupling/cosine" in each)
+    assert max(float(each.max()) for each in seen["metric"].values()) > 2.0  # Adam's, no longer plain
+    batch = imitation_batch(seen["rows"], 0, 1, mixed._tokenizer.pad_token_id, torch.device("cpu"))
+    assert batch is not None
+    mixed.model.double().eval()
+    step = {name: (seen["rl"][name] * seen["metric"][name]).double() for name in seen["rl"]}
+    gained = sum(float((seen["rl"][name].double() * each).sum()) for name, each in step.items())
+    size, losses = 1e-3 / max(float(each.abs().max()) for each in step.values()), []
+    for sign in (1.0, -1.0):
+        state = {name: each.double() - sign * size * step[name] for name, each in seen["weights"].items()}
+        mixed.model.load_state_dict(state, strict=False)
+        with torch.no_grad():
+            losses.append(float(mixed._imitation_loss(mixed.model, batch)))
+    found = (losses[0] - losses[1]) / (2.0 * size * gained)
+    assert logged["coupling/sft_loss_by_rl"] == pytest.approx(found, rel=1e-2) and abs(found) > 1e-4
+    assert -1.0 <= logged["coupling/cosine"] <= 1.0
+
+
 def test_a_resumed_stage_imitates_what_an_unbroken_one_does(tmp_path: Path) -> None:
     options = {"max_steps": 4, "save_strategy": "steps", "save_steps": 2}
     unbroken = hybrid(tmp_path / "a", "joint", **options)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from interlace.methods import Method
+from interlace.methods.combining import inner
 
 Named = Sequence[tuple[str, torch.nn.Parameter]]
 
@@ -25,15 +27,35 @@ class GradientsApart:
             new = torch.zeros_like(weight) if gradient is None else gradient
             self._kept[name] = self._kept[name] + new if name in self._kept else new
 
-    def combine(self, method: Method, trained: Named, optimizer: torch.optim.Optimizer) -> None:
-        """Replace `.grad` by the method's combination, and forget; nothing to do in an update of one side."""
+    def combine(self, method: Method, trained: Named, optimizer: torch.optim.Optimizer) -> dict[str, float]:
+        """Replace `.grad` by the method's combination, and forget; what both sides' steps do to each other. Nothing to
+        do in an update of one side."""
         if not self._kept:
-            return
+            return {}
         rl = {name: torch.zeros_like(weight) if weight.grad is None else weight.grad for name, weight in trained}
         sft, self._kept = self._kept, {}
-        combined = method.combine(rl, sft, step_lengths(trained, optimizer))
+        metric = step_lengths(trained, optimizer)
+        combined = method.combine(rl, sft, metric)
         for name, weight in trained:
             weight.grad = combined[name]
+        return coupling(rl, sft, metric)
+
+
+def coupling(rl: Mapping[str, Tensor], sft: Mapping[str, Tensor], metric: Mapping[str, Tensor]) -> dict[str, float]:
+    """To first order, of the update's own batches: what a step by the RL loss's gradient alone does to the SFT loss
+    (and the other way round), for each unit by which it lowers its own loss; and the cosine of both gradients, all in
+    the optimizer's metric (D12, D15). Positive slopes: one side's steps raise the other's loss. NaN where a gradient is
+    0.
+
+    Of one batch each, so noise: means over updates say something. The batches share no prompt where a method imitates a
+    `stream`; where the expert answers the groups' prompts they do, and noise that both share is in it.
+    """
+    of_rl, of_sft, of_both = inner(rl, rl, metric), inner(sft, sft, metric), inner(rl, sft, metric)
+    return {
+        "coupling/sft_loss_by_rl": -of_both / of_rl if of_rl else math.nan,
+        "coupling/rl_loss_by_sft": -of_both / of_sft if of_sft else math.nan,
+        "coupling/cosine": of_both / math.sqrt(of_rl * of_sft) if of_rl * of_sft else math.nan,
+    }
 
 
 def step_lengths(trained: Named, optimizer: torch.optim.Optimizer) -> Mapping[str, Tensor]:

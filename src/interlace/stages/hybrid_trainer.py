@@ -177,7 +177,9 @@ class HybridTrainer(ComposingGRPOTrainer):
         """TRL's; after an update's last micro-batch the method combines the two gradients, if it takes them apart."""
         loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
         if self.method.splits_gradient and self.accelerator.sync_gradients:
-            self._apart.combine(self.method, self._trained(model), self.optimizer)
+            found = self._apart.combine(self.method, self._trained(model), self.optimizer)
+            for name, value in found.items():
+                self._metrics["train"][name].append(value)  # TRL logs their mean since the last time
         return loss
 
     def _trained(self, model: Any) -> list[tuple[str, torch.nn.Parameter]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, get_args
 
 from interlace.analysis.exclusion import exclusion
-from interlace.analysis.shootout.arms import Arms, Pair, arms_of, pairs_of, rl_alone, stage_named
+from interlace.analysis.shootout.arms import Arms, Pair, arms_of, pairs_of, rl_alone
 from interlace.analysis.shootout.compute import By
 from interlace.analysis.shootout.limit import Limit, limit_of
 from interlace.analysis.shootout.row import Contest, ShootoutRow, rows_of
@@ -53,10 +53,10 @@ class Shootout:
 def shootout(
     records: Sequence[RunRecord], *, by: By = "flops", against: str | None = None, exchange_rate: float = 0.5
 ) -> Shootout:
-    """Compare the arms of runs of one recipe. Arms are the stages that begin with one and the same stage's weights.
+    """Compare the arms of runs of one recipe: the paths of stages that begin with one and the same stage's weights.
 
-    `exchange_rate`: lambda, reward units a nat. `against`: an arm; None: RL alone (after the SFT that all begin with:
-    the two-stage baseline), else the first.
+    `exchange_rate`: lambda, reward units a nat. `against`: an arm, by name; None: RL alone (after the SFT that all
+    begin with: the two-stage baseline), else the first.
 
     Raises DataError where no two stages begin alike and say what they took, or `against` is none of them.
     """
@@ -67,18 +67,17 @@ def shootout(
     if not kept:
         raise DataError("shootout must have a run that its recipe's rule does not leave out. Got none. Run more seeds.")
     arms = arms_of(kept)
-    opponent = against or rl_alone(kept[0], arms.names) or arms.names[0]
-    if opponent not in arms.names:
-        raise DataError(f"against must be an arm, one of {', '.join(arms.names)}. Got {opponent!r}. Change it.")
+    names = [arm.name for arm in arms.arms]
+    opponent = against or (rl_alone(kept[0], arms.arms) or arms.arms[0]).name
+    if opponent not in names:
+        raise DataError(f"against must be an arm, one of {', '.join(names)}. Got {opponent!r}. Change it.")
     rows: list[ShootoutRow] = []
     fronts: dict[str, Front] = {}
-    for pair in pairs_of(kept[0], arms.names):
+    for pair in pairs_of(kept[0], arms.arms):
         limits = [_limit(record, arms, pair) for record in kept]
         contest = Contest(kept, pair, limits, opponent, exchange_rate)
         for weights in (RAW, AVERAGED, LINE):
-            rows += rows_of(
-                contest, weights, seen_at_common_compute(kept, arms.names, pair, weights, by, exchange_rate)
-            )
+            rows += rows_of(contest, weights, seen_at_common_compute(kept, arms.arms, pair, weights, by, exchange_rate))
         if limits[0] is not None and limits[0].front is not None:
             fronts[pair.rewarded] = limits[0].front
     return Shootout(tuple(rows), arms.start, by, opponent, exchange_rate, len(records) - len(kept), fronts)
@@ -86,7 +85,7 @@ def shootout(
 
 def _limit(record: RunRecord, arms: Arms, pair: Pair) -> Limit | None:
     """From the start that all arms of a run share, as the first of them measured it."""
-    stage = stage_named(record, arms.names[0]).stage
+    stage = arms.arms[0].of(record)[0].stage
     rewarded, imitated = (read_trajectory(record, stage, task, RAW) for task in pair)
     if rewarded.gap(REWARD, SFT_LOSS) or imitated.gap(REWARD, SFT_LOSS):
         return None

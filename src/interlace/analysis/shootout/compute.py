@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from interlace.analysis.trajectory import Snapshot, Trajectory
 from interlace.ledger import estimated_flops
 from interlace.store.record import StageRecord
 
@@ -25,7 +24,6 @@ def compute_of(stage: StageRecord, step: int, by: By) -> float | None:
     return estimated_flops(1, int(sampled), int(trained + spent.get("tokens_scored", 0.0)), int(trained))
 
 
-def known_looks(stage: StageRecord, trajectory: Trajectory, by: By) -> list[tuple[Snapshot, float]]:
-    """The looks whose compute is known, with it; the start took none."""
-    found = ((shot, compute_of(stage, shot.step, by) if shot.step else 0.0) for shot in trajectory.snapshots)
-    return [(shot, compute) for shot, compute in found if compute is not None]
+def compute_of_all(stage: StageRecord, by: By) -> float:
+    """What `stage` had taken at the last look whose compute is known."""
+    return max((compute for step in stage.spent if (compute := compute_of(stage, step, by)) is not None), default=0.0)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
+from interlace.analysis.shootout.arms import Arm
 from interlace.analysis.shootout.seen import Seen
 from interlace.estimate import THIS_RECIPE, THIS_RUN, Estimate, Figure
 from interlace.statistics import student_draws
@@ -15,7 +16,7 @@ from interlace.statistics.intervals import LEVEL
 DRAWS = 4000
 
 
-def ranks_of(seen: Mapping[str, Sequence[Seen]], exchange_rate: float) -> Mapping[str, Figure]:
+def ranks_of(seen: Mapping[Arm, Sequence[Seen]], exchange_rate: float) -> Mapping[Arm, Figure]:
     """The place of each arm's mean value, 1 the best: over seeds, or over prompts of one run; all arms together, so
     that what is common to them does not count."""
     if not seen:

@@ -12,7 +12,7 @@ from interlace.analysis.averages import over_seeds
 from interlace.analysis.reward_change import reward_difference
 from interlace.analysis.shootout import figures
 from interlace.analysis.shootout.area import dominated_share
-from interlace.analysis.shootout.arms import Pair, method_of, stage_named
+from interlace.analysis.shootout.arms import THEN, Arm, Pair, method_of
 from interlace.analysis.shootout.limit import Limit
 from interlace.analysis.shootout.ranks import ranks_of
 from interlace.analysis.shootout.seen import Seen
@@ -31,7 +31,8 @@ ONE_RUN = Unresolved("one run alone has no interval of it: run more seeds")
 
 @dataclass(frozen=True, slots=True)
 class ShootoutRow:
-    """One arm under one kind of weights at the common compute; figures over `num_seeds` seeds.
+    """One arm under one kind of weights at the common compute; figures over `num_seeds` seeds. Names of an arm of more
+    stages than one, and of its methods, stand in order with arrows between them.
 
     `task`: whose reward counts, `imitated`: whose SFT loss. `weights`: raw, averaged, or line (the best place between
     the stage's start and its end, chosen on half of the held-out prompts, judged on the others). `step`: of the look,
@@ -99,7 +100,7 @@ class Contest:
     exchange_rate: float
 
 
-def rows_of(contest: Contest, weights: str, seen: Mapping[str, list[Seen]]) -> Iterator[ShootoutRow]:
+def rows_of(contest: Contest, weights: str, seen: Mapping[Arm, list[Seen]]) -> Iterator[ShootoutRow]:
     """A row an arm, best mean value first."""
     values = {arm: tuple(item.gain(contest.exchange_rate) for item in each) for arm, each in seen.items()}
     places = {arm: tuple(np.mean([item.place for item in each], axis=0).tolist()) for arm, each in seen.items()}
@@ -107,15 +108,15 @@ def rows_of(contest: Contest, weights: str, seen: Mapping[str, list[Seen]]) -> I
     for arm in sorted(seen, key=lambda arm: -float(np.mean(values[arm]))):
         reward, loss = places[arm]
         beaten = any(r >= reward and least <= loss and (r, least) != (reward, loss) for r, least in places.values())
-        of_opponent = values.get(contest.opponent)
+        of_opponent = next((each for other, each in values.items() if other.name == contest.opponent), None)
         yield _row(contest, weights, arm, seen, values[arm], of_opponent, ranks[arm], not beaten)
 
 
 def _row(
     contest: Contest,
     weights: str,
-    arm: str,
-    seen: Mapping[str, list[Seen]],
+    arm: Arm,
+    seen: Mapping[Arm, list[Seen]],
     values: tuple[float, ...],
     of_opponent: tuple[float, ...] | None,
     rank: Figure,
@@ -131,8 +132,8 @@ def _row(
     excesses = [figures.excess_of(item, limit) for item, limit in zip(each, contest.limits, strict=True)]
     return ShootoutRow(
         recipe=contest.records[0].recipe,
-        arm=arm,
-        method=str(method_of(stage_named(contest.records[0], arm))["name"]),
+        arm=arm.name,
+        method=THEN.join(str(method_of(stage)["name"]) for stage in arm.of(contest.records[0])),
         task=contest.pair.rewarded,
         imitated=contest.pair.imitated,
         weights=weights,
@@ -151,7 +152,7 @@ def _row(
         shares=shares,
         area=_over_runs(areas),
         lead=_lead(contest, seen, arm),
-        better=_better(of_opponent, values, arm == contest.opponent),
+        better=_better(of_opponent, values, arm.name == contest.opponent),
         rank=rank,
         on_pareto=on_pareto,
         sft_loss_right_change=mean(figures.right_loss_change_of),
@@ -181,13 +182,14 @@ def _over_runs(values: tuple[float, ...]) -> Figure:
     return seed_interval(values, unit="fraction") if len(values) > 1 else ONE_RUN
 
 
-def _lead(contest: Contest, seen: Mapping[str, list[Seen]], arm: str) -> Figure:
+def _lead(contest: Contest, seen: Mapping[Arm, list[Seen]], arm: Arm) -> Figure:
     """Paired: both arms of a run have the same start and prompts."""
-    if arm == contest.opponent:
+    if arm.name == contest.opponent:
         return OPPONENT
-    if contest.opponent not in seen:
+    opponent = next((other for other in seen if other.name == contest.opponent), None)
+    if opponent is None:
         return NOT_SEEN
-    pairs = zip(seen[arm], seen[contest.opponent], strict=True)
+    pairs = zip(seen[arm], seen[opponent], strict=True)
     return over_seeds([figures.lead_of(mine, other, contest.exchange_rate) for mine, other in pairs])
 
 
@@ -200,28 +202,40 @@ def _better(opponent: Sequence[float] | None, arm: Sequence[float], is_same: boo
     return share_interval(above)
 
 
-def _imitation(records: Sequence[RunRecord], arm: str, each: Sequence[Seen]) -> float | None:
-    found = []
-    for record, seen in zip(records, each, strict=True):
-        counted = stage_named(record, arm).spent.get(seen.step, {}).get("imitation_share")
+def _imitation(records: Sequence[RunRecord], arm: Arm, each: Sequence[Seen]) -> float | None:
+    """Mean weight of imitation: 1 in a stage of SFT, 0 in one of RL, counted in a hybrid one."""
+    found = [_imitated_steps(record, arm, seen) for record, seen in zip(records, each, strict=True)]
+    known = [steps / seen.step for steps, seen in zip(found, each, strict=True) if steps is not None and seen.step]
+    return float(np.mean(known)) if len(known) == len(each) else None
+
+
+def _imitated_steps(record: RunRecord, arm: Arm, seen: Seen) -> float | None:
+    total, before = 0.0, 0
+    for stage in arm.of(record):
+        step = min(stage.end_step, seen.step - before)
+        counted = {"sft": float(step), "rl": 0.0}.get(stage.kind, stage.spent.get(step, {}).get("imitation_share"))
         if counted is None:
             return None
-        found.append(counted / seen.step)
-    return float(np.mean(found))
+        total, before = total + counted, before + step
+        if stage.stage == seen.stage:
+            break
+    return total
 
 
-def _elsewhere(contest: Contest, weights: str, arm: str, each: Sequence[Seen]) -> Mapping[str, Figure]:
-    """The change of reward on held-out tasks that no arm was trained for here."""
+def _elsewhere(contest: Contest, weights: str, arm: Arm, each: Sequence[Seen]) -> Mapping[str, Figure]:
+    """The change of reward on held-out tasks that no arm was trained for here, of arms of one stage."""
+    if len(arm.stages) > 1:
+        return {}
     tasks = [task for task in contest.records[0].heldout if task not in contest.pair]
-    changes = {task: [_change_of(record, arm, task, weights, seen.step) for record, seen in
+    changes = {task: [_change_of(record, task, weights, seen) for record, seen in
                       zip(contest.records, each, strict=True)] for task in tasks}  # fmt: skip
     return {task: over_seeds([figure for figure in found if figure is not None]) for task, found in changes.items()
             if None not in found}  # fmt: skip
 
 
-def _change_of(record: RunRecord, arm: str, task: str, weights: str, step: int) -> Figure | None:
-    trajectory = read_trajectory(record, stage_named(record, arm).stage, task, weights)
+def _change_of(record: RunRecord, task: str, weights: str, seen: Seen) -> Figure | None:
+    trajectory = read_trajectory(record, seen.stage, task, weights)
     if trajectory.gap(REWARD) is not None:
         return None
-    found = [shot for shot in trajectory.measured(REWARD).snapshots if shot.step == step]
+    found = [shot for shot in trajectory.measured(REWARD).snapshots if shot.step == seen.step]
     return reward_difference(trajectory.start, found[0], figures.REWARD_UNIT).change if found else None

@@ -10,11 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from interlace.analysis.shootout.arms import Pair, stage_named
-from interlace.analysis.shootout.compute import OVERSHOOT, By, known_looks
+from interlace.analysis.shootout.arms import Arm, Pair
+from interlace.analysis.shootout.compute import OVERSHOOT, By, compute_of, compute_of_all
 from interlace.analysis.trajectory import REWARD, SFT_LOSS, Snapshot, Trajectory, read_trajectory
 from interlace.measurement import LINE, RAW
 from interlace.store import RunRecord
+from interlace.store.record import StageRecord
 
 PerPrompt = Float[np.ndarray, "prompt"]
 CHOOSING, JUDGING, ALL = slice(0, None, 2), slice(1, None, 2), slice(None)
@@ -41,9 +42,11 @@ class At:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """An arm of one run at the common compute. `looks`: all points up to it, the start first (on the line: all of it);
-    `prompts`: those that speak, half of them where the other half chose the place."""
+    """An arm of one run at the common compute. `stage`: the one of its stages that it is in, by folder; `step`: since
+    the arm's start; `looks`: all points up to it, the start first (on the line: all of it); `prompts`: those that
+    speak, half of them where the other half chose the place."""
 
+    stage: str
     step: int
     compute: float
     looks: tuple[At, ...]
@@ -77,18 +80,21 @@ class Seen:
 
 
 class _Look(NamedTuple):
+    stage: str
+    step: int
     at: At
     compute: float
 
 
 def seen_at_common_compute(
-    records: Sequence[RunRecord], arms: Sequence[str], pair: Pair, weights: str, by: By, exchange_rate: float
-) -> Mapping[str, list[Seen]]:
+    records: Sequence[RunRecord], arms: Sequence[Arm], pair: Pair, weights: str, by: By, exchange_rate: float
+) -> Mapping[Arm, list[Seen]]:
     """Every arm that all runs measured, at the compute that all arms of its own run reached.
 
-    On the line: the place of most R - lambda L by half of the prompts, of arms whose end is at that compute.
+    On the line: the place of most R - lambda L by half of the prompts, of arms of one stage whose end is at that
+    compute.
     """
-    found: dict[str, list[Seen]] = {}
+    found: dict[Arm, list[Seen]] = {}
     for record in records:
         for arm, seen in _of_run(record, arms, pair, weights, by, exchange_rate):
             found.setdefault(arm, []).append(seen)
@@ -96,36 +102,54 @@ def seen_at_common_compute(
 
 
 def _of_run(
-    record: RunRecord, arms: Sequence[str], pair: Pair, weights: str, by: By, exchange_rate: float
-) -> Iterator[tuple[str, Seen]]:
+    record: RunRecord, arms: Sequence[Arm], pair: Pair, weights: str, by: By, exchange_rate: float
+) -> Iterator[tuple[Arm, Seen]]:
     own = RAW if weights == LINE else weights
-    courses = {arm: looks for arm in arms if (looks := _looks(record, arm, pair, own, by))}
+    courses = {arm: looks for arm in arms if (looks := _course(record, arm, pair, own, by))}
     limit = min((looks[-1].compute for looks in courses.values()), default=0.0) * OVERSHOOT
     for arm, looks in courses.items():
         within = [look for look in looks if look.compute <= limit]
-        now, compute = within[-1]
-        seen = Seen(now.rewarded.step, compute, tuple(look.at for look in within), now, ALL)
+        last = within[-1]
+        seen = Seen(last.stage, last.step, last.compute, tuple(look.at for look in within), last.at, ALL)
         if weights != LINE:
             yield arm, seen
         elif len(within) == len(looks) and (places := _line(record, arm, pair)):
             yield arm, _best_place(seen, places, exchange_rate)
 
 
-def _looks(record: RunRecord, arm: str, pair: Pair, weights: str, by: By) -> list[_Look]:
-    """An arm's looks at both tasks, with what had been taken by then; none where an objective was not measured."""
-    stage = stage_named(record, arm)
+def _course(record: RunRecord, arm: Arm, pair: Pair, weights: str, by: By) -> list[_Look]:
+    """An arm's looks at both tasks through all of its stages, with what had been taken by then; none where an objective
+    was not measured in any."""
+    found: list[_Look] = []
+    steps, before = 0, 0.0
+    for stage in arm.of(record):
+        looks = list(_looks(record, stage, pair, weights, by, steps, before))
+        if not looks:
+            return []
+        found += looks if not found else looks[1:]  # the start is the end of the stage before
+        steps, before = steps + stage.end_step, before + compute_of_all(stage, by)
+    return found
+
+
+def _looks(
+    record: RunRecord, stage: StageRecord, pair: Pair, weights: str, by: By, steps: int, before: float
+) -> Iterator[_Look]:
     rewarded, imitated = (_measured(record, stage.stage, task, weights) for task in pair)
     if rewarded is None or imitated is None:
-        return []
+        return
     others = {shot.step: shot for shot in imitated.snapshots}
-    known = [look for look in known_looks(stage, rewarded, by) if look[0].step in others]
-    return [_Look(_at(pair, shot, others[shot.step]), compute) for shot, compute in known]
+    for shot in rewarded.snapshots:
+        compute = compute_of(stage, shot.step, by) if shot.step else 0.0
+        if compute is not None and shot.step in others:
+            at = _at(pair, shot, others[shot.step])
+            yield _Look(stage.stage, steps + shot.step, at, before + compute)
 
 
-def _line(record: RunRecord, arm: str, pair: Pair) -> list[At]:
+def _line(record: RunRecord, arm: Arm, pair: Pair) -> list[At]:
     """The places of the straight line, that of the start first; none where it was not measured."""
-    found = [_measured(record, stage_named(record, arm).stage, task, LINE) for task in pair]
-    if None in found:
+    stages = arm.of(record)
+    found = [_measured(record, stages[0].stage, task, LINE) for task in pair]
+    if len(stages) > 1 or None in found:
         return []
     return [_at(pair, *each) for each in zip(*(line.snapshots for line in found if line is not None), strict=True)]
 
