@@ -79,7 +79,9 @@ class Seen:
         return float(reward.mean() - exchange_rate * loss.mean())
 
 
-class _Look(NamedTuple):
+class Look(NamedTuple):
+    """A point of an arm: in which of its stages, after how many steps and how much compute since the arm's start."""
+
     stage: str
     step: int
     at: At
@@ -105,7 +107,7 @@ def _of_run(
     record: RunRecord, arms: Sequence[Arm], pair: Pair, weights: str, by: By, exchange_rate: float
 ) -> Iterator[tuple[Arm, Seen]]:
     own = RAW if weights == LINE else weights
-    courses = {arm: looks for arm in arms if (looks := _course(record, arm, pair, own, by))}
+    courses = {arm: looks for arm in arms if (looks := course_of(record, arm, pair, own, by))}
     limit = min((looks[-1].compute for looks in courses.values()), default=0.0) * OVERSHOOT
     for arm, looks in courses.items():
         within = [look for look in looks if look.compute <= limit]
@@ -117,10 +119,14 @@ def _of_run(
             yield arm, _best_place(seen, places, exchange_rate)
 
 
-def _course(record: RunRecord, arm: Arm, pair: Pair, weights: str, by: By) -> list[_Look]:
-    """An arm's looks at both tasks through all of its stages, with what had been taken by then; none where an objective
-    was not measured in any."""
-    found: list[_Look] = []
+def course_of(record: RunRecord, arm: Arm, pair: Pair, weights: str, by: By) -> list[Look]:
+    """An arm's looks at both tasks through all of its stages; none where an objective was not measured in any. On the
+    line its places, all with the compute of its end."""
+    found: list[Look] = []
+    if weights == LINE:
+        (first, *_) = stages = arm.of(record)
+        spent = sum(compute_of_all(stage, by) for stage in stages)
+        return [Look(first.stage, first.end_step, at, spent) for at in _line(record, arm, pair)]
     steps, before = 0, 0.0
     for stage in arm.of(record):
         looks = list(_looks(record, stage, pair, weights, by, steps, before))
@@ -133,7 +139,7 @@ def _course(record: RunRecord, arm: Arm, pair: Pair, weights: str, by: By) -> li
 
 def _looks(
     record: RunRecord, stage: StageRecord, pair: Pair, weights: str, by: By, steps: int, before: float
-) -> Iterator[_Look]:
+) -> Iterator[Look]:
     rewarded, imitated = (_measured(record, stage.stage, task, weights) for task in pair)
     if rewarded is None or imitated is None:
         return
@@ -142,7 +148,7 @@ def _looks(
         compute = compute_of(stage, shot.step, by) if shot.step else 0.0
         if compute is not None and shot.step in others:
             at = _at(pair, shot, others[shot.step])
-            yield _Look(stage.stage, steps + shot.step, at, before + compute)
+            yield Look(stage.stage, steps + shot.step, at, before + compute)
 
 
 def _line(record: RunRecord, arm: Arm, pair: Pair) -> list[At]:
