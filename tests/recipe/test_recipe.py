@@ -31,12 +31,15 @@ def test_shipped_recipe_resolves_to_itself(name: str, tmp_path: Path) -> None:
     assert recipe.description
 
 
-def test_quickstart_is_sft_rl_sft() -> None:
-    assert [(stage.kind, stage.name) for stage in shipped("quickstart").stages] == [
+def test_quickstart_is_sft_rl_sft_and_both_losses_at_once_beside_rl_sft() -> None:
+    recipe = shipped("quickstart")
+    assert [(stage.kind, stage.name) for stage in recipe.stages] == [
         ("sft", "sft"),
         ("rl", "rl"),
         ("sft", "sft-2"),
+        ("hybrid", "joint"),
     ]
+    assert recipe.stage("joint").start_from == "sft"
 
 
 def test_controls_share_the_first_stage_of_quickstart() -> None:
@@ -219,7 +222,7 @@ def test_a_task_that_is_handed_over_stands_in_the_recipe(tmp_path: Path) -> None
 def test_tiny_keeps_the_shape_and_little_else() -> None:
     recipe = apply_profile(shipped("quickstart"), "tiny")
     assert recipe.name == "quickstart-tiny"
-    assert [stage.name for stage in recipe.stages] == ["sft", "rl", "sft-2"]
+    assert [stage.name for stage in recipe.stages] == ["sft", "rl", "sft-2", "joint"]
     assert all((stage.max_steps or 0) <= 4 for stage in recipe.stages)
     group = recipe.stage("rl").options["num_generations"]
     assert recipe.stage("rl").options["per_device_train_batch_size"] % group == 0

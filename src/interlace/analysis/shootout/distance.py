@@ -9,14 +9,14 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float
 
+from interlace.analysis.averages import over_seeds
 from interlace.analysis.shootout.arms import Arm, Pair
 from interlace.analysis.shootout.limit import limit_of
 from interlace.analysis.shootout.seen import CHOOSING, JUDGING, At, course_of
 from interlace.estimate import Figure, Unresolved
 from interlace.measurement import AVERAGED, LINE, RAW
-from interlace.statistics import seed_interval
+from interlace.statistics import mean_interval, seed_interval
 from interlace.store import RunRecord
-from interlace.theory.frontier import least_sft_loss
 
 NATS = "nats/response"
 NOT_REACHED = Unresolved("no run comes to this reward from below")
@@ -28,7 +28,8 @@ NOT_ATTAINED = Unresolved("what the network attains is not known there: no run o
 class Distance:
     """One arm under one kind of weights where it first comes to `reward`, over the `reached` of `runs` runs that do: an
     arm that few runs bring there is a choice of runs. `over_front`, `over_attained`: SFT loss over the least of all
-    policies (D9), and over what the same network attains at that reward; nats/response, intervals over runs."""
+    policies (D9), and over what the same network attains at that reward; nats/response, intervals
+    over runs, of one run over prompts."""
 
     arm: str
     weights: str
@@ -61,8 +62,8 @@ def distances(
     for arm in arms:
         for weights in (RAW, AVERAGED, LINE):
             for reward in rewards:
-                pairs = [_over(record, arm, pair, weights, reward, curves.get(record.seed)) for record in records]
-                found.append(_row(arm, weights, reward, pairs))
+                there = [_there(record, arm, pair, weights, reward) for record in records]
+                found.append(_row(arm, weights, reward, there, [curves.get(record.seed) for record in records]))
     return found
 
 
@@ -97,30 +98,42 @@ def _turns_down(one: tuple[float, float], two: tuple[float, float], three: tuple
     return (two[0] - one[0]) * (three[1] - one[1]) <= (two[1] - one[1]) * (three[0] - one[0])
 
 
-def _over(
-    record: RunRecord, arm: Arm, pair: Pair, weights: str, reward: float, curve: Curve | None
-) -> tuple[float, float | None] | None:
-    """SFT loss over the front and over the curve; None where the arm does not come to the reward, or no front is
-    known."""
+@dataclass(frozen=True, eq=False)
+class _There:
+    """Both objectives of each prompt where an arm passes a reward, and the SFT loss over the front."""
+
+    reward: Float[np.ndarray, "prompt"]
+    loss: Float[np.ndarray, "prompt"]
+    over: Float[np.ndarray, "prompt"]
+
+    def over_curve(self, curve: Curve | None) -> float | None:
+        place = float(self.reward[JUDGING].mean())
+        if curve is None or not curve[0].size or not curve[0][0] <= place <= curve[0][-1]:
+            return None
+        return float(self.loss[JUDGING].mean() - np.interp(place, *curve))
+
+
+def _there(record: RunRecord, arm: Arm, pair: Pair, weights: str, reward: float) -> _There | None:
+    """None where the arm does not come to the reward, or no front of both objectives is known."""
     looks = [look.at for look in course_of(record, arm, pair, weights, "flops")]
     place = passed(looks, reward)
-    limit = limit_of(looks[0].rewarded, looks[0].imitated) if looks else None
+    limit = limit_of(looks[0].rewarded, looks[0].imitated) if place is not None else None
     if place is None or limit is None or not limit.is_one_task:
         return None
-    over_front = place[1] - least_sft_loss(limit.rewarded.problem, place[0])
-    if curve is None or not curve[0].size or not curve[0][0] <= place[0] <= curve[0][-1]:
-        return over_front, None
-    return over_front, place[1] - float(np.interp(place[0], *curve))
+    one, other, share = place
+    rewards = one.reward + share * (other.reward - one.reward)
+    losses = one.loss + share * (other.loss - one.loss)
+    over = limit.excess(losses, rewards)
+    return None if over is None else _There(rewards, losses, over)
 
 
-def passed(looks: Sequence[At], reward: float) -> tuple[float, float] | None:
-    """Reward and SFT loss where an arm first passes a reward from below, by the prompts that judge."""
+def passed(looks: Sequence[At], reward: float) -> tuple[At, At, float] | None:
+    """The two looks between which an arm first passes a reward from below, and where between them, by the prompts that
+    choose."""
     for one, other in pairwise(looks):
         before, after = (float(at.reward[CHOOSING].mean()) for at in (one, other))
         if before < reward <= after:
-            share = (reward - before) / (after - before)
-            (low, first), (high, last) = _judged(one), _judged(other)
-            return low + share * (high - low), first + share * (last - first)
+            return one, other, (reward - before) / (after - before)
     return None
 
 
@@ -128,14 +141,23 @@ def _judged(at: At) -> tuple[float, float]:
     return float(at.reward[JUDGING].mean()), float(at.loss[JUDGING].mean())
 
 
-def _row(arm: Arm, weights: str, reward: float, found: Sequence[tuple[float, float | None] | None]) -> Distance:
-    known = [each for each in found if each is not None]
-    attained = [over for _, over in known if over is not None]
-    over_attained = _over_runs(attained) if attained and len(attained) == len(known) else NOT_ATTAINED
-    return Distance(arm.name, weights, reward, len(known), len(found), _over_runs([f for f, _ in known]), over_attained)
+def _row(
+    arm: Arm, weights: str, reward: float, found: Sequence[_There | None], curves: Sequence[Curve | None]
+) -> Distance:
+    known = [(there, curve) for there, curve in zip(found, curves, strict=True) if there is not None]
+    over_front = [mean_interval(there.over[JUDGING], unit=NATS) for there, _ in known]
+    attained = [there.over_curve(curve) for there, curve in known]
+    values = [value for value in attained if value is not None]
+    return Distance(
+        arm.name,
+        weights,
+        reward,
+        len(known),
+        len(found),
+        over_seeds(over_front) if known else NOT_REACHED,
+        _over_runs(values) if values and len(values) == len(known) else NOT_ATTAINED,
+    )
 
 
 def _over_runs(values: Sequence[float]) -> Figure:
-    if not values:
-        return NOT_REACHED
     return seed_interval(list(values), unit=NATS) if len(values) > 1 else ONE_RUN

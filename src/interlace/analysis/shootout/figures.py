@@ -65,7 +65,7 @@ def right_loss_change_of(seen: Seen) -> Figure:
 
 def excess_of(seen: Seen, limit: Limit | None) -> Figure:
     """SFT loss over the least that any policy can have at this reward (D9)."""
-    found = None if limit is None else limit.excess(seen.now.imitated, float(seen.now.reward.mean()))
+    found = None if limit is None else limit.excess(seen.now.loss, seen.now.reward)
     return NO_FRONT if found is None else mean_interval(found[seen.prompts], unit=NATS)
 
 

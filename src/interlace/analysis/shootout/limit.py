@@ -56,28 +56,26 @@ class Limit:
         losses = np.interp(rewards, self.front.reward[order], self.front.sft_loss[order], right=np.inf)
         return float(np.clip(ceiling - losses, 0.0, None).mean() * (rewards[-1] - low))
 
-    def excess(self, now: Snapshot, reward: float) -> PerPrompt | None:
-        """Each prompt's part of the SFT loss of `now` (the imitated task's) over the least at mean reward `reward`
-        (D9, D13); None beyond the most reward there is.
+    def excess(self, loss: PerPrompt, rewards: Float[np.ndarray, "rewarded_prompt"]) -> PerPrompt | None:
+        """Each prompt's part of the SFT loss over the least that any policy has at the mean of `rewards` (D9, D13);
+        None beyond the most reward there is.
 
         To first order it is the prompt's own regret: (L - L*) - s (R - R*), with s the front's slope there and the
         stars at the front's policy of that slope. It is then shifted so that the mean is the excess exactly. Of two
         tasks: over the expert's entropy.
         """
-        problem = self.imitated.problem
+        problem, reward = self.imitated.problem, float(rewards.mean())
         if not self.is_one_task:
-            losses = _cross_entropies(problem.expert, problem.expert)
-            regret = now.loss - self.imitated.per_prompt(losses)
-            return np.asarray(regret - regret.mean() + now.loss.mean() - entropy(problem, problem.expert))
+            regret = loss - self.imitated.per_prompt(_cross_entropies(problem.expert, problem.expert))
+            return np.asarray(regret - regret.mean() + loss.mean() - entropy(problem, problem.expert))
         floor, beyond = least_sft_loss(problem, reward), least_sft_loss(problem, reward + SMALL)
         if not np.isfinite([floor, beyond]).all():
             return None
         slope = (beyond - floor) / SMALL
         best = problem.expert if slope <= 0.0 else joint_optimum(problem, 1.0 / slope)
-        rewards = self.imitated.per_prompt((best * problem.reward).sum(axis=-1))
-        regret = now.loss - self.imitated.per_prompt(_cross_entropies(problem.expert, best))
-        regret -= slope * (now.reward - rewards)
-        return np.asarray(regret - regret.mean() + (now.loss.mean() - floor))
+        regret = loss - self.imitated.per_prompt(_cross_entropies(problem.expert, best))
+        regret -= slope * (rewards - self.imitated.per_prompt((best * problem.reward).sum(axis=-1)))
+        return np.asarray(regret - regret.mean() + (loss.mean() - floor))
 
 
 def limit_of(rewarded: Snapshot, imitated: Snapshot) -> Limit | None:
