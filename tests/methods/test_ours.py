@@ -118,3 +118,36 @@ def test_the_frontier_samples_but_takes_no_advantage() -> None:
     method = build_method("frontier", PLAN)
     assert (method.weights(3).rl, method.weights(3).sft) == (0.0, 1.0)
     assert method.follows == "groups"
+
+
+def averaged_sight(rise: float) -> Any:
+    """The averaged weights' look alone."""
+    raw = sight_of(rise)
+    return lambda task, weights: raw(task, "raw") if (task, weights) == ("t", "averaged") else None
+
+
+def test_the_average_is_guarded_where_the_stage_keeps_one_with_a_gain_of_its_own() -> None:
+    """log lambda after one look of excess 1: .1 + 1 of an average, .1 + .1 of raw weights."""
+    for sight, gain in ((averaged_sight(0.2), 1.0), (sight_of(0.2), 0.1)):
+        method = build_method({"name": "guarded", "budget": 0.1}, PLAN)
+        method.see(sight)
+        assert mu(method) == pytest.approx(1 / (1 + math.exp(-(0.1 + gain))), abs=1e-6)
+    asked = build_method({"name": "guarded", "budget": 0.1, "weights": "raw"}, PLAN)
+    asked.see(averaged_sight(0.2))
+    assert mu(asked) == 0.5
+
+
+def test_the_guarded_frontier_imitates_the_optimum_at_the_multiplier() -> None:
+    """As `frontier` at lambda = begin e^(.1 + 1) after a look of excess 1; resumed, the same."""
+    given = groups([(1, 0.5, 1.0), (2, 0.3, 0.0), (3, 0.2, 0.5)], [(1, 1.0), (2, 0.0)])
+    method = build_method({"name": "guarded_frontier", "budget": 0.1, "begin": 0.2}, PLAN)
+
+    def weights(of: Any) -> dict[int, float]:
+        return {item.response.response[0]: item.weight for item in of.regroup(given).imitated}
+
+    assert weights(method) == pytest.approx(frontier(0.2, given))
+    assert method.see(averaged_sight(0.2)) is None
+    assert weights(method) == pytest.approx(frontier(0.2 * math.exp(1.1), given), abs=1e-9)
+    again = build_method({"name": "guarded_frontier", "budget": 0.1, "begin": 0.2}, PLAN)
+    again.restore(json.loads(dumps(method.state)))
+    assert weights(again) == weights(method)

@@ -38,16 +38,20 @@ from interlace.tasks.base import Task
 SMALL = {"hidden_size": 32, "num_hidden_layers": 1, "intermediate_size": 32}
 
 
-def recipe(**changes: object) -> Recipe:
+def recipe_stages() -> list[dict[str, object]]:
     common = {"task": "sums", "max_steps": 4, "save_steps": 2, "averaged_weights": {"decay": 0.5}}
     sft = {**common, "per_device_train_batch_size": 8, "learning_rate": 1e-2}
     rl = {**common, "per_device_train_batch_size": 16, "num_generations": 8, "learning_rate": 1e-2}
+    return [{"sft": sft}, {"rl": rl}, {"sft": {**sft, "start_from": "averaged"}}]
+
+
+def recipe(**changes: object) -> Recipe:
     return Recipe.model_validate(
         {
             "name": "small",
             "model_options": SMALL,
             "tasks": {"sums": {"kind": "addition", "digits": 1, "error_kind": "off_by_one", "heldout": 16}},
-            "stages": [{"sft": sft}, {"rl": rl}, {"sft": {**sft, "start_from": "averaged"}}],
+            "stages": recipe_stages(),
             "measure": {"every": 2},
             **changes,
         }
@@ -97,6 +101,20 @@ def test_every_stage_is_measured_from_start_to_end(whole: Path) -> None:
     ledger = record.stages[1].ledger
     assert ledger["tokens_sampled"] > 0 and ledger["tokens_forward"] > ledger["tokens_sampled"]
     assert record.stages[0].ledger["expert_examples"] == 32
+
+
+def test_stages_may_be_added_after_the_last_of_a_finished_run(whole: Path, tmp_path: Path) -> None:
+    """Nothing is trained again, and what is added is what one run of all stages has."""
+    short = recipe(stages=recipe_stages()[:2])
+    folder = run_recipe(short, tmp_path / "a run")[0]
+    assert [stage.name for stage in read_run(folder).stages] == ["sft", "rl"]
+    before = (folder / "stages" / "02-rl" / "checkpoint-4" / "model.safetensors").stat().st_mtime_ns
+    run_recipe(recipe(), folder)
+    assert figures(read_run(folder)) == figures(read_run(whole))
+    assert (folder / "stages" / "02-rl" / "checkpoint-4" / "model.safetensors").stat().st_mtime_ns == before
+    assert (folder / "resolved.yaml").read_text() == (whole / "resolved.yaml").read_text()
+    with pytest.raises(RunFolderError, match="stages after the last may be added"):
+        run_recipe(short, folder)
 
 
 def test_what_rl_samples_is_read_in_a_stage_too(whole: Path) -> None:

@@ -13,7 +13,7 @@ from interlace.recipe import Recipe, apply_profile, load_recipe, shipped_recipes
 from interlace.recipe.source import parse_value
 
 WrittenRecipe = Callable[..., Path]
-NEEDS_DATA = {"smollm2-cola", "coupling-smollm2-cola", "paper-qwen3-0.6b-cola"}
+NEEDS_DATA = {"smollm2-cola", "coupling-smollm2-cola", "shootout-smollm2-cola", "paper-qwen3-0.6b-cola"}
 
 
 def shipped(name: str) -> Recipe:

@@ -33,6 +33,7 @@ from interlace.methods.dft import Dft
 from interlace.methods.frontier import Frontier
 from interlace.methods.gift import Gift
 from interlace.methods.guarded import Guarded
+from interlace.methods.guarded_frontier import GuardedFrontier
 from interlace.methods.hpt import Hpt
 from interlace.methods.interleaved import Interleaved
 from interlace.methods.joint import Joint
@@ -75,7 +76,7 @@ METHODS: dict[str, type[Method]] = {
         # gradients combined
         PcGrad, UpGrad, Mgda, CaGrad, NoiseAware,
         # ours
-        Guarded, Frontier,
+        Guarded, Frontier, GuardedFrontier,
         # controls
         RandomSwitch,
     )

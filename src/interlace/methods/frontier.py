@@ -41,6 +41,11 @@ class Frontier(Method):
     follows: ClassVar = "groups"
     reads_expert_rewards: ClassVar[bool] = True
 
+    @property
+    def exchange_rate(self) -> float:
+        """lambda, reward units a nat."""
+        return float(self.options.exchange_rate)
+
     def weights(self, step: int) -> Weights:
         """Imitation alone; the reward is in its weights."""
         return Weights(0.0, 1.0)
@@ -64,7 +69,7 @@ class Frontier(Method):
         reward = np.array([[*(item.reward for item in responses), 0.0 if best is None else best[0]]])
         reference = np.where(expert > 0.0, 0.5, 0.0 if best is None else 0.5)
         problem = FiniteProblem(np.ones(1), reference / reference.sum(), expert, reward)
-        optimum = joint_optimum(problem, self.options.exchange_rate)[0]
+        optimum = joint_optimum(problem, self.exchange_rate)[0]
         for item, weight in zip(responses, optimum, strict=False):
             yield Imitated(item.response, float(weight))
         if best is not None and optimum[-1] > 0.0:

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+
 from interlace.encoding import dumps
 from interlace.errors import RunFolderError
 from interlace.measurement import HeldOut, Measurement, Point, PromptScores
@@ -28,7 +30,8 @@ class RunStore:
 
     @classmethod
     def claim(cls, folder: Path, resolved: str, source: str, manifest: dict[str, Any]) -> RunStore:
-        """Take `folder` for one run of one recipe: made if new, continued if it holds the same recipe.
+        """Take `folder` for one run of one recipe: made if new, continued if it holds the same recipe, or one that the
+        recipe adds stages to.
 
         `resolved` and `source` are the recipe's texts; `manifest` what identifies the run (seed, versions, data).
         Raises RunFolderError if the folder holds something else, or another process writes to it.
@@ -36,9 +39,11 @@ class RunStore:
         refuse_foreign(folder, resolved)
         folder.mkdir(parents=True, exist_ok=True)
         store = cls(folder)
-        if not (folder / MANIFEST).exists():
+        is_new = not (folder / MANIFEST).exists()
+        if is_new or (folder / RESOLVED).read_text(encoding="utf-8") != resolved:
             write_text_atomically(folder / RECIPE, source)
             write_text_atomically(folder / RESOLVED, resolved)
+        if is_new:
             write_text_atomically(folder / MANIFEST, dumps(manifest, indent=1))
         return store
 
@@ -73,7 +78,8 @@ class RunStore:
 
 
 def refuse_foreign(folder: Path, resolved: str) -> None:
-    """A folder that a run was begun in is continued only by this very recipe; other files are never overwritten.
+    """A folder that a run was begun in is continued by this very recipe, or with more stages after its last; other
+    files are never overwritten.
 
     A folder that was only planned in (`--dry-run` leaves a resolved recipe) is free. Raises RunFolderError naming the
     first line that differs.
@@ -83,14 +89,23 @@ def refuse_foreign(folder: Path, resolved: str) -> None:
     if not folder.is_dir():
         raise RunFolderError(f"{folder} must be a folder. Got a file. Choose another --out.")
     if (folder / MANIFEST).exists():
-        difference = first_difference((folder / RESOLVED).read_text(encoding="utf-8"), resolved)
-        if difference:
+        kept = (folder / RESOLVED).read_text(encoding="utf-8")
+        difference = first_difference(kept, resolved)
+        if difference and not adds_stages(kept, resolved):
             raise RunFolderError(
                 f"{folder} must hold a run of this recipe. It holds another: {difference}. "
-                "Choose another --out, or --fresh for a new folder beside it."
+                "Choose another --out, or --fresh for a new folder beside it (stages after the last may be added)."
             )
     elif not _is_only_planned(folder):
         raise RunFolderError(f"{folder} must be empty or a run folder. It holds other files. Choose another --out.")
+
+
+def adds_stages(kept: str, asked: str) -> bool:
+    """Whether one resolved recipe is another with stages after its last, perhaps described otherwise: what was trained
+    stands as it is."""
+    before, after = ({**YAML(typ="safe").load(text), "description": ""} for text in (kept, asked))
+    old, new = before.pop("stages", []), after.pop("stages", [])
+    return bool(before == after and len(new) > len(old) and new[: len(old)] == old)
 
 
 def _is_only_planned(folder: Path) -> bool:
