@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 from trl import GRPOConfig, GRPOTrainer
 
 from interlace.errors import RecipeError
+from interlace.stages.moving_anchor import load_anchor, save_anchor
 
 
 class CountingGRPOTrainer(GRPOTrainer):
@@ -31,6 +33,17 @@ class CountingGRPOTrainer(GRPOTrainer):
             scored = float(self.state.num_input_tokens_seen - before)
             self.counters["tokens_scored"] = self.counters.get("tokens_scored", 0.0) + scored
         return output
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        if self.args.sync_ref_model and self.args.should_save:
+            folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
+            save_anchor(self.accelerator.unwrap_model(self.ref_model), folder)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: Any) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if self.args.sync_ref_model and checkpoint is not None:
+            load_anchor(self.accelerator.unwrap_model(self.ref_model), Path(checkpoint))
 
 
 class PlaceboGRPOTrainer(CountingGRPOTrainer):
