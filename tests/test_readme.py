@@ -60,7 +60,8 @@ def test_hybrid_stages_resolve(tmp_path: Path) -> None:
     path = tmp_path / "hybrid.yaml"
     path.write_text(fences("yaml")[1])
     stages = load_recipe(path).stages[1:]
-    assert [stage.method and stage.method["name"] for stage in stages] == ["joint", "guarded", "joint"]
+    methods = [stage.method and stage.method["name"] for stage in stages]
+    assert methods == ["joint", "guarded", "joint", "joint", None]
 
 
 def test_the_stage_with_a_stop_rule_resolves(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from interlace.policies.embedded import embedded_config
 from interlace.probes.context import MAX_PROMPTS_FOR_DIVERGENCE
 from interlace.recipe import ForksConfig, Recipe, StageConfig
 from interlace.recipe.fork_options import asked_of
-from interlace.stages import load_stage
+from interlace.stages import STAGES, load_stage
 from interlace.stages.base import StageRequest
 from interlace.store.checkpoints import write_text_atomically
 from interlace.store.run_store import RESOLVED, refuse_foreign
@@ -192,7 +192,7 @@ def _stage_plan(
         kind=config.kind,
         task=config.task,
         start_from=config.start_from,
-        steps=arguments.max_steps,
+        steps=arguments.max_steps if STAGES[config.kind].trains else 0,
         seconds=None if parameters is None else _work(recipe, request, config, arguments, parameters) / speed,
         disk_bytes=None if parameters is None else _kept_bytes(config, parameters),
         forks=None if forks is None else _planned_forks(recipe, tasks, config, forks, arguments, parameters, speed),
@@ -228,8 +228,10 @@ def _planned_forks(
 
 
 def _kept_bytes(config: StageConfig, parameters: int) -> float:
-    """What a finished stage keeps: its last checkpoint, with the average twice (to resume and to start from)."""
-    return float(parameters * (CHECKPOINT_BYTES + (2 * AVERAGE_BYTES if config.averaged_weights else 0)))
+    """What a finished stage keeps: its last checkpoint, with the average twice (to resume and to start from); of one
+    that trains nothing the weights alone."""
+    whole = CHECKPOINT_BYTES if STAGES[config.kind].trains else AVERAGE_BYTES
+    return float(parameters * (whole + (2 * AVERAGE_BYTES if config.averaged_weights else 0)))
 
 
 def _work(
@@ -246,9 +248,11 @@ def _work(
 def _training_flops(
     recipe: Recipe, task: Task, config: StageConfig, arguments: TrainingArguments, parameters: int
 ) -> float:
+    if not STAGES[config.kind].trains:
+        return 0.0
     tokens, response = _mean_tokens(task, recipe.model)
     rows = arguments.max_steps * arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
-    sampled = rows * response * SAMPLED_TOKEN_COST if config.kind != "sft" else 0.0
+    sampled = rows * response * SAMPLED_TOKEN_COST if STAGES[config.kind].samples else 0.0
     return estimated_flops(parameters, int(sampled), int(rows * tokens), int(rows * tokens))
 
 

@@ -11,6 +11,7 @@ from interlace.cli.list import KINDS
 from interlace.controllers import RULES
 from interlace.flags import FLAGS
 from interlace.methods import METHODS
+from interlace.policies.merging import MERGES
 from interlace.probes import PRESETS, PROBES
 from interlace.recipe import shipped_recipes
 from interlace.rewards import REWARDS
@@ -28,6 +29,7 @@ REGISTERED = {
     "flags": list(FLAGS),
     "rules": list(RULES),
     "methods": list(METHODS),
+    "merges": list(MERGES),
     "stages": list(STAGES),
     "recipes": list(shipped_recipes()),
     "laws": list(LAWS),

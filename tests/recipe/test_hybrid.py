@@ -27,7 +27,10 @@ TASKS = "tasks: {sums: {kind: addition}}\nstages:\n  - "
             "hybrid: {task: sums, max_steps: 2, method: {name: guarded, weights: averaged}}",
             "method with weights: averaged must stand in a stage that keeps averaged_weights. It keeps none.",
         ),
-        ("sft: {task: sums, max_steps: 2, blend: {position: 0.5}}", "blend must stand in a stage of kind rl or hybrid"),
+        (
+            "sft: {task: sums, max_steps: 2, blend: {position: 0.5}}",
+            "blend must stand in a stage of kind rl, hybrid or",
+        ),
     ],
 )
 def test_mistakes_of_hybrid_stages_are_said_with_their_line(tmp_path: Path, stage: str, message: str) -> None:

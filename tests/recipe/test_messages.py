@@ -166,7 +166,7 @@ MISTAKES = {
     "unknown kind of stage": (
         "- rl:",
         "- rlhf:",
-        ":11: stage must be one of hybrid, rl, sft. Got 'rlhf'. Did you mean 'rl'?",
+        ":11: stage must be one of hybrid, merge, rl, sft. Got 'rlhf'. Did you mean 'rl'?",
     ),
     "stage of two kinds": (
         "  - rl:",

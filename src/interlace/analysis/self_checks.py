@@ -97,6 +97,7 @@ _EVERY: Mapping[str, Callable[[Passage], Check]] = {
 CHECKS: Mapping[str, Mapping[str, Callable[[Passage], Check]]] = {
     "rl": {**_EVERY, "A10": tilt_adds_up},
     "sft": _EVERY,
+    "merge": _EVERY,
 }
 """By kind of stage, then by the theorem's label in theory."""
 

@@ -8,6 +8,7 @@ STAGE_WORDS = {
     "sft": "SFT",
     "rl": "RL",
     "hybrid": "Hybrid training",
+    "merge": "Merging",
     "preference": "Preference training",
     "training": "Training",
 }

@@ -83,8 +83,10 @@ class StageCallback(Looking, CountingCallback):
             event.control.should_save = event.control.should_training_stop = True
 
     def spend(self, step: int, tokens: int) -> None:
-        """Record what training took up to a look: what comparisons at equal compute are made at."""
-        self.instruments.store.event(SPENT, stage=self.stage, step=step, tokens=tokens, **self.counters)
+        """Record what training took up to a look: what comparisons at equal compute are made at. A stage that trains
+        nothing has no place in them."""
+        if tokens or self.counters:
+            self.instruments.store.event(SPENT, stage=self.stage, step=step, tokens=tokens, **self.counters)
 
     def _steer(self, step: int, is_last: bool) -> None:
         """Show the stage's method the look, and say what it says."""

@@ -22,7 +22,7 @@ def list_registered(
         str,
         typer.Argument(
             metavar="KIND",
-            help="tasks, rewards, probes, presets, flags, rules, methods, stages, recipes, laws, path-models.",
+            help="tasks, rewards, probes, presets, flags, rules, methods, merges, stages, recipes, laws, path-models.",
         ),
     ],
     json: JsonOption = False,
@@ -95,6 +95,15 @@ def _methods() -> Iterable[Item]:
     return (_item(name, method) for name, method in METHODS.items())
 
 
+def _merges() -> Iterable[Item]:
+    """Ways to merge, with the options of each."""
+    from interlace.policies.merging import MERGES
+
+    for name, way in MERGES.items():
+        item = _item(name, way)
+        yield item | {"source": f"{item['source']}; options: {', '.join(way.takes.model_fields)}"}
+
+
 def _rules() -> Iterable[Item]:
     """Stop rules, with the options of each."""
     from interlace.controllers import RULES
@@ -117,7 +126,7 @@ def _recipes() -> Iterable[Item]:
     for name, file in shipped_recipes().items():
         tree = parse_document(file.read_text(encoding="utf-8"), file.name).tree
         bodies = [body for stage in tree["stages"] for body in stage.values()]
-        steps = sum(body["max_steps"] for body in bodies)
+        steps = sum(body.get("max_steps", 0) for body in bodies)
         yield {
             "name": name,
             "sentence": tree["description"],
@@ -155,6 +164,7 @@ KINDS: dict[str, Callable[[], Iterable[Item]]] = {
     "flags": _flags,
     "rules": _rules,
     "methods": _methods,
+    "merges": _merges,
     "stages": _stages,
     "recipes": _recipes,
     "laws": _laws,

@@ -21,6 +21,7 @@ from interlace.pipeline.weights import Weights
 from interlace.policies.averaging import AveragedWeights
 from interlace.probes import MeasuredTask
 from interlace.recipe import StageConfig
+from interlace.stages import STAGES
 from interlace.store import RunStore, seal_checkpoint
 from interlace.store.checkpoints import checkpoint_step
 from interlace.store.stopped import Stopped
@@ -62,14 +63,14 @@ class Ending:
         """Measure and keep all of it; the stage is finished with the last line."""
         if self.end_step != self.steps:
             self._rewind()
-        remarks = self._remarks()  # of what was trained, before a blend
-        if self.config.kind in ("rl", "hybrid"):
+        unmoved = self._unmoved()  # by training, before a blend
+        if self.config.kind != "sft":
             self._along_the_line()
         self.callback.instruments.show(self.stage, self.end_step, self.callback.policy, self.callback.start)
         if self.callback.averaged is not None:
             self._save_averaged(self.callback.averaged)
         self._drop_other_checkpoints()
-        for sentence in remarks:
+        for sentence in (*unmoved, *self._remarks()):
             self.store.event("flag", stage=self.stage, text=sentence)
             self.observer.note(f"{self.stage}: {sentence}")
         self.store.event("stage_finished", stage=self.stage, steps_done=self.steps, ledger=self._ledger().to_json())
@@ -78,15 +79,17 @@ class Ending:
     def _along_the_line(self) -> None:
         """Measure the line from start to end, and end with a place on it if the recipe says so."""
         line = Line(self.store, self.stage, self.end_step, self.callback)
-        if is_blended(self.folder / f"checkpoint-{self.end_step}"):
-            line.said()
-            return
         if self.config.blend is None:
             line.measure(self.config.task, COARSE)
+            return
+        if is_blended(self.folder / f"checkpoint-{self.end_step}"):
+            line.said()
         else:
             sentence = line.blend(self.config.task, self.config.blend)
             self.store.event("flag", stage=self.stage, text=sentence)
             self.observer.note(f"{self.stage}: {sentence}")
+        if not STAGES[self.config.kind].trains:  # no path of training ends there: its end is what it ends with
+            self.callback.instruments.look(self.stage, self.end_step, self.callback.policy, self.callback.start)
 
     def _rewind(self) -> None:
         """Take up the weights that the rule goes back to, and make them the stage's last checkpoint.
@@ -126,17 +129,21 @@ class Ending:
         for folder in self.folder.glob("kept-*"):
             shutil.rmtree(folder)
 
+    def _unmoved(self) -> list[str]:
+        """Said of RL whose weights are those of its start."""
+        if self.config.kind != "rl" or self.trainer.args.learning_rate == 0.0 or not self._nothing_moved():
+            return []
+        return [
+            "no weight moved: in every group all completions earned the same, so there was nothing to learn from. "
+            "Start from weights that earn reward now and then, or sample larger groups"
+        ]
+
     def _remarks(self) -> list[str]:
         instruments, thinned = self.callback.instruments, self.callback.budget.num_thinned
         remarks = [
             constant_answer_remark(target, instruments.latest.get((target.task.name, RAW), {}).get("reward"))
             for target in instruments.targets
         ]
-        if self.config.kind == "rl" and self.trainer.args.learning_rate > 0.0 and self._nothing_moved():
-            remarks.append(
-                "no weight moved: in every group all completions earned the same, so there was nothing to learn from. "
-                "Start from weights that earn reward now and then, or sample larger groups"
-            )
         if thinned:
             remarks.append(f"{thinned} scheduled measurements were left out to keep within measure.overhead. {REMEDY}")
         return [remark for remark in remarks if remark is not None]
@@ -153,7 +160,7 @@ class Ending:
         forward = tokens + int(spent.get("tokens_scored", 0.0))
         imitated = int(spent.get("expert_examples", 0.0))
         return Ledger(
-            optimizer_steps=self.steps,
+            optimizer_steps=self.steps if STAGES[self.config.kind].trains else 0,
             tokens_sampled=sampled,
             tokens_forward=forward,
             tokens_backward=tokens,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -33,8 +34,23 @@ def stage_request(
     mixed = tuple((tasks[name], share) for name, share in config.mix.items())
     imitate = tasks[config.imitate] if config.imitate is not None else None
     return StageRequest(
-        stage, tasks[config.task], config.options, folder, seed, bf16, config.placebo, mixed, config.method, imitate
+        stage=stage,
+        task=tasks[config.task],
+        options=config.options,
+        folder=folder,
+        seed=seed_of(seed, config.replicate),
+        bf16=bf16,
+        placebo=config.placebo,
+        mixed=mixed,
+        method=config.method,
+        imitate=imitate,
+        how=config.how,
     )
+
+
+def seed_of(seed: int, replicate: int) -> int:
+    """The seed that a stage's trainer is given in the run of `seed`: that one itself for replicate 0."""
+    return zlib.crc32(f"{seed}/replicate/{replicate}".encode()) if replicate else seed
 
 
 def refuse_what_cannot_run(recipe: Recipe, tasks: dict[str, Task], run_folder: Path, seed: int) -> None:

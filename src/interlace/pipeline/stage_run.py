@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from interlace.policies.policy import independent_copy
 from interlace.probes import probes_of
 from interlace.probes.instruments import Instruments
 from interlace.recipe import Recipe, StageConfig
-from interlace.stages import load_stage
+from interlace.stages import STAGES, load_stage
 from interlace.stages.base import Stage, StageRequest, take_over_optimizer
 from interlace.store import RunStore, newest_complete_checkpoint, read_run
 from interlace.store.checkpoints import steps_trained
@@ -64,7 +64,8 @@ class StageRun:
         start = self.weights.load(self.weights.start_of(self.config))
         policy = start.with_model(independent_copy(start.model))
         callback = self._callback(policy, start, kind.resumable_every(arguments))
-        callback.watch = self._watch(callback.every, arguments.max_steps, already)
+        if STAGES[self.config.kind].trains:
+            callback.watch = self._watch(callback.every, arguments.max_steps, already)
         callback.stopping = self._stopping(callback, arguments.max_steps, already)
         callback.foreseeing = self._foreseeing(callback, arguments, already if checkpoint else -1)
         if callback.stopping is not None:
@@ -79,7 +80,8 @@ class StageRun:
 
     def _request(self) -> StageRequest:
         bf16 = self.weights.in_bf16(self.config)
-        return stage_request(self.stage, self.config, self.tasks, self.store.folder, self.seed, bf16)
+        request = stage_request(self.stage, self.config, self.tasks, self.store.folder, self.seed, bf16)
+        return replace(request, ends=self.weights.ends_of(self.config))
 
     def _begin(self, kind: Stage, trainer: Trainer, request: StageRequest, policy: Policy) -> None:
         """What is done once at a stage's start: the optimizer taken over, the two losses reconciled."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from interlace.policies import Policy
 from interlace.probes import MeasuredTask
 from interlace.recipe import Recipe
+from interlace.stages import STAGES
 from interlace.stages.completions import completion_limit
 from interlace.tasks.base import Task
 
@@ -40,5 +41,5 @@ def on_training_prompts(task: Task) -> Task:
 
 def longest_completion(recipe: Recipe, name: str, task: Task) -> int | None:
     """The longest completion that RL on a task samples anywhere in the recipe, which measurement must see too."""
-    options = [config.options for config in recipe.stages if config.kind != "sft" and config.task == name]
+    options = [config.options for config in recipe.stages if STAGES[config.kind].samples and config.task == name]
     return max((completion_limit(task, each) for each in options), default=None)

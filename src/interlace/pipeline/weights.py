@@ -42,8 +42,11 @@ class Weights:
         name, weights = self.recipe.start_of(config.name)
         if name is None:
             return self._initial()
-        folder = self.store.stage_folder(self._stage(name))
-        return str(folder / "averaged" if weights == "averaged" else self._last_checkpoint(name, config.name))
+        return self._end_of(name, weights, f"stage {config.name!r} must start from")
+
+    def ends_of(self, config: StageConfig) -> tuple[str, ...]:
+        """The folders whose weights a merge stage merges; none for another stage."""
+        return tuple(self._end_of(end.stage, end.weights, f"stage {config.name!r} must merge") for end in config.of)
 
     def optimizer_of(self, config: StageConfig) -> Path | None:
         """The checkpoint whose optimizer state a stage takes over; None: it begins with a fresh one."""
@@ -72,11 +75,16 @@ class Weights:
         number = [config.name for config in self.recipe.stages].index(name) + 1
         return f"{number:02d}-{name}"
 
-    def _last_checkpoint(self, name: str, wanted_by: str) -> Path:
+    def _end_of(self, name: str, weights: str, wanted: str) -> str:
+        """The folder of a stage's last or averaged weights; `wanted` begins the sentence that refuses."""
+        folder = self.store.stage_folder(self._stage(name))
+        return str(folder / "averaged" if weights == "averaged" else self._last_checkpoint(name, wanted))
+
+    def _last_checkpoint(self, name: str, wanted: str) -> Path:
         checkpoint, skipped = newest_complete_checkpoint(self.store.stage_folder(self._stage(name)))
         if checkpoint is None or skipped:
             raise RunFolderError(
-                f"stage {wanted_by!r} must start from the last checkpoint of {name!r}. It is damaged: "
+                f"{wanted} the last checkpoint of {name!r}. It is damaged: "
                 f"{'; '.join(skipped) or 'it is not there'}. Restore it, or start again with --fresh."
             )
         return checkpoint

@@ -11,8 +11,10 @@ from interlace.controllers import problems_of_rule, rewinds, rule_config
 from interlace.errors import InterlaceError, RecipeError, unknown_name
 from interlace.methods import method_config, method_options
 from interlace.options import Problem
+from interlace.policies.merging import merge_config
 from interlace.probes import PRESETS
 from interlace.recipe.fork_options import forks_problem
+from interlace.recipe.merging import merge_problems
 from interlace.recipe.messages import problems_at
 from interlace.recipe.model import WEIGHTS_OF_BEFORE, Recipe, StageConfig
 from interlace.recipe.trl_options import option_problems, with_trl_types
@@ -41,12 +43,13 @@ def with_task_defaults(recipe: Recipe) -> Recipe:
 
 
 def with_rule_defaults(recipe: Recipe) -> Recipe:
-    """The recipe with every option of its stop rules and methods written out. Needs stages free of problems."""
+    """The recipe with every option of its stop rules, methods and merges written out. Needs stages free of problems."""
     stages = (
         stage.model_copy(
             update={
                 "stop": stage.stop and rule_config(stage.stop),
                 "method": stage.method and method_config(stage.method),
+                "how": stage.how and merge_config(stage.how, len(stage.of)),
             }
         )
         for stage in recipe.stages
@@ -108,6 +111,7 @@ def _stage_problems(recipe: Recipe) -> Iterator[Problem]:
             *_kind_problems(stage),
             *_stop_problems(stage, recipe),
             *_method_problems(stage, recipe),
+            *merge_problems(stage, before, recipe),
         ):
             yield Problem((*path, option) if option else path, sentence)
 
@@ -146,6 +150,12 @@ def _start_problems(stage: StageConfig, before: tuple[StageConfig, ...]) -> Iter
             f"fresh_optimizer: false must not follow a stage that rewinds or ends with a blend. {source.name!r} ends "
             "with weights without an optimizer. Drop rewind or blend there, or fresh_optimizer here.",
         )
+    if not stage.fresh_optimizer and source is not None and source.kind == "merge":
+        yield (
+            "fresh_optimizer",
+            f"fresh_optimizer: false must follow a stage that trains. {source.name!r} is a merge, without an "
+            "optimizer. Drop fresh_optimizer.",
+        )
     if not stage.fresh_optimizer and (not before or stage.start_from == "model"):
         yield (
             "fresh_optimizer",
@@ -169,7 +179,7 @@ def _seed_problems(stage: StageConfig, before: tuple[StageConfig, ...], recipe: 
 
 def _stop_problems(stage: StageConfig, recipe: Recipe) -> Iterator[tuple[str, str]]:
     """What the stage's stop rule says of its options, and of what the stage measures and keeps."""
-    if stage.stop is None or recipe.measure.preset not in PRESETS:
+    if stage.stop is None or recipe.measure.preset not in PRESETS or stage.kind == "merge":
         return
     preset, keeps = recipe.measure.preset, stage.averaged_weights is not None
     for sentence in problems_of_rule(stage.stop, stage.kind, PRESETS[preset], preset, keeps):
@@ -215,7 +225,7 @@ def _kind_problems(stage: StageConfig) -> Iterator[tuple[str, str]]:
     if problem is not None:
         yield "forks", problem
     if stage.blend is not None and stage.kind == "sft":
-        yield "blend", "blend must stand in a stage of kind rl or hybrid. Got it in kind sft. Remove it."
+        yield "blend", "blend must stand in a stage of kind rl, hybrid or merge. Got it in kind sft. Remove it."
     if stage.mix and stage.kind != "sft":
         yield "mix", f"mix must stand in a stage of kind sft. Got it in kind {stage.kind}. Remove it."
     yield from option_problems(stage)

@@ -68,6 +68,20 @@ class BlendConfig(Options):
         return self
 
 
+class MergedEnd(Options):
+    """The end of an earlier stage that is merged; a stage's name alone asks for its raw weights."""
+
+    stage: Name
+    """The stage's name."""
+    weights: Literal["raw", "averaged"] = "raw"
+    """Its own last weights, or their average, where it keeps one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, data: Any) -> Any:
+        return {"stage": data} if isinstance(data, str) else data
+
+
 class ForksConfig(Options):
     """Copies of a stage, trained from its start with other seeds once it is done: they tell drift from diffusion, and
     with a placebo what of the drift is the reward's (B8, C9, C10)."""
@@ -91,6 +105,18 @@ class SeedExclusion(Options):
     """Reward on the stage's own task under which the seed is left out, reward units."""
 
 
+FOREIGN: dict[str, set[str]] = {
+    "rl": {"mix", "method", "imitate", "of", "how"},
+    "sft": {"placebo", "algorithm", "method", "imitate", "blend", "of", "how"},
+    "hybrid": {"mix", "placebo", "algorithm", "of", "how"},
+    "merge": {
+        "mix", "placebo", "algorithm", "method", "imitate",
+        "fresh_optimizer", "averaged_weights", "measure_every", "replicate", "forks", "stop",
+    },
+}  # fmt: skip
+"""Options of ours that a kind of stage does not have."""
+
+
 class StageConfig(Options):
     """One stage of the pipeline: `{sft: {...}}` or `{rl: {...}}` with options of ours and of TRL side by side."""
 
@@ -109,6 +135,9 @@ class StageConfig(Options):
     """Keep an average of the weights from the stage's start; null: none."""
     measure_every: int | None = Field(default=None, ge=1)
     """Optimizer steps between measurements in this stage; null: `measure.every` of the recipe."""
+    replicate: int = Field(default=0, ge=0)
+    """Which random draws: those of another number are others, in the order of rows and prompts and in samples, as under
+    another seed. RL stages of one number that are otherwise alike are alike bit for bit."""
     mix: dict[Name, Annotated[float, Field(gt=0.0, lt=1.0)]] = Field(default_factory=dict)
     """SFT only: other tasks trained on at once, each with its share of the rows; the rest is the stage's own task."""
     placebo: Literal["strict", "as_configured", "mirrored", "bernoulli"] | None = None
@@ -118,8 +147,8 @@ class StageConfig(Options):
     stop: dict[str, Any] | None = None
     """A rule of `interlace list rules` that may end the stage before its steps are done: `{rule: NAME, ...options}`."""
     blend: BlendConfig | None = None
-    """RL and hybrid only: end with the weights at a place on the straight line from the stage's start to its end,
-    chosen by measurement: `{budget: nats/response}`, `{exchange_rate: reward units a nat}` or `{position: 0.5}`."""
+    """RL, hybrid and merge only: end with the weights at a place on the line from the stage's start to its end, chosen
+    by measurement: `{budget: nats/response}`, `{exchange_rate: reward units a nat}` or `{position: 0.5}`."""
     algorithm: Literal["grpo"] | None = None
     """RL only: the algorithm, by default `grpo`."""
     seeds: tuple[Seed, ...] | None = Field(default=None, min_length=1)
@@ -129,6 +158,11 @@ class StageConfig(Options):
     ...options}`."""
     imitate: Name | None = None
     """Hybrid only: the task whose expert is imitated; null: the stage's own task."""
+    of: tuple[MergedEnd, ...] = ()
+    """Merge only: the earlier stages whose ends are merged, each a name or `{stage: NAME, weights: averaged}`. Their
+    common base is what `start_from` gives."""
+    how: dict[str, Any] | None = None
+    """Merge only: a name of `interlace list merges` or `{name: NAME, ...options}`; by default `linear`."""
     options: dict[str, Any] = Field(default_factory=dict)
     """TRL's options by TRL's names. In a file they stand beside the others, not under `options`."""
 
@@ -148,11 +182,12 @@ class StageConfig(Options):
         body = body if isinstance(body, dict) else {}
         if isinstance(body.get("forks"), dict) and (kind != "rl" or body.get("placebo")):
             body = body | {"forks": {"placebo": None} | body["forks"]}  # no true rewards, no placebo by default
-        if isinstance(body.get("method"), str):
-            body = body | {"method": {"name": body["method"]}}
+        named = {key: {"name": body[key]} for key in ("method", "how") if isinstance(body.get(key), str)}
+        body = body | named
         trls = {key: value for key, value in body.items() if key not in ours}
-        defaults = {"algorithm": "grpo"} if kind == "rl" else {}
-        return defaults | {key: value for key, value in body.items() if key in ours} | {"kind": kind, "options": trls}
+        by_kind: dict[str, dict[str, Any]] = {"rl": {"algorithm": "grpo"}, "merge": {"how": {"name": "linear"}}}
+        said = {key: value for key, value in body.items() if key in ours}
+        return by_kind.get(kind, {}) | said | {"kind": kind, "options": trls}
 
     @model_serializer
     def _to_entry(self) -> dict[str, Any]:
@@ -161,15 +196,13 @@ class StageConfig(Options):
 
     def to_options(self) -> dict[str, Any]:
         """Every option of the stage, ours and TRL's, as it stands under the stage's kind; each kind has its own."""
-        others = {
-            "rl": {"mix", "method", "imitate"},
-            "sft": {"placebo", "algorithm", "method", "imitate", "blend"},
-            "hybrid": {"mix", "placebo", "algorithm"},
-        }
-        skipped = {"kind", "options"} | others.get(self.kind, set())
+        skipped = {"kind", "options"} | FOREIGN.get(self.kind, set())
+        if self.replicate == 0:  # so that runs begun before there was this option are gone on with
+            skipped |= {"replicate"}
         ours = {key: getattr(self, key) for key in type(self).model_fields if key not in skipped}
         nested = {key: value.model_dump() for key, value in ours.items() if isinstance(value, Options)}
-        return ours | nested | self.options
+        ends = {"of": [end.model_dump() for end in self.of]} if "of" in ours else {}
+        return ours | nested | ends | self.options
 
     def is_of(self, seed: int) -> bool:
         """Whether the run of `seed` has this stage."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from interlace.errors import RecipeError, unknown_name
 from interlace.recipe.model import Recipe, StageConfig
+from interlace.stages import STAGES
 
 TINY_STEPS, TINY_BATCH, TINY_PROMPTS, TINY_EVERY = 4, 8, 16, 2
 
@@ -43,9 +44,11 @@ def tiny(recipe: Recipe) -> Recipe:
 
 
 def _tiny_stage(stage: StageConfig) -> StageConfig:
+    if not STAGES[stage.kind].trains:
+        return stage
     options: dict[str, Any] = dict(stage.options)
     options["max_steps"] = min(stage.max_steps or TINY_STEPS, TINY_STEPS)
-    group = int(options.get("num_generations", 8)) if stage.kind != "sft" else 1
+    group = int(options.get("num_generations", 8)) if STAGES[stage.kind].samples else 1
     batch = max(group, TINY_BATCH // group * group)
     options["per_device_train_batch_size"] = min(int(options.get("per_device_train_batch_size", batch)), batch)
     return stage.model_copy(update={"options": options, "measure_every": None})

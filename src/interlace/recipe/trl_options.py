@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from interlace.options import rule_of, unknown_key
-from interlace.recipe.model import StageConfig
+from interlace.recipe.model import FOREIGN, StageConfig
 from interlace.stages import RESERVED, STAGES
 
 AUTOMATIC = {"bf16"}
@@ -26,7 +26,8 @@ def option_problems(stage: StageConfig) -> Iterator[tuple[str, str]]:
         if sentence:
             found = True
             yield option, sentence
-    if not found and not stage.options.keys() & {"max_steps", "num_train_epochs"}:
+    needs_steps = STAGES[stage.kind].trains and not stage.options.keys() & {"max_steps", "num_train_epochs"}
+    if not found and needs_steps:
         yield "", f"stage {stage.name!r} must say max_steps or num_train_epochs. Got neither. Add max_steps."
     if isinstance(stage.max_steps, int) and stage.max_steps < 1:
         yield "max_steps", f"max_steps must be at least 1. Got {stage.max_steps}. Change it."
@@ -42,10 +43,13 @@ def with_trl_types(stage: StageConfig) -> StageConfig:
 
 @functools.cache
 def option_types(kind: str) -> dict[str, Any]:
-    """Name and type of every option that TRL takes for a stage of `kind`. Imports TRL."""
+    """Name and type of every option that TRL takes for a stage of `kind`: none if it trains nothing. Imports TRL."""
     import trl
 
-    config = getattr(trl, STAGES[kind].config)
+    name = STAGES[kind].config
+    if name is None:
+        return {}
+    config = getattr(trl, name)
     types = typing.get_type_hints(config)
     return {item.name: types[item.name] for item in dataclasses.fields(config) if item.init}
 
@@ -60,8 +64,9 @@ def _unknown(kind: str, option: str) -> str | None:
     known = option_types(kind)
     if option in known:
         return None
-    ours = set(StageConfig.model_fields) - {"kind", "options"}
-    return unknown_key(option, (set(known) | ours) - set(RESERVED), f"a stage of kind {kind} ({STAGES[kind].config})")
+    ours = set(StageConfig.model_fields) - {"kind", "options"} - FOREIGN.get(kind, set())
+    config = f" ({STAGES[kind].config})" if STAGES[kind].trains else ""
+    return unknown_key(option, (set(known) | ours) - set(RESERVED), f"a stage of kind {kind}{config}")
 
 
 def _mistyped(kind: str, option: str, value: Any) -> str | None:

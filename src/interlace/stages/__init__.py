@@ -1,4 +1,4 @@
-"""Stages: one stage config -> one TRL trainer with the callback. A new one is a file and a line in STAGES.
+"""Stages: one stage config -> one trainer with the callback. A new one is a file and a line in STAGES.
 
 The registry is light: TRL takes seconds to import, so a stage's own file is loaded when it is run.
 """
@@ -19,14 +19,27 @@ __all__ = ["RESERVED", "STAGES", "StageKind", "load_stage"]
 
 @dataclass(frozen=True, slots=True)
 class StageKind:
-    """A registered kind of stage: its sentence, the TRL config whose options it takes, and where its code is."""
+    """A registered kind of stage: its sentence, the TRL config whose options it takes, and where its code is.
+
+    `config`: None for a stage that trains nothing.
+    """
 
     name: str
     sentence: str
-    config: str
+    config: str | None
     implementation: str
     source: str = "TRL"
     cost: str = "training"
+
+    @property
+    def trains(self) -> bool:
+        """Whether it takes optimizer steps."""
+        return self.config is not None
+
+    @property
+    def samples(self) -> bool:
+        """Whether it learns from completions that it samples, and their rewards."""
+        return self.config == "GRPOConfig"
 
 
 STAGES: dict[str, StageKind] = {
@@ -47,6 +60,14 @@ STAGES: dict[str, StageKind] = {
         sentence="imitation and reinforcement mixed by a method (interlace list methods), on TRL's GRPOTrainer",
         config="GRPOConfig",
         implementation="interlace.stages.hybrid:HybridStage",
+    ),
+    "merge": StageKind(
+        name="merge",
+        sentence="the ends of earlier stages merged into one set of weights (interlace list merges), without training",
+        config=None,
+        implementation="interlace.stages.merge:MergeStage",
+        source="WARP (arXiv 2406.16768), TIES-merging (arXiv 2306.01708), task arithmetic (arXiv 2212.04089)",
+        cost="no training",
     ),
 }
 

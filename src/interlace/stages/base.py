@@ -1,4 +1,4 @@
-"""What a stage is: options in TRL's names turned into one TRL trainer, with the coupling callback attached."""
+"""What a stage is: options in TRL's names turned into one trainer, with the coupling callback attached."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class StageRequest:
 
     `options` are TRL's; `folder` is where checkpoints will go; `placebo` is a mode of C9; `bf16` says whether the
     trainer's forwards run in bfloat16; `mixed` are the tasks that SFT mixes in, each with its share of the rows;
-    `method` is how a hybrid stage mixes, `imitate` the task whose expert it imitates (None: the stage's own).
+    `method` is how a hybrid stage mixes, `imitate` the task whose expert it imitates (None: the stage's own); `how` is
+    how a merge stage merges what lies in `ends`, known once the earlier stages are done.
     """
 
     stage: str
@@ -37,6 +38,8 @@ class StageRequest:
     mixed: tuple[tuple[Task, float], ...] = ()
     method: Mapping[str, Any] | None = None
     imitate: Task | None = None
+    how: Mapping[str, Any] | None = None
+    ends: tuple[str, ...] = ()
 
     @property
     def imitated(self) -> Task:
@@ -67,7 +70,7 @@ class Stage(Protocol):
     def trainer(
         self, request: StageRequest, arguments: TrainingArguments, policy: Policy, callback: CountingCallback
     ) -> Trainer:
-        """A TRL trainer ready to train `policy`."""
+        """A trainer ready to train `policy`."""
         ...
 
     def reconcile(self, trainer: Trainer, request: StageRequest, policy: Policy) -> dict[str, Any] | None:
