@@ -107,3 +107,11 @@ def test_a_replicate_is_written_out_where_one_is_asked_for(tmp_path: Path) -> No
     recipe = load_recipe(path)
     written = {stage.name: stage.to_options().get("replicate") for stage in recipe.stages}
     assert written == {"sft": None, "few": None, "one": None, "two": 1, "merge": None}
+
+
+def test_rivals_and_the_shoot_out_have_one_start() -> None:
+    rivals, shootout = load_recipe("rivals-addition"), load_recipe("shootout-addition")
+    assert rivals.stages[0] == shootout.stages[0] and rivals.tasks == shootout.tasks
+    assert rivals.stage("rl") == shootout.stage("rl") and rivals.measure == shootout.measure
+    assert (rivals.seeds, rivals.exclude_seeds) == (shootout.seeds, shootout.exclude_seeds)
+    assert all(rivals.start_of(stage.name) == ("sft", "raw") for stage in rivals.stages[1:])
