@@ -11,6 +11,7 @@ stands in `interlace.analysis.shootout.distance`.
 from __future__ import annotations
 
 import argparse
+import sys
 
 from rich.console import Console
 from rich.table import Table
@@ -31,7 +32,10 @@ def main() -> None:
     given = parser.parse_args()
     records = [read_run(folder) for run in given.runs for folder in run_folders_in(run)]
     kept = [record for record in records if exclusion(record) is None]
+    if not kept:
+        sys.exit("RUNS must hold one that its recipe's rule does not leave out.")
     others = [read_run(folder) for folder in run_folders_in(given.attained)] if given.attained else []
+    others = [record for record in others if exclusion(record) is None]
     attained = {record.seed: record for record in others}
     arms = arms_of(kept).arms
     for pair in pairs_of(kept[0], arms):
@@ -42,6 +46,8 @@ def main() -> None:
         for (arm, weights), cells in rows.items():
             if any(cells):
                 table.add_row(arm, weights, *cells)
+        if not table.row_count:
+            table.caption = "No arm comes to these rewards where a front of both objectives is known."
         Console(width=60 + 34 * len(given.rewards)).print(table)
 
 
@@ -49,7 +55,7 @@ def cell(item: Distance, with_attained: bool) -> str:
     if not item.reached:
         return ""
     shown = [item.over_front, *([item.over_attained] if with_attained else [])]
-    texts = ["one run" if isinstance(each, Unresolved) else figure_text(each, unit=False) for each in shown]
+    texts = ["not told" if isinstance(each, Unresolved) else figure_text(each, unit=False) for each in shown]
     return f"{' / '.join(texts)} ({item.reached} of {item.runs})"
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from interlace.analysis.shootout import shootout
+from interlace.analysis.shootout import shootout, shootout_sentences
 from interlace.analysis.shootout.area import dominated_area
 from interlace.analysis.shootout.ranks import places
+from interlace.errors import DataError
 from interlace.estimate import Estimate, Unresolved
 from interlace.measurement import LINE, RAW
 from interlace.statistics import student_draws, sum_of_means_interval
@@ -119,7 +120,8 @@ def test_columns_that_no_method_was_trained_for() -> None:
     row = rows(shootout([record]))["a"]
     policy = tilted_policy(problem, 2.0)
     right = problem.reward == 1.0
-    change = (-(problem.expert * np.log(policy / problem.reference)) * right).sum() / 40
+    weights = problem.expert * right
+    change = -(weights * np.log(policy / problem.reference)).sum() / weights.sum()
     assert row.sft_loss_right_change.value == pytest.approx(change, abs=1e-9)
     passed = 1.0 - (1.0 - (policy * right).sum(axis=1)) ** 8
     assert row.pass_at_8.value == pytest.approx(passed.mean(), abs=1e-9)
@@ -195,8 +197,76 @@ def test_stages_in_a_row_are_one_arm() -> None:
     twice = {10: {"tokens": 2000.0, "tokens_sampled": 200.0, "imitation_share": 5.0}}
     both = replace(arm("joint", problem, 3.0), spent=twice)
     found = shootout([make_record(problem, start(problem), *path, both)], exchange_rate=0.5)
-    assert found.started_from == "sft" and found.against == "rl \u2192 sft-2"
+    assert (
+        found.started_from == "sft"
+        and found.against == "rl"
+        and rows(found).keys() == {"rl", "rl \u2192 sft-2", "joint"}
+    )
     row, other = rows(found)["rl \u2192 sft-2"], rows(found)["joint"]
+    alone = rows(found)["rl"]
+    assert alone.is_short and alone.step == 10 and not row.is_short and alone.imitation == 0.0
     assert row.step == 20 and row.compute == other.compute and row.imitation == 0.5 == other.imitation
     assert row.sft_loss.value == pytest.approx(sft_loss(problem, down), abs=1e-9)
     assert row.method == "rl \u2192 sft" and not rows(found, LINE)
+    record = make_record(problem, start(problem), *path, both)
+    assert shootout([record], against="rl -> sft-2").against == "rl \u2192 sft-2"
+
+
+def test_the_start_is_that_of_most_stages_whatever_else_begins_elsewhere() -> None:
+    """A control from the model, and a stage from averaged weights, are no arms from the SFT stage."""
+    problem = problem_of(5)
+    arms = [arm(name, problem, time) for name, time in (("a", 1.0), ("b", 2.0), ("c", 3.0))]
+    control = arm("control", problem, 1.0, options={"start_from": "model"})
+    late = arm("late", problem, 1.0, options={"start_from": "averaged"})
+    found = shootout([make_record(problem, start(problem), control, *arms, late)])
+    assert found.started_from == "sft" and rows(found).keys() == {"a", "b", "c"}
+
+
+def test_runs_of_other_recipes_or_the_same_seed_twice_are_refused() -> None:
+    problem = problem_of(6)
+    record = make_record(problem, start(problem), arm("a", problem, 1.0), arm("b", problem, 2.0))
+    with pytest.raises(DataError, match="every seed once. Got \\[0, 0\\]"):
+        shootout([record, record])
+    with pytest.raises(DataError, match="runs of one recipe. Got made-up, other"):
+        shootout([record, replace(record, recipe="other", seed=1)])
+
+
+def test_a_stage_that_seeds_trained_otherwise_is_no_arm() -> None:
+    problem = problem_of(7)
+    records = []
+    for seed, rate in ((0, 1e-3), (1, 2e-3)):
+        arms = [arm("a", problem, 1.0), arm("b", problem, 2.0), arm("c", problem, 2.0, options={"learning_rate": rate})]
+        records.append(make_record(problem, start(problem), *arms, seed=seed))
+    assert rows(shootout(records)).keys() == {"a", "b"}
+    assert rows(shootout(records[:1])).keys() == {"a", "b", "c"}
+
+
+def test_an_arm_that_ended_short_cuts_no_other() -> None:
+    problem = problem_of(8)
+    long = {10: {"tokens": 1000.0, "tokens_sampled": 100.0}, 20: {"tokens": 2000.0, "tokens_sampled": 200.0}}
+    policies = {0: problem.reference, 10: tilted_policy(problem, 1.0), 20: tilted_policy(problem, 2.0)}
+    arms = [replace(arm(name, problem, 1.0), policies=policies, spent=long) for name in ("a", "b")]
+    found = rows(shootout([make_record(problem, start(problem), *arms, arm("short", problem, 1.0))]))
+    assert (found["a"].step, found["short"].step) == (20, 10)
+    assert found["short"].is_short and not found["a"].is_short
+
+
+def test_too_few_prompts_have_no_place() -> None:
+    problem = binary_problem(np.random.default_rng(0), prompts=2, skill=0.3)
+    found = rows(shootout([make_record(problem, start(problem), arm("a", problem, 1.0), arm("b", problem, 2.0))]))
+    assert isinstance(found["a"].rank, Estimate)
+    one = binary_problem(np.random.default_rng(0), prompts=1, skill=0.3)
+    found = rows(shootout([make_record(one, start(one), arm("a", one, 1.0), arm("b", one, 2.0))]))
+    assert isinstance(found["a"].rank, Unresolved)
+
+
+def test_the_best_of_many_is_said_with_all_comparisons_together() -> None:
+    """Equal arms: no lead is sure, and all others are named as perhaps as good."""
+    problems = [problem_of(seed) for seed in range(3)]
+    rng = np.random.default_rng(0)
+    records = []
+    for seed, problem in enumerate(problems):
+        arms = [arm(f"arm-{n}", problem, float(2.0 + rng.normal(0.0, 0.2))) for n in range(6)]
+        records.append(make_record(problem, start(problem), *arms, seed=seed))
+    (sentence,) = shootout_sentences(shootout(records))
+    assert "which may be chance" in sentence and "not resolved to lie behind it" in sentence

@@ -12,7 +12,7 @@ from interlace.analysis.shootout import Shootout, shootout, standings
 from interlace.encoding import dumps
 from interlace.errors import DataError
 from interlace.estimate import Estimate, Unresolved
-from interlace.statistics import interquartile_mean, probability_of_improvement
+from interlace.statistics import interquartile_mean
 from tests.analysis.test_shootout_rows import arm, problem_of, start
 from tests.analysis.worlds import make_record
 
@@ -36,8 +36,8 @@ def test_standings_are_those_of_the_rows() -> None:
     shares = np.array([next(r for r in each.rows if r.arm == "near").shares for each in found])
     assert isinstance(table["near"].share, Estimate)
     assert table["near"].share.value == pytest.approx(interquartile_mean(shares))
-    better = probability_of_improvement(values["rl"], values["near"])
-    assert isinstance(table["near"].better, Unresolved) == (better in (0.0, 1.0))
+    better = table["near"].better
+    assert isinstance(better, Estimate) and better.value == (values["near"] > values["rl"]).mean() and better.n == 6
     means = {name: value.mean(axis=1) for name, value in values.items()}
     for name in TIMES:
         above = [sum(means[other][t] > means[name][t] for other in TIMES) for t in range(2)]
@@ -63,3 +63,5 @@ def test_what_cannot_stand_is_refused() -> None:
     renamed = replace(other, rows=tuple(replace(row, arm=f"{row.arm}-2") for row in other.rows))
     with pytest.raises(DataError, match="an arm that all recipes have"):
         standings([task("one", 0), renamed])
+    with pytest.raises(DataError, match="the same number of seeds of each recipe. Got 3, 2"):
+        standings([task("one", 0), task("two", 50, seeds=2)])

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from interlace.analysis.shootout import Shootout, ShootoutRow, shootout_sentences
 from interlace.estimate import Estimate, Figure, interval_text, value_text
+from interlace.measurement import LINE
 
 COLUMNS = ("arm", "weights", "place", "reward", "SFT loss", "lead over {}")
 MOST = 12
@@ -27,9 +28,12 @@ def print_shootouts(console: Console, shootouts: Sequence[Shootout]) -> None:
 
 
 def shootout_tables(found: Shootout) -> Iterator[Table]:
-    """The best rows over all kinds of weights, and the arm that they are held against."""
+    """The best rows of raw and averaged weights, and the arm that they are held against."""
     for pair in found.pairs:
-        rows = sorted((row for row in found.rows if row.pair == pair), key=lambda row: -sum(row.values))
+        read_alike = (row for row in found.rows if row.pair == pair and row.weights != LINE)
+        rows = sorted(read_alike, key=lambda row: -sum(row.values))
+        if not rows:
+            continue
         shown = [row for number, row in enumerate(rows) if number < MOST or row.arm == found.against]
         title = f"{rows[0].recipe}: {pair.name} at equal FLOPs, by R \u2212 {found.exchange_rate:g} L"
         more = f" ({len(shown)} of {len(rows)} rows)" if len(shown) < len(rows) else ""

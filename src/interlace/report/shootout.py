@@ -15,6 +15,7 @@ from interlace.analysis.shootout import (
     shootout_sentences,
     standings,
 )
+from interlace.analysis.shootout.compute import SHORT
 from interlace.analysis.shootout.words import COUNTED
 from interlace.errors import DataError
 from interlace.estimate import Estimate
@@ -29,8 +30,8 @@ from interlace.wording import counted
 COLUMNS = ("Arm", "Weights", "Place", "Step", "Compute", "Imitated", "SFT loss", "Reward", "Over the front",
            "Change of R \u2212 \u03bbL", "Lead over {}", "Better")  # fmt: skip
 BY_TOKENS = ("Arm", "Weights", "Place", "Step", "Compute", "SFT loss", "Reward", "Change of R \u2212 \u03bbL")
-UNTRAINED = ("Arm", "Weights", "Part of what is to be had", "Hypervolume", "Change of SFT loss on right responses",
-             "pass@8")  # fmt: skip
+BESIDE = ("Arm", "Weights", "Behind the best", "Part of what is to be had", "Hypervolume",
+          "Change of SFT loss on right responses", "pass@8")  # fmt: skip
 STANDINGS = ("Arm", "Weights", "Mean place", "Part of what is to be had", "P(better than {})")
 COLOURS = {RAW: "@rl", AVERAGED: "@averaged", LINE: "@line"}
 ROOM = 0.16, 0.05
@@ -51,18 +52,19 @@ class Compared:
 
     @property
     def tables(self) -> list[Table]:
-        """By FLOPs what it comes to and what nobody trained for, by tokens the places; a table a pair of tasks."""
+        """By FLOPs what it comes to and what stands beside it, by tokens the places; a table a pair of tasks."""
         made = []
         for each in self.found:
             for pair in each.pairs:
-                made += [_table(each, pair), _untrained(each, pair)] if each.by == "flops" else [_by_tokens(each, pair)]
+                made += [_table(each, pair), _beside(each, pair)] if each.by == "flops" else [_by_tokens(each, pair)]
         return made
 
     @property
     def charts(self) -> list[Chart]:
         """The plane of each pair of tasks by FLOPs: a cross an arm and kind of weights, over the front."""
         made = [(each, pair) for each in self.found if each.by == "flops" for pair in each.pairs]
-        return [_chart(each, pair, place) for place, (each, pair) in enumerate(made)]
+        charts = [_chart(each, pair, place) for place, (each, pair) in enumerate(made)]
+        return [chart for chart in charts if chart is not None]
 
 
 def compared(shootouts: Sequence[Shootout]) -> list[Compared]:
@@ -91,7 +93,9 @@ def _table(found: Shootout, pair: Pair) -> Table:
         "among rows of the same weights, and which others it may be. Compute: per parameter. Imitated: mean weight of "
         "imitation in the updates. Over the front: SFT loss beyond the least that any policy can have at that reward "
         "(D9). On the line: the best place between start and end, chosen on half of the prompts, told on the others. "
-        "Better: in which share of runs its value is above, with the exact interval of so few."
+        "Better: in which share of runs its value is above, with the exact interval of so few. \u2021: ended with less "
+        f"than {SHORT:.0%} of the median arm\u2019s compute and is told where it ended. Methods that are told the "
+        "expert\u2019s distribution (frontier, guarded_frontier) know more than the others."
     )
     return Table(f"Shoot-out on {_title(found, pair)}", columns, rows, 2, tuple(notes.reasons), remark)
 
@@ -112,7 +116,8 @@ def _cells(row: ShootoutRow, notes: Notes) -> tuple[Cell, ...]:
 def _begin(row: ShootoutRow, notes: Notes) -> tuple[Cell, ...]:
     mark = "\u2020" if row.on_pareto else ""
     arm = Cell(f"{row.arm}{mark}", interval="" if row.method == row.arm else row.method, tone="stage")
-    spent = Cell(compact(row.compute), title="per parameter, mean over seeds")
+    short = "\u2021" if row.is_short else ""
+    spent = Cell(f"{compact(row.compute)}{short}", title="per parameter, mean over seeds")
     return arm, *words(weights_name(row.weights)), _place(row, notes), Cell(f"{row.step:.0f}"), spent
 
 
@@ -138,14 +143,15 @@ def _by_tokens(found: Shootout, pair: Pair) -> Table:
     return Table(f"Shoot-out on {_title(found, pair)}", BY_TOKENS, rows, 2, tuple(notes.reasons), remark)
 
 
-def _untrained(found: Shootout, pair: Pair) -> Table:
+def _beside(found: Shootout, pair: Pair) -> Table:
     rows, notes = _rows(found, pair), Notes()
     tasks = list(dict.fromkeys(task for row in rows for task in row.elsewhere))
-    columns = (*UNTRAINED, *(f"Change of reward on {task}" for task in tasks))
+    columns = (*BESIDE, *(f"Change of reward on {task}" for task in tasks))
     cells = tuple(
         (
             Cell(row.arm, tone="stage"),
             *words(weights_name(row.weights)),
+            notes.figure(row.behind, signed=True),
             notes.figure(row.share, signed=True),
             notes.figure(row.area),
             notes.figure(row.sft_loss_right_change, signed=True),
@@ -157,9 +163,9 @@ def _untrained(found: Shootout, pair: Pair) -> Table:
     remark = (
         "Part of what is to be had: the change of R \u2212 \u03bbL over the greatest that any policy could have made "
         "from the start (D9). Hypervolume: the area of reward and SFT loss that an arm\u2019s looks dominate, over the "
-        "front\u2019s. No arm was trained for the columns after them."
+        "front\u2019s. Other held-out tasks are in nobody\u2019s training."
     )
-    name = f"What no arm was trained for, {pair.name}"
+    name = f"Beside it, {pair.name}"
     return Table(name, columns, cells, 2, tuple(notes.reasons), remark)
 
 
@@ -189,11 +195,13 @@ def standings_tables(recipes: Sequence[Compared]) -> list[Table]:
     return [Table(title, columns, cells, 2, tuple(notes.reasons), remark)]
 
 
-def _chart(found: Shootout, pair: Pair, place: int) -> Chart:
+def _chart(found: Shootout, pair: Pair, place: int) -> Chart | None:
     rows = [row for row in _rows(found, pair) if _ends(row.reward) and _ends(row.sft_loss)]
+    if not rows:
+        return None
     reward = [end for row in rows for end in _ends(row.reward)]
     loss = [end for row in rows for end in _ends(row.sft_loss)]
-    front = found.fronts.get(pair.rewarded)
+    front = found.fronts.get(pair)
     if front is not None:
         loss += [float(least) for r, least in zip(front.reward, front.sft_loss, strict=True) if r <= max(reward)]
     kinds = list(dict.fromkeys(row.weights for row in rows))

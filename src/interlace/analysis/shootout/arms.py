@@ -11,6 +11,8 @@ from interlace.store.record import StageRecord
 
 THEN = " \u2192 "
 """Between the stages of an arm."""
+AVERAGE = ", averaged"
+"""After a stage whose averaged weights others begin with."""
 
 
 class Pair(NamedTuple):
@@ -49,46 +51,45 @@ class Arms(NamedTuple):
 
 
 def arms_of(records: Sequence[RunRecord]) -> Arms:
-    """The stage from which most paths of stages go out, and these paths, each to its last stage.
+    """The weights that most stages begin with, and every path of stages from there.
 
-    Stages count that every run has finished, and whose compute is known. Raises DataError where fewer than two paths
-    begin alike.
+    Stages count that every run has finished, with the same options, and whose compute is known. Raises DataError where
+    fewer than two begin alike.
     """
-    record, *others = records
-    done = [{stage.name for stage in each.stages if is_counted(stage)} for each in (record, *others)]
-    sources = {name: source for name, source in _sources(record) if all(name in each for each in done)}
-    paths = {start: [Arm(path) for path in _paths(sources, start)] for start in dict.fromkeys(sources.values())}
-    start, arms = _first_fork(sources, *max(paths.items(), key=lambda item: len(item[1]), default=("", [])))
-    if len(arms) < 2:
+    record = records[0]
+    sources = {name: source for name, source in _sources(record) if _is_shared(records, name)}
+    children = {start: [name for name, source in sources.items() if source == start] for start in sources.values()}
+    start, first = max(children.items(), key=lambda item: len(item[1]), default=("", []))
+    if len(first) < 2:
         raise DataError(
             "a shoot-out must have two finished stages or more that begin with the same weights (start_from) and say "
-            f"what they took. {record.folder} has {len(arms)}. See interlace list recipes, shootout-addition."
+            f"what they took. {record.folder} has {len(first)}. See interlace list recipes, shootout-addition."
         )
-    return Arms(start, tuple(arms))
+    return Arms(start, tuple(Arm(path) for path in _paths(sources, start)))
+
+
+def _is_shared(records: Sequence[RunRecord], name: str) -> bool:
+    """Whether all runs have counted the stage, and trained it alike."""
+    found = [stage for record in records for stage in record.stages if stage.name == name and is_counted(stage)]
+    return len(found) == len(records) and all(stage.options == found[0].options for stage in found)
 
 
 def _sources(record: RunRecord) -> Iterator[tuple[str, str]]:
-    """Of each stage the one whose weights it begins with, or model."""
+    """Of each stage the one whose weights it begins with, or model; of averaged weights, that they are."""
     names = [stage.name for stage in record.stages]
     for place, stage in enumerate(record.stages):
         asked = str(stage.options.get("start_from", "raw"))
-        yield stage.name, asked if asked in names or asked == "model" else (names[place - 1] if place else "model")
+        before = names[place - 1] if place else "model"
+        yield stage.name, asked if asked in names or asked == "model" else before + AVERAGE * (asked == "averaged")
 
 
 def _paths(sources: Mapping[str, str], start: str) -> Iterator[tuple[str, ...]]:
-    """All ways from `start` to a stage that nothing begins with."""
+    """All ways from `start` to a stage."""
     for name, source in sources.items():
         if source == start:
-            further = [(name, *path) for path in _paths(sources, name)]
-            yield from further or [(name,)]
-
-
-def _first_fork(sources: Mapping[str, str], start: str, arms: list[Arm]) -> tuple[str, list[Arm]]:
-    """Stages that all arms share belong to the start."""
-    while len(arms) > 1 and len({arm.stages[0] for arm in arms}) == 1:
-        start = arms[0].stages[0]
-        arms = [Arm(path) for path in _paths(sources, start)]
-    return start, arms
+            yield (name,)
+            for weights in (name, name + AVERAGE):
+                yield from ((name, *path) for path in _paths(sources, weights))
 
 
 def is_counted(stage: StageRecord) -> bool:

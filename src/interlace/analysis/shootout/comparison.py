@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, get_args
 
 from interlace.analysis.exclusion import exclusion
-from interlace.analysis.shootout.arms import Arms, Pair, arms_of, pairs_of, rl_alone
+from interlace.analysis.shootout.arms import THEN, Arms, Pair, arms_of, pairs_of, rl_alone
 from interlace.analysis.shootout.compute import By
 from interlace.analysis.shootout.limit import Limit, limit_of
 from interlace.analysis.shootout.row import Contest, ShootoutRow, rows_of
@@ -25,7 +25,8 @@ from interlace.theory.frontier import Front
 class Shootout:
     """`rows`, best value first within each pair of tasks and kind of weights. `started_from`: the stage that all arms
     begin with; `by`: what compute is counted in; `against`: the arm of `better`; `left_out`: seeds that the recipe's
-    rule excludes; `fronts`: of each task whose expert is known, the front of all policies (D9), from the first run."""
+    rule excludes; `fronts`: of each pair of one task whose expert is known, the front of all policies (D9), from the
+    first run."""
 
     rows: tuple[ShootoutRow, ...]
     started_from: str
@@ -33,7 +34,7 @@ class Shootout:
     against: str
     exchange_rate: float
     left_out: int
-    fronts: Mapping[str, Front]
+    fronts: Mapping[Pair, Front]
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -45,7 +46,7 @@ class Shootout:
         whole = ("rows", "fronts")
         plain = {field.name: jsonable(getattr(self, field.name)) for field in fields(self) if field.name not in whole}
         fronts = {
-            task: {"reward": f.reward.tolist(), "sft_loss": f.sft_loss.tolist()} for task, f in self.fronts.items()
+            pair.name: {"reward": f.reward.tolist(), "sft_loss": f.sft_loss.tolist()} for pair, f in self.fronts.items()
         }
         return plain | {"rows": [row.to_json() for row in self.rows], "fronts": fronts}
 
@@ -58,7 +59,8 @@ def shootout(
     `exchange_rate`: lambda, reward units a nat. `against`: an arm, by name; None: RL alone (after the SFT that all
     begin with: the two-stage baseline), else the first.
 
-    Raises DataError where no two stages begin alike and say what they took, or `against` is none of them.
+    Raises DataError for runs of several recipes, where no two stages begin alike and say what they took, or where
+    `against` is none of them.
     """
     if by not in get_args(By):
         raise DataError(f"by must be one of {', '.join(get_args(By))}. Got {by!r}. Change it.")
@@ -66,21 +68,39 @@ def shootout(
     kept = [record for record in records if exclusion(record) is None]
     if not kept:
         raise DataError("shootout must have a run that its recipe's rule does not leave out. Got none. Run more seeds.")
+    _refuse_mixture(kept)
     arms = arms_of(kept)
     names = [arm.name for arm in arms.arms]
-    opponent = against or (rl_alone(kept[0], arms.arms) or arms.arms[0]).name
+    opponent = _arrows(against) if against else (rl_alone(kept[0], arms.arms) or arms.arms[0]).name
     if opponent not in names:
         raise DataError(f"against must be an arm, one of {', '.join(names)}. Got {opponent!r}. Change it.")
     rows: list[ShootoutRow] = []
-    fronts: dict[str, Front] = {}
+    fronts: dict[Pair, Front] = {}
     for pair in pairs_of(kept[0], arms.arms):
         limits = [_limit(record, arms, pair) for record in kept]
         contest = Contest(kept, pair, limits, opponent, exchange_rate)
         for weights in (RAW, AVERAGED, LINE):
             rows += rows_of(contest, weights, seen_at_common_compute(kept, arms.arms, pair, weights, by, exchange_rate))
         if limits[0] is not None and limits[0].front is not None:
-            fronts[pair.rewarded] = limits[0].front
+            fronts[pair] = limits[0].front
     return Shootout(tuple(rows), arms.start, by, opponent, exchange_rate, len(records) - len(kept), fronts)
+
+
+def _arrows(name: str) -> str:
+    """An arm's name as it may be typed."""
+    return THEN.join(part.strip() for part in name.replace("->", THEN.strip()).split(THEN.strip()))
+
+
+def _refuse_mixture(records: Sequence[RunRecord]) -> None:
+    """Raise DataError for runs that are not seeds of one recipe."""
+    recipes = list(dict.fromkeys(record.recipe for record in records))
+    if len(recipes) > 1:
+        raise DataError(
+            f"a shoot-out must have runs of one recipe. Got {', '.join(recipes)}. Give one at a time, or ask standings."
+        )
+    seeds = [record.seed for record in records]
+    if len(set(seeds)) < len(seeds):
+        raise DataError(f"a shoot-out must have every seed once. Got {sorted(seeds)}. Leave one out.")
 
 
 def _limit(record: RunRecord, arms: Arms, pair: Pair) -> Limit | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
+
+import numpy as np
 
 from interlace.ledger import estimated_flops
 from interlace.store.record import StageRecord
@@ -10,6 +13,9 @@ from interlace.store.record import StageRecord
 By: TypeAlias = Literal["flops", "tokens"]
 OVERSHOOT = 1.03
 """How much more than the common compute a look may have taken: steps differ a little in their tokens."""
+SHORT = 0.95
+"""An arm that ended with less than this share of the median's compute cuts no other arm short: it is told where it
+ended."""
 
 
 def compute_of(stage: StageRecord, step: int, by: By) -> float | None:
@@ -22,6 +28,12 @@ def compute_of(stage: StageRecord, step: int, by: By) -> float | None:
     if by == "tokens":
         return sampled + trained
     return estimated_flops(1, int(sampled), int(trained + spent.get("tokens_scored", 0.0)), int(trained))
+
+
+def common_compute(ends: Sequence[float]) -> float:
+    """The most that all arms reached, but for those that ended short; 0 without arms."""
+    least = SHORT * float(np.median(ends)) if ends else 0.0
+    return min((end for end in ends if end >= least), default=0.0)
 
 
 def compute_of_all(stage: StageRecord, by: By) -> float:

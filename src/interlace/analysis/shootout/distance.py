@@ -52,12 +52,17 @@ def distances(
     attained: Mapping[int, RunRecord] | None = None,
 ) -> list[Distance]:
     """Every arm under each kind of weights at each of `rewards`. `attained`: by seed, a run that was trained straight
-    to joint optima from the same start; only its stages' last looks count.
+    to joint optima from the same start on the same prompts; only its stages' last looks count.
 
     Half of the prompts find the place where an arm first passes a reward, on the straight line between two looks; the
     others say what is there, or the luckiest of many looks would be taken for the arm.
     """
-    curves = {seed: attained_curve(record, pair) for seed, record in (attained or {}).items()}
+    known = {record.seed: record for record in records}
+    curves = {
+        seed: attained_curve(record, pair)
+        for seed, record in (attained or {}).items()
+        if seed in known and _same_prompts(record, known[seed], pair)
+    }
     found = []
     for arm in arms:
         for weights in (RAW, AVERAGED, LINE):
@@ -65,6 +70,15 @@ def distances(
                 there = [_there(record, arm, pair, weights, reward) for record in records]
                 found.append(_row(arm, weights, reward, there, [curves.get(record.seed) for record in records]))
     return found
+
+
+def _same_prompts(one: RunRecord, other: RunRecord, pair: Pair) -> bool:
+    """Whether two runs measured the same responses to the same prompts."""
+    held = [(one.heldout.get(task), other.heldout.get(task)) for task in pair]
+    return all(
+        a is not None and b is not None and np.array_equal(a.prompt, b.prompt) and np.array_equal(a.reward, b.reward)
+        for a, b in held
+    )
 
 
 def attained_curve(record: RunRecord, pair: Pair) -> Curve:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Float
 
@@ -13,6 +15,7 @@ from interlace.estimate import Figure, Unresolved
 from interlace.statistics import (
     mean_interval,
     paired_change,
+    paired_ratio_change,
     reward_interval,
     sum_of_means_interval,
 )
@@ -59,8 +62,9 @@ def right_loss_change_of(seen: Seen) -> Figure:
     objective = OBJECTIVES["sft_loss_right"]
     if objective.refuses(seen.now.imitated.held) is not None:
         return NO_RIGHT
-    pair = [objective.value(at.imitated)[seen.prompts] for at in (seen.start, seen.now)]
-    return paired_change(*pair, unit=NATS)
+    assert objective.share is not None
+    before, after = (objective.value(at.imitated)[seen.prompts] for at in (seen.start, seen.now))
+    return paired_ratio_change(before, after, objective.share(seen.now.imitated.held)[seen.prompts], unit=NATS)
 
 
 def excess_of(seen: Seen, limit: Limit | None) -> Figure:
@@ -79,6 +83,14 @@ def passed_of(seen: Seen) -> Figure:
     rates = np.clip((scores.reward_probabilities * scores.reward_values).sum(axis=1), 0.0, 1.0)
     passed = 1.0 - (1.0 - rates) ** PASS_K
     return reward_interval(passed[seen.prompts], np.array([0.0, 1.0]), is_exact=True, unit="fraction")
+
+
+def within(figure: Figure, low: float, high: float) -> Figure:
+    """The same with its interval cut to where the figure can be at all."""
+    if isinstance(figure, Unresolved):
+        return figure
+    lower, upper = max(figure.lower, min(low, figure.value)), min(figure.upper, max(high, figure.value))
+    return replace(figure, lower=lower, upper=upper)
 
 
 def value_of(seen: Seen, exchange_rate: float) -> Figure:

@@ -9,11 +9,12 @@ from jaxtyping import Float
 
 from interlace.analysis.shootout.arms import Arm
 from interlace.analysis.shootout.seen import Seen
-from interlace.estimate import THIS_RECIPE, THIS_RUN, Estimate, Figure
+from interlace.estimate import THIS_RECIPE, THIS_RUN, Estimate, Figure, Unresolved
 from interlace.statistics import student_draws
 from interlace.statistics.intervals import LEVEL
 
 DRAWS = 4000
+NO_PLACE = Unresolved("places need two prompts, or two runs, and values that are finite")
 
 
 def ranks_of(seen: Mapping[Arm, Sequence[Seen]], exchange_rate: float) -> Mapping[Arm, Figure]:
@@ -24,6 +25,9 @@ def ranks_of(seen: Mapping[Arm, Sequence[Seen]], exchange_rate: float) -> Mappin
     rng, arms = np.random.default_rng(0), list(seen)
     values = np.array([[each.gain(exchange_rate) for each in seen[arm]] for arm in arms])
     count = values.shape[1]
+    units = count if count > 1 else min(each.rises()[0].size for (each,) in seen.values())
+    if units < 2 or not np.isfinite(values).all():
+        return dict.fromkeys(arms, NO_PLACE)
     if count > 1:
         figures = places_of(values.mean(axis=1), student_draws(rng, values.T, DRAWS), count, "seeds", THIS_RECIPE)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -13,20 +13,22 @@ from interlace.analysis.reward_change import reward_difference
 from interlace.analysis.shootout import figures
 from interlace.analysis.shootout.area import dominated_share
 from interlace.analysis.shootout.arms import THEN, Arm, Pair, method_of
+from interlace.analysis.shootout.compute import SHORT
 from interlace.analysis.shootout.limit import Limit
 from interlace.analysis.shootout.ranks import ranks_of
 from interlace.analysis.shootout.seen import Seen
 from interlace.analysis.trajectory import REWARD, read_trajectory
 from interlace.encoding import jsonable
-from interlace.estimate import Figure, Unresolved
+from interlace.estimate import THIS_RECIPE, Estimate, Figure, Unresolved
 from interlace.measurement import LINE
-from interlace.statistics import seed_interval, share_interval
+from interlace.statistics import rate_interval, seed_interval
 from interlace.store import RunRecord
 
 OPPONENT = Unresolved("the arm that the others are held against")
 NOT_SEEN = Unresolved("the arm that the others are held against was not measured so")
 NO_FRONT = Unresolved("there is no front of both objectives, or the expert is not known")
 ONE_RUN = Unresolved("one run alone has no interval of it: run more seeds")
+BEST = Unresolved("it is the best of its weights")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +38,19 @@ class ShootoutRow:
 
     `task`: whose reward counts, `imitated`: whose SFT loss. `weights`: raw, averaged, or line (the best place between
     the stage's start and its end, chosen on half of the held-out prompts, judged on the others). `step`: of the look,
-    mean over seeds. `compute`: what the arm had taken there (FLOPs a parameter, or tokens sampled and trained on).
+    mean over seeds. `compute`: what the arm had taken there (FLOPs a parameter, or tokens sampled and trained on);
+    `is_short`: it ended before the others and is told where it ended (`SHORT`).
     `imitation`: mean weight of imitation among both losses in its updates, a fraction; None where that is not counted.
 
     `excess`: SFT loss over the least that any policy can have at this reward (D9), nats/response. `value`: the change
     of R - lambda L, reward units; `values`: of each seed. `share`: of the value that is to be had from the start (D9),
     the part that came; `shares`: of each seed. `area`: hypervolume of its looks over the front's, fraction. `lead`: by
-    how much its value is above that of the arm it is held against, run by run; `better`: the share of runs in
-    which it is; `rank`: its place by value among the rows of its weights. `on_pareto`: no other arm's means are
-    better in both.
+    how much its value is above that of the arm it is held against, run by run; `better`: the share of runs in which it
+    is, with the exact interval; `behind`: by how much the greatest mean value of the same weights is above it, run by
+    run; `rank`: its place by value among the rows of its weights. `on_pareto`: no other arm's means are better in both.
 
-    No method was trained for: `sft_loss_right_change` (A11), `pass_at_8`, and `elsewhere`: change of reward on each
-    held-out task that is neither reinforced nor imitated.
+    Beside them `sft_loss_right_change` (A11), `pass_at_8`, and `elsewhere`: change of reward on each held-out task that
+    is neither reinforced nor imitated.
     """
 
     recipe: str
@@ -59,6 +62,7 @@ class ShootoutRow:
     num_seeds: int
     step: float
     compute: float
+    is_short: bool
     imitation: float | None
     sft_loss: Figure
     sft_loss_change: Figure
@@ -72,6 +76,7 @@ class ShootoutRow:
     area: Figure
     lead: Figure
     better: Figure
+    behind: Figure
     rank: Figure
     on_pareto: bool
     sft_loss_right_change: Figure
@@ -140,10 +145,11 @@ def _row(
         num_seeds=len(each),
         step=float(np.mean([item.step for item in each])),
         compute=float(np.mean([item.compute for item in each])),
+        is_short=float(np.mean([item.compute for item in each])) < SHORT * _median_compute(seen),
         imitation=_imitation(contest.records, arm, each),
-        sft_loss=mean(figures.sft_loss_of),
+        sft_loss=figures.within(mean(figures.sft_loss_of), 0.0, np.inf),
         sft_loss_change=mean(figures.sft_loss_change_of),
-        reward=mean(figures.reward_of),
+        reward=figures.within(mean(figures.reward_of), *_reward_range(each)),
         reward_change=mean(figures.reward_change_of),
         excess=over_seeds(excesses),
         value=mean(lambda item: figures.value_of(item, rate)),
@@ -153,12 +159,26 @@ def _row(
         area=_over_runs(areas),
         lead=_lead(contest, seen, arm),
         better=_better(of_opponent, values, arm.name == contest.opponent),
+        behind=_behind(contest, seen, arm),
         rank=rank,
         on_pareto=on_pareto,
         sft_loss_right_change=mean(figures.right_loss_change_of),
-        pass_at_8=mean(figures.passed_of),
+        pass_at_8=figures.within(mean(figures.passed_of), 0.0, 1.0),
         elsewhere={} if weights == LINE else _elsewhere(contest, weights, arm, each),
     )
+
+
+def _median_compute(seen: Mapping[Arm, list[Seen]]) -> float:
+    return float(np.median([item.compute for each in seen.values() for item in each]))
+
+
+def _reward_range(each: Sequence[Seen]) -> tuple[float, float]:
+    """Of all rewards that were enumerated; without end where they were sampled."""
+    found = [item.now.rewarded.scores for item in each]
+    values = [scores.reward_values for scores in found if scores.reward_is_exact and scores.reward_values is not None]
+    if len(values) < len(each):
+        return -np.inf, np.inf
+    return float(min(each.min() for each in values)), float(max(each.max() for each in values))
 
 
 def _share(seen: Seen, limit: Limit | None, exchange_rate: float) -> float | None:
@@ -198,8 +218,21 @@ def _better(opponent: Sequence[float] | None, arm: Sequence[float], is_same: boo
         return OPPONENT
     if opponent is None:
         return NOT_SEEN
-    above = 0.5 + 0.5 * np.sign(np.array(arm) - np.array(opponent))
-    return share_interval(above)
+    wins = sum(mine > other for mine, other in zip(arm, opponent, strict=True))
+    return _of_recipe(rate_interval(wins, len(arm), kind="clopper_pearson"))
+
+
+def _of_recipe(figure: Figure) -> Figure:
+    """Of runs, and so of the recipe."""
+    return replace(figure, scope=THIS_RECIPE) if isinstance(figure, Estimate) else figure
+
+
+def _behind(contest: Contest, seen: Mapping[Arm, list[Seen]], arm: Arm) -> Figure:
+    best = max(seen, key=lambda other: float(np.mean([item.gain(contest.exchange_rate) for item in seen[other]])))
+    if arm == best:
+        return BEST
+    pairs = zip(seen[best], seen[arm], strict=True)
+    return over_seeds([figures.lead_of(first, mine, contest.exchange_rate) for first, mine in pairs])
 
 
 def _imitation(records: Sequence[RunRecord], arm: Arm, each: Sequence[Seen]) -> float | None:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from interlace.analysis.shootout.arms import Arm, Pair
-from interlace.analysis.shootout.compute import OVERSHOOT, By, compute_of, compute_of_all
+from interlace.analysis.shootout.compute import OVERSHOOT, By, common_compute, compute_of, compute_of_all
 from interlace.analysis.trajectory import REWARD, SFT_LOSS, Snapshot, Trajectory, read_trajectory
 from interlace.measurement import LINE, RAW
 from interlace.store import RunRecord
@@ -91,7 +91,7 @@ class Look(NamedTuple):
 def seen_at_common_compute(
     records: Sequence[RunRecord], arms: Sequence[Arm], pair: Pair, weights: str, by: By, exchange_rate: float
 ) -> Mapping[Arm, list[Seen]]:
-    """Every arm that all runs measured, at the compute that all arms of its own run reached.
+    """Every arm that all runs measured, at the compute that all arms of its own run reached (`common_compute`).
 
     On the line: the place of most R - lambda L by half of the prompts, of arms of one stage whose end is at that
     compute.
@@ -108,10 +108,12 @@ def _of_run(
 ) -> Iterator[tuple[Arm, Seen]]:
     own = RAW if weights == LINE else weights
     courses = {arm: looks for arm in arms if (looks := course_of(record, arm, pair, own, by))}
-    limit = min((looks[-1].compute for looks in courses.values()), default=0.0) * OVERSHOOT
+    limit = common_compute([looks[-1].compute for looks in courses.values()]) * OVERSHOOT
     for arm, looks in courses.items():
         within = [look for look in looks if look.compute <= limit]
         last = within[-1]
+        if last.stage != arm.of(record)[-1].stage:
+            continue  # it has not come to its last stage: the arm without that says the same
         seen = Seen(last.stage, last.step, last.compute, tuple(look.at for look in within), last.at, ALL)
         if weights != LINE:
             yield arm, seen

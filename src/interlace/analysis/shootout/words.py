@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from interlace.analysis.shootout.arms import Pair
 from interlace.analysis.shootout.comparison import Shootout
 from interlace.analysis.shootout.row import ShootoutRow
-from interlace.estimate import Estimate, figure_text
+from interlace.estimate import Estimate, Figure, figure_text
 from interlace.measurement import AVERAGED, LINE
+from interlace.statistics import together
 from interlace.wording import counted
 
 COUNTED = {"flops": "FLOPs", "tokens": "tokens"}
-WHOSE = {AVERAGED: ", averaged", LINE: ", on the line from its start"}
+WHOSE = {AVERAGED: ", averaged"}
 
 
 def shootout_sentences(found: Shootout) -> list[str]:
-    """One of each pair of tasks: who is first by R - lambda L, by how much, and who cannot be told from it."""
+    """One of each pair of tasks: who is first by R - lambda L, by how much, and who is not resolved to lie behind.
+
+    Of raw and averaged weights, which are read on the same prompts; places on a line are judged on half of them."""
     return [_sentence(found, pair) for pair in found.pairs]
 
 
 def _sentence(found: Shootout, pair: Pair) -> str:
-    rows = [row for row in found.rows if row.pair == pair]
+    rows = [row for row in found.rows if row.pair == pair and row.weights != LINE]
+    if not rows:
+        return f"{pair.name}: no arm was measured at the common compute."
     best = max(rows, key=lambda row: sum(row.values) / len(row.values))
-    arms, seeds = len({row.arm for row in rows}), max(row.num_seeds for row in rows)
+    arms, seeds = len({row.arm for row in rows}), best.num_seeds
     where = f"{pair.name}, {counted(arms, 'arm')} at equal {COUNTED[found.by]}, {counted(seeds, 'seed')}"
     value = f"R \u2212 {found.exchange_rate:g} L"
-    return f"{where}: most {value} has {_named(best)} ({_place(best)}){_against(found, best)}{_peers(rows, best)}."
+    return (
+        f"{where}: most {value} has {_named(best)} ({_place(best)}){_against(found, best, rows)}{_peers(rows, best)}."
+    )
 
 
 def _named(row: ShootoutRow) -> str:
@@ -38,26 +45,27 @@ def _place(row: ShootoutRow) -> str:
     return f"reward {reward}, SFT loss {loss}"
 
 
-def _against(found: Shootout, best: ShootoutRow) -> str:
+def _against(found: Shootout, best: ShootoutRow, rows: Sequence[ShootoutRow]) -> str:
+    """The best of many rows: its lead is widened as all of their leads hold together."""
     if best.arm == found.against:
         return ""
+    other = f"{found.against}{WHOSE.get(best.weights, '')}"
     if not isinstance(best.lead, Estimate):
-        return f"; its lead over {found.against} is not resolved: {best.lead.reason}"
-    sure = "" if best.lead.sign else ", which may be chance"
-    return f", {figure_text(best.lead, signed=True)} over {found.against}{sure}"
+        return f"; its lead over {other} is not resolved: {best.lead.reason}"
+    lead = together(best.lead, max(1, len(rows) - 1))
+    sure = f", the best of {counted(len(rows), 'row')}" if lead.sign else ", which may be chance"
+    return f", {figure_text(lead, signed=True)} over {other}{sure}"
 
 
 def _peers(rows: Sequence[ShootoutRow], best: ShootoutRow) -> str:
-    """Those whose place may be the first among the rows of the same weights."""
-    names = list(_perhaps_first(rows, best))
+    """Those of the same weights that are not resolved to lie behind it, all comparisons together."""
+    others = [row for row in rows if row.weights == best.weights and row.arm != best.arm]
+    names = [row.arm for row in others if not _is_behind(row.behind, len(others))]
     if not names:
         return ""
     shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-    return f"; the first place may also be that of {shown}"
+    return f"; not resolved to lie behind it: {shown}"
 
 
-def _perhaps_first(rows: Sequence[ShootoutRow], best: ShootoutRow) -> Iterator[str]:
-    for row in rows:
-        same = row.weights == best.weights and row.arm != best.arm
-        if same and isinstance(row.rank, Estimate) and row.rank.lower <= 1.5:
-            yield row.arm
+def _is_behind(behind: Figure, comparisons: int) -> bool:
+    return isinstance(behind, Estimate) and together(behind, comparisons).sign > 0
