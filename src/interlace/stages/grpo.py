@@ -13,12 +13,16 @@ from trl import GRPOConfig, GRPOTrainer
 
 from interlace.errors import RecipeError
 from interlace.stages.moving_anchor import load_anchor, save_anchor
+from interlace.stages.prompt_order import PromptOrder
 
 
 class CountingGRPOTrainer(GRPOTrainer):
     """TRL's GRPO, counting sampled tokens into `counters`, and those that a reference scores."""
 
     counters: dict[str, float]
+
+    def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
+        return PromptOrder(super()._get_train_sampler(*args, **kwargs), lambda: int(self.state.epoch))
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         completion_ids, logprobs = super()._generate_single_turn(*args, **kwargs)

@@ -90,6 +90,6 @@ def _fields(request: StageRequest, options: Mapping[str, Any], planned: int, sav
 
 
 def _generation_steps(arguments: TrainingArguments) -> int:
-    """Optimizer steps that one batch of generations lasts."""
+    """Optimizer steps after which a batch of generations is used up and a new one is due."""
     uses = arguments.steps_per_generation * arguments.num_iterations
-    return max(1, math.ceil(uses / arguments.gradient_accumulation_steps))
+    return math.lcm(uses, arguments.gradient_accumulation_steps) // arguments.gradient_accumulation_steps
