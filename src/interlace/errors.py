@@ -11,9 +11,18 @@ from collections.abc import Iterable
 
 
 class InterlaceError(Exception):
-    """Base of every error that a user can mend; `exit_code` is what the command line returns for it."""
+    """Base of every error that a user can mend; `exit_code` is what the command line returns for it.
+
+    `option`: the option of a stage that is at fault, where it is one: whoever knows the recipe says its line.
+    """
 
     exit_code = 1
+    option: str = ""
+
+    def about(self, option: str) -> InterlaceError:
+        """The same error, which says where the fault is."""
+        self.option = option
+        return self
 
 
 class RecipeError(InterlaceError, ValueError):

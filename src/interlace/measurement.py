@@ -18,6 +18,8 @@ MEASUREMENT_VERSION = 1
 RAW, AVERAGED, LINE = "raw", "averaged", "line"
 """Whose weights were measured: the run's own, their exponential average, or a point on the straight line from the
 stage's start (position 0) to its end (position 1)."""
+BLENDED = "blended"
+"""Whose figures: of the point on that line whose weights a stage with `blend` ended with, in place of its raw end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from numbers import Real
+from os import PathLike
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from interlace.analysis import CouplingRow, RunSummary
 from interlace.analysis import coupling_table as rows_over_seeds
@@ -79,8 +81,9 @@ def report_place(folders: Sequence[Path], out: Path | None = None) -> Path:
 
 
 def summarise(run: str | Path) -> RunSummary:
-    """What the run in a folder did, stage by stage. Raises RunFolderError if the folder is no run folder."""
-    return summarise_record(read_run(Path(run)))
+    """What the run in a folder did, stage by stage. Raises RunFolderError if the folder is no run folder, RecipeError
+    for what is no path."""
+    return summarise_record(read_run(_folder(run)))
 
 
 def write_report(*runs: str | Path, out: str | Path | None = None) -> Path:
@@ -96,9 +99,9 @@ def write_report(*runs: str | Path, out: str | Path | None = None) -> Path:
 def run_folders_in(path: str | Path) -> list[Path]:
     """`path` if it is a run folder, else the run folders directly in it (one a seed), in order of name.
 
-    Raises MissingFileError if there is neither.
+    Raises MissingFileError if there is neither, RecipeError for what is no path.
     """
-    folder = Path(path)
+    folder = _folder(path)
     if (folder / MANIFEST).exists():
         return [folder]
     inside = sorted(item.parent for item in folder.glob(f"*/{MANIFEST}"))
@@ -107,6 +110,12 @@ def run_folders_in(path: str | Path) -> list[Path]:
             f"RUN must be a run folder (`interlace run` makes them) or a folder of run folders. Got {folder}. Check it."
         )
     return inside
+
+
+def _folder(run: Any) -> Path:
+    if not isinstance(run, str | PathLike):
+        raise RecipeError(f"RUN must be a path, each run by itself. Got {type(run).__name__}. Write *runs for a list.")
+    return Path(run)
 
 
 def coupling_table(*runs: str | Path) -> list[CouplingRow]:
@@ -125,10 +134,11 @@ def shootout(*runs: str | Path, by: By = "flops", against: str | None = None, ex
     what compute is counted in. `exchange_rate`: lambda of the value R - lambda L, reward units a nat. `against`: the
     arm that others are held against; None: RL alone, which after the SFT they begin with is the two-stage baseline.
 
-    Raises MissingFileError and RunFolderError for what is no run, DataError where there is nothing to compare.
+    Raises MissingFileError and RunFolderError for what is no run, RecipeError for arguments of another type, DataError
+    where there is nothing to compare.
     """
-    folders = dict.fromkeys(folder.resolve() for run in runs for folder in run_folders_in(run))
-    return shootout_of([read_run(folder) for folder in folders], by=by, against=against, exchange_rate=exchange_rate)
+    records = _compared(runs, against, exchange_rate)
+    return shootout_of(records, by=by, against=against, exchange_rate=exchange_rate)
 
 
 def standings(
@@ -139,12 +149,23 @@ def standings(
     ``standings("runs/shootout-addition", "runs/shootout-styles")[0].arm``. Arguments as of `shootout`; runs of one
     recipe make one shoot-out.
 
-    Raises MissingFileError and RunFolderError for what is no run, DataError for fewer than two recipes, or no arm that
-    all of them have.
+    Raises MissingFileError and RunFolderError for what is no run, RecipeError for arguments of another type, DataError
+    for fewer than two recipes, or no arm that all of them have.
     """
-    folders = dict.fromkeys(folder.resolve() for run in runs for folder in run_folders_in(run))
-    groups = by_recipe(map(read_run, folders))
+    groups = by_recipe(_compared(runs, against, exchange_rate))
     return standings_of([shootout_of(each, by=by, against=against, exchange_rate=exchange_rate) for each in groups])
+
+
+def _compared(runs: Sequence[Any], against: Any, exchange_rate: Any) -> list[RunRecord]:
+    """The runs to compare, each once. Raises RecipeError for none of them, and for arguments of another type."""
+    if not runs:
+        raise RecipeError('RUN must be named to be compared. Got none. Say shootout("runs/shootout-addition").')
+    if against is not None and not isinstance(against, str):
+        raise RecipeError(f"against must be an arm's name, or None. Got {type(against).__name__}. Change it.")
+    if isinstance(exchange_rate, bool) or not isinstance(exchange_rate, Real):
+        raise RecipeError(f"exchange_rate must be a number. Got {type(exchange_rate).__name__}. Change it.")
+    folders = dict.fromkeys(folder.resolve() for run in runs for folder in run_folders_in(run))
+    return [read_run(folder) for folder in folders]
 
 
 def verdict_tally(*runs: str | Path) -> list[TallyRow]:

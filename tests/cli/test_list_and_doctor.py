@@ -7,7 +7,7 @@ import json
 import pytest
 
 from interlace import wheel
-from interlace.cli.list import KINDS
+from interlace.cli.list import KINDS, _options_line
 from interlace.controllers import RULES
 from interlace.flags import FLAGS
 from interlace.methods import METHODS
@@ -49,7 +49,8 @@ def test_list_json(call: Call, kind: str) -> None:
     assert list(listed) == ["schema_version", "kind", "items"]
     assert (listed["schema_version"], listed["kind"]) == (1, kind)
     assert [item["name"] for item in listed["items"]] == REGISTERED[kind]
-    assert all(list(item) == ["name", "sentence", "source", "cost"] for item in listed["items"])
+    options = ["options"] * (kind in ("rules", "methods", "merges"))
+    assert all(list(item) == ["name", "sentence", "source", "cost", *options] for item in listed["items"])
     assert all(item["sentence"] and item["source"] for item in listed["items"])
 
 
@@ -57,6 +58,26 @@ def test_list_json(call: Call, kind: str) -> None:
 def test_list_for_people(call: Call, kind: str) -> None:
     shown = call("list", kind).out
     assert all(name in shown for name in REGISTERED[kind])
+
+
+def test_methods_rules_and_merges_are_listed_with_their_options(call: Call) -> None:
+    """Every one that a recipe may give, with its default; one that the method refuses is not offered."""
+    for kind, known in (("methods", METHODS), ("rules", RULES), ("merges", MERGES)):
+        for item in json.loads(call("list", kind, "--json").out)["items"]:
+            takes = known[item["name"]].takes
+            told = {option["name"]: option for option in item["options"]}
+            assert set(takes.model_fields) - set(told) <= {"expert_batch_size"}
+            assert all(list(option) == ["name", "is_required", "default", "sentence"] for option in told.values())
+            assert all(option["sentence"] for option in told.values())
+            given = {name: option["default"] for name, option in told.items() if not option["is_required"]}
+            needed = {name: 0.5 for name, option in told.items() if option["is_required"]}
+            assert takes.model_validate({**given, **needed}) == takes.model_validate(needed)
+    methods = {item["name"]: item for item in json.loads(call("list", "methods", "--json").out)["items"]}
+    batch = {name for name, item in methods.items() if any(o["name"] == "expert_batch_size" for o in item["options"])}
+    assert batch == {name for name, method in METHODS.items() if method.follows == "stream"}
+    assert _options_line(methods["relift"]) == "options: expert_batch_size: null, buffer_size: 128, reward_above: 0.5"
+    assert _options_line(methods["mgda"]).endswith("metric: optimizer")
+    assert _options_line({"options": [{"name": "nats", "is_required": True, "default": None}]}) == "options: nats"
 
 
 def test_a_preset_is_a_price_list(call: Call) -> None:

@@ -15,6 +15,7 @@ from datasets import Dataset
 from transformers import AutoTokenizer, PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
+import interlace
 from interlace.analysis.foreseen_again import foreseen_again
 from interlace.callback import StageCallback
 from interlace.dry_run import plan_recipe
@@ -469,6 +470,17 @@ def test_a_stage_ends_with_the_blend_that_it_was_told_and_makes_it_once(tmp_path
         torch.testing.assert_close(weight, 0.5 * (start[name] + end[name]), rtol=0, atol=1e-7)
     folder = tmp_path / "blended"
     assert not list((folder / "stages/02-hybrid").glob("*/optimizer.pt"))
+    record, summary = read_run(folder), interlace.summarise(folder)
+    told, after = summary.stages["hybrid"], summary.stages["again"]
+    assert told.blend == 0.5 and told.ending == "blend at 0.5"
+    for name in ("sft_loss", "reward"):
+        stands, begins = told.objective(name).after, after.objective(name).before
+        assert isinstance(stands, Estimate) and isinstance(begins, Estimate)
+        assert stands.value == pytest.approx(begins.value, abs=1e-5)
+        assert stands.value != told.objective(name, RAW).after.value
+    stands = record.stages[1].figures_at(record.stages[1].ended_at("sums"))["reward"]
+    (ended,) = [flag for flag in record.stages[1].flags if flag.startswith("reward on sums ended at")]
+    assert ended.startswith(f"reward on sums ended at {stands}:")
     events = (folder / "events.jsonl").read_text().splitlines()
     cut = next(i for i, line in enumerate(events) if '"blended"' in line)
     (folder / "events.jsonl").write_text("\n".join(events[: cut + 1]) + "\n")  # as a kill right after it leaves it

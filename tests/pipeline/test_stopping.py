@@ -113,6 +113,20 @@ def test_a_rewound_stage_ends_with_the_earlier_weights(tmp_path: Path) -> None:
         f" to {gone[1]} and reward from" in said.sentence
     )
     assert isinstance(said.sft_loss.change, Unresolved) and "rewound to its start" in said.sft_loss.change.reason
+    assert said.sft_loss.before == said.sft_loss.after == losses(main)[0] and said.ending == "rewound to its start"
+    (ended,) = [flag for flag in main.flags if flag.startswith("reward on sums ended at")]
+    assert ended.startswith(f"reward on sums ended at {main.figures_at(main.ended_at('sums'))['reward']}:")
+    assert main.ended_at("sums").step == 0
+
+
+def test_what_was_taken_back_is_not_said_never_to_have_moved(tmp_path: Path) -> None:
+    """RL whose first steps ruin the policy ends with its start's weights; the reason is the rule's, not its groups'."""
+    told = recipe(BEST).model_dump(mode="json")
+    sums = {"task": "sums", "per_device_train_batch_size": 16, "num_generations": 8, "learning_rate": 1.0}
+    told["stages"][1:] = [{"rl": {**sums, "max_steps": 4, "stop": BEST}}]
+    stage = read_run(run_recipe(load_recipe(told), tmp_path / "a run")[0]).stages[1]
+    assert stage.stopped is not None and stage.stopped.rewound_to == 0 and stage.end_step == 0 < stage.steps_done
+    assert not any(flag.startswith("no weight moved") for flag in stage.flags)
 
 
 def test_a_killed_stage_goes_on_with_its_rule(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from interlace.errors import RecipeError
+import interlace
+from interlace.errors import DataError, InterlaceError, RecipeError
 from interlace.recipe import load_recipe
+from interlace.tasks import Task
 
 TASKS = "tasks: {sums: {kind: addition}}\nstages:\n  - "
 
@@ -31,6 +33,10 @@ TASKS = "tasks: {sums: {kind: addition}}\nstages:\n  - "
             "sft: {task: sums, max_steps: 2, blend: {position: 0.5}}",
             "blend must stand in a stage of kind rl, hybrid or",
         ),
+        (
+            "hybrid: {task: sums, max_steps: 2, method: kl_anchor, beta: 0}",
+            "beta must be above 0 with method kl_anchor, whose penalty it is. Got 0. Leave it out for 0.04, or",
+        ),
     ],
 )
 def test_mistakes_of_hybrid_stages_are_said_with_their_line(tmp_path: Path, stage: str, message: str) -> None:
@@ -39,3 +45,77 @@ def test_mistakes_of_hybrid_stages_are_said_with_their_line(tmp_path: Path, stag
     with pytest.raises(RecipeError) as caught:
         load_recipe(path)
     assert str(caught.value).startswith(f"{path}:3: ") and message in str(caught.value)
+
+
+ROWS = [{"prompt": f"{n}=", "completion": str(n % 10)} for n in range(60)]
+
+
+def right(completions: list[str], **_: object) -> list[float]:
+    return [float(len(text)) for text in completions]
+
+
+@pytest.mark.parametrize(
+    ("stage", "kind", "message"),
+    [
+        (
+            "hybrid:\n      task: earn\n      max_steps: 2\n      method: luffy\n      imitate: talk",
+            DataError,
+            "9: method luffy must imitate the task whose prompts it samples, 'earn'",
+        ),
+        (
+            "hybrid:\n      task: bare\n      max_steps: 2\n      method: joint",
+            DataError,
+            "6: task 'bare' must have expert responses for m",
+        ),
+        (
+            "hybrid:\n      task: earn\n      imitate: bare\n      max_steps: 2\n      method: joint",
+            DataError,
+            "7: task 'bare' must have expert responses for method joint",
+        ),
+        (
+            "hybrid:\n      task: talk\n      max_steps: 2\n      method: joint",
+            DataError,
+            "6: task 'talk' must have a reward for stage",
+        ),
+        ("rl:\n      task: talk\n      max_steps: 2", DataError, "6: task 'talk' must have a reward for stage"),
+        ("sft:\n      task: bare\n      max_steps: 2", DataError, "6: task 'bare' must have expert responses for sft"),
+        (
+            "rl:\n      task: bare\n      max_steps: 2\n      blend: {position: 0.5}",
+            DataError,
+            "8: task 'bare' must have expert responses, by which a blend is measured. It has not. Drop blend.",
+        ),
+        (
+            "hybrid:\n      task: earn\n      max_steps: 2\n      method: joint\n      loss_type: grpo",
+            RecipeError,
+            "9: loss_type of stage '02-hybrid' must be dapo",
+        ),
+        (
+            "rl:\n      task: earn\n      max_steps: 2\n      num_generations: 7",
+            RecipeError,
+            "5: stage '02-rl' must have options that TRL accepts",
+        ),
+    ],
+)
+def test_what_the_data_refuse_is_said_with_its_line_before_anything_is_written(
+    tmp_path: Path, stage: str, kind: type[InterlaceError], message: str
+) -> None:
+    """The second stage is at fault; the first is not begun."""
+    path = tmp_path / "mix.yaml"
+    path.write_text(f"stages:\n  - sft:\n      task: earn\n      max_steps: 2\n  - {stage}\n")
+    tasks = {
+        "earn": Task.from_rows(ROWS, right, heldout=16),
+        "talk": Task.from_rows(ROWS, heldout=16),
+        "bare": Task.from_rows([{"prompt": row["prompt"]} for row in ROWS], right, heldout=16),
+    }
+    with pytest.raises(kind) as caught:
+        interlace.run(str(path), tmp_path / "run", tasks=tasks)
+    assert str(caught.value).startswith(f"{path}:{message}")
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_an_override_brought_is_said_by_the_override(tmp_path: Path) -> None:
+    stages = [{"rl": {"task": "earn", "max_steps": 2}}]
+    tasks = {"earn": Task.from_rows(ROWS, right, heldout=16)}
+    with pytest.raises(RecipeError, match=r"^--set stages.rl.learning_rate: learning_rate of stage '01-rl' must be"):
+        interlace.run({"name": "r", "stages": stages}, tmp_path / "run", tasks=tasks,
+                      overrides=["stages.rl.learning_rate=-1"])  # fmt: skip

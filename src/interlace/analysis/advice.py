@@ -139,7 +139,7 @@ def _bargain(start: Snapshot, end: Snapshot) -> str:
 
 def _mend_the_data(stage: StageSummary) -> list[str]:
     """A rise of SFT loss that lies on wrong expert responses alone."""
-    split = stage.split[RAW]
+    split = stage.split[stage.ends_with]
     on_wrong_alone = split.wrong.sign > 0 and split.right.sign <= 0 and isinstance(split.right, Estimate)
     if stage.sft_loss.change.sign <= 0 or not on_wrong_alone:
         return []

@@ -137,7 +137,7 @@ OBJECTIVES: Mapping[str, Objective] = {
 
 def objective_changes(trajectory: Trajectory) -> tuple[ObjectiveChange, ...]:
     """Every objective over a stage, for one task and one kind of weights; what is missing is said in its place, or left
-    out where it is optional."""
+    out where it is optional. A stage that was rewound to its start stands where it began."""
     found = {name: objective for name, objective in OBJECTIVES.items()
              if not (objective.is_optional and trajectory.gap(objective.quantity))}  # fmt: skip
     return tuple(_change(trajectory, name, objective) for name, objective in found.items())
@@ -145,10 +145,11 @@ def objective_changes(trajectory: Trajectory) -> tuple[ObjectiveChange, ...]:
 
 def _change(trajectory: Trajectory, name: str, objective: Objective) -> ObjectiveChange:
     refusal = trajectory.gap(objective.quantity) or objective.refuses(trajectory.held)
+    part = trajectory.measured(objective.quantity)
     if refusal is not None:
         missing = Unresolved(refusal)
-        return ObjectiveChange(trajectory.task, name, trajectory.weights, missing, missing, missing)
-    part = trajectory.measured(objective.quantity)
+        stands = objective.figure(part.start) if refusal == trajectory.rewound else missing
+        return ObjectiveChange(trajectory.task, name, trajectory.weights, stands, stands, missing)
     return ObjectiveChange(
         task=trajectory.task,
         objective=name,

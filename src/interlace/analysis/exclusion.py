@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from interlace.estimate import Estimate, value_text
-from interlace.measurement import RAW
 from interlace.store import RunRecord, StageRecord
 
 
@@ -23,11 +22,6 @@ def exclusion(record: RunRecord) -> str | None:
 
 
 def _last_reward(stage: StageRecord) -> Estimate | None:
-    """Raw weights' reward on the stage's own task at its end."""
-    found = {
-        item.point.step: item.figure
-        for item in stage.measurements
-        if (item.quantity, item.point.task, item.point.weights) == ("reward", stage.task, RAW)
-    }
-    last = found.get(stage.end_step)
+    """Reward on the stage's own task of the weights that it ended with."""
+    last = stage.figures_at(stage.ended_at(stage.task)).get("reward")
     return last if isinstance(last, Estimate) else None

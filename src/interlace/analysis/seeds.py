@@ -57,6 +57,10 @@ FIGURES: Mapping[str, Callable[[StageSummary, str], Figure]] = {
 }
 
 
+PARTS_OF_SPLIT = ("right", "wrong", "tilt", "off_path", "rl_time")
+"""Those that a stage's end has by itself; a blend, which was no step of the stage, has no others."""
+
+
 def alike(summaries: Sequence[RunSummary]) -> list[list[RunSummary]]:
     """The runs of each recipe with the same stages, in order of first appearance. Stages that the recipe gives to some
     of its seeds alone do not part its runs: one that has them comes first."""
@@ -134,6 +138,7 @@ def _figures(group: Sequence[RunSummary]) -> list[FigureAcrossSeeds]:
         for weights in stages[0].split
         for name, read in FIGURES.items()
         if all(weights in same.split for same in stages)
+        if weights in stages[0].landmarks or name in PARTS_OF_SPLIT
     ]
     return [
         FigureAcrossSeeds(

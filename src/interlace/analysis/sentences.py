@@ -34,12 +34,13 @@ def stage_remark(stage: StageSummary) -> str:
 
 
 def _remarks(stage: StageSummary) -> tuple[str, ...]:
-    return _stop(stage), _format(stage), _sides(stage), _way(stage), _average(stage)
+    return _stop(stage), _blend(stage), _format(stage), _sides(stage), _way(stage), _average(stage)
 
 
 def _format(stage: StageSummary) -> str:
     """Where the training parser and a lenient one disagree."""
-    return disagreement(stage.format_excess, stage.reward.change, stage.objective("reward_lenient").change)
+    reward, lenient = (stage.objective(name, RAW).change for name in ("reward", "reward_lenient"))
+    return disagreement(stage.format_excess, reward, lenient)
 
 
 def _lead(stage: StageSummary) -> str:
@@ -56,6 +57,20 @@ def _stop(stage: StageSummary) -> str:
         return ""
     sentence = stage.stopped.sentence
     return f"{sentence[0].upper()}{sentence[1:]}"
+
+
+def _blend(stage: StageSummary) -> str:
+    """With which weights it ended, and what it had come to before."""
+    if stage.blend is None:
+        return ""
+    reward, loss = stage.objective("reward", RAW), stage.objective("sft_loss", RAW)
+    where = {0.0: "its start", 1.0: "its end"}.get(stage.blend, f"{stage.blend:g} of the way from its start to its end")
+    if stage.kind == "merge":
+        return f"It ended with a blend, the weights of {where}."
+    return (
+        f"It ended with a blend, the weights of {where}; training itself had come to reward {value(reward.after)} "
+        f"({signed(reward.change, unit=False)}) and SFT loss {value(loss.after)} ({signed(loss.change, unit=False)})."
+    )
 
 
 def _effects(stage: StageSummary) -> str:
@@ -79,7 +94,7 @@ def _moved(name: str, before: Figure, after: Figure, change: Figure) -> str:
 
 def _sides(stage: StageSummary) -> str:
     """A11 in words, where the change it divides is resolved."""
-    split = stage.split.get(RAW)
+    split = stage.split.get(stage.ends_with)
     if split is None or stage.sft_loss.change.sign == 0 or not isinstance(split.right, Estimate):
         return ""
     moved = "rise" if stage.sft_loss.change.sign > 0 else "fall"
@@ -111,7 +126,8 @@ def _way(stage: StageSummary) -> str:
         passed = f"passed the expert's {value(stage.expert_reward)} by step {marks.parity_step}"
         stood = f"stood above the expert's {value(stage.expert_reward)} from the start"
         sentences.append(f"Reward {passed if marks.parity_step else stood}")
-    if isinstance(marks.least_sft_loss_step, int) and marks.least_sft_loss_step and stage.sft_loss.change.sign != 0:
+    moved = stage.objective("sft_loss", RAW).change.sign != 0
+    if isinstance(marks.least_sft_loss_step, int) and marks.least_sft_loss_step and moved:
         sentences.append(f"SFT loss was least at step {marks.least_sft_loss_step} ({value(marks.least_sft_loss)})")
     return "; ".join(sentences) + "." if sentences else ""
 

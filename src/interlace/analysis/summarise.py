@@ -21,9 +21,9 @@ from interlace.analysis.self_checks import stage_self_checks
 from interlace.analysis.sentences import stage_remark, stage_sentence
 from interlace.analysis.splits import split
 from interlace.analysis.summary import Curve, ObjectiveChange, RunSummary, Stages, StageSummary
-from interlace.analysis.trajectory import read_trajectory
+from interlace.analysis.trajectory import read_blend, read_trajectory
 from interlace.analysis.verdicts import stage_verdicts
-from interlace.measurement import AVERAGED, LINE, RAW
+from interlace.measurement import AVERAGED, BLENDED, LINE, RAW
 from interlace.statistics import prompt_weights
 from interlace.store import RunRecord, StageRecord
 
@@ -56,6 +56,7 @@ def summarise(record: RunRecord, rng: np.random.Generator | None = None) -> RunS
 def _stage(record: RunRecord, stage: StageRecord, rng: np.random.Generator) -> tuple[StageSummary, tuple[str, ...]]:
     """The stage's summary, and what its own figures advise."""
     passages = _passages(record, stage, rng)
+    blend = _blend(record, stage, passages[RAW])
     raw = passages[RAW].trajectory
     summary = StageSummary(
         name=stage.name,
@@ -63,10 +64,10 @@ def _stage(record: RunRecord, stage: StageRecord, rng: np.random.Generator) -> t
         task=stage.task,
         steps_planned=stage.steps_planned,
         steps_done=stage.steps_done,
-        objectives=_objectives(record, stage, passages),
+        objectives=_objectives(record, stage, passages | blend),
         landmarks={weights: landmarks(passage) for weights, passage in passages.items()},
         expert_reward=expert_reward(raw),
-        split={weights: split(passage) for weights, passage in passages.items()},
+        split={weights: split(passage) for weights, passage in (passages | blend).items()},
         verdicts=tuple(verdict for passage in passages.values() for verdict in stage_verdicts(passage)),
         self_checks=tuple(check for passage in passages.values() for check in stage_self_checks(passage)),
         flags=stage.flags,
@@ -77,6 +78,7 @@ def _stage(record: RunRecord, stage: StageRecord, rng: np.random.Generator) -> t
         control=control(record, stage),
         forks=fork_summaries(record, stage, raw),
         stopped=stage.stopped,
+        blend=stage.blend,
         path_constants=tuple(path_constants(stage)),
         format_excess=stage_excess(raw),
     )
@@ -102,11 +104,18 @@ def _passages(record: RunRecord, stage: StageRecord, rng: np.random.Generator) -
     }
 
 
+def _blend(record: RunRecord, stage: StageRecord, raw: Passage) -> dict[str, Passage]:
+    """The stage from its start to the blend that it ended with. Laws speak of its own way, and are not asked of it."""
+    found = read_blend(record, stage, stage.task)
+    return {} if found is None else {BLENDED: replace(raw, trajectory=found)}
+
+
 def _objectives(record: RunRecord, stage: StageRecord, passages: dict[str, Passage]) -> tuple[ObjectiveChange, ...]:
     """The objectives of the task trained on, then those of every other task that was measured."""
     trajectories = [passage.trajectory for passage in passages.values()]
     for task in record.heldout:
         if task != stage.task:
-            others = (read_trajectory(record, stage.stage, task, weights) for weights in (RAW, AVERAGED))
-            trajectories += [trajectory for trajectory in others if trajectory.snapshots]
+            others = [read_trajectory(record, stage.stage, task, weights) for weights in (RAW, AVERAGED)]
+            blend = read_blend(record, stage, task)
+            trajectories += [each for each in (*others, blend) if each is not None and each.snapshots]
     return tuple(change for trajectory in trajectories for change in objective_changes(trajectory))

@@ -12,7 +12,7 @@ from interlace.analysis.prompt_values import PromptValues
 from interlace.encoding import jsonable
 from interlace.errors import unknown_name
 from interlace.estimate import Figure, Unresolved
-from interlace.measurement import RAW
+from interlace.measurement import BLENDED, RAW
 from interlace.store.stopped import Stopped
 
 SCHEMA_VERSION = 1
@@ -217,6 +217,7 @@ class StageSummary:
 
     `sentence` says all of it in words; `remark` is the part of it that does not repeat both objectives' changes.
     `stopped`: what its stop rule said, if that ended the stage.
+    `blend`: the place on the line from its start (0) to its end (1) whose weights it ended with, if it was told to.
     `control`: what makes the stage a control (`placebo`: how its rewards were permuted), None for others.
     `started_from`: the stage whose weights it began with, None for the recipe's model.
     `path_constants`: PL constants and smoothness over its looks, where its preset reads them.
@@ -247,6 +248,7 @@ class StageSummary:
     stopped: Stopped | None = None
     path_constants: tuple[PathConstant, ...] = ()
     format_excess: FormatExcess | None = None
+    blend: float | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -254,13 +256,27 @@ class StageSummary:
         return self.stopped is not None or self.steps_done >= self.steps_planned
 
     @property
+    def ends_with(self) -> str:
+        """Whose figures are those of the weights that the stage ended with: its own, or a blend's."""
+        return RAW if self.blend is None else BLENDED
+
+    @property
+    def ending(self) -> str:
+        """What these weights are where they are not those of its last step; "" where they are."""
+        if self.blend is not None:
+            return f"blend at {self.blend:g}"
+        if self.stopped is None or self.stopped.rewound_to is None:
+            return ""
+        return f"rewound to step {self.stopped.rewound_to}" if self.stopped.rewound_to else "rewound to its start"
+
+    @property
     def sft_loss(self) -> ObjectiveChange:
-        """SFT loss of the task trained on, the run's own weights, nats/response."""
+        """SFT loss of the task trained on, nats/response, of the weights that the stage ended with."""
         return self.objective("sft_loss")
 
     @property
     def reward(self) -> ObjectiveChange:
-        """Reward of the task trained on, the run's own weights, reward units."""
+        """Reward of the task trained on, reward units, of the weights that the stage ended with."""
         return self.objective("reward")
 
     @property
@@ -278,9 +294,11 @@ class StageSummary:
         """Reward at the step of the least SFT loss (the run's own weights)."""
         return self.landmarks[RAW].reward_at_least_sft_loss
 
-    def objective(self, name: str, weights: str = RAW, task: str | None = None) -> ObjectiveChange:
-        """The change of one objective; figures are Unresolved where it was not measured."""
+    def objective(self, name: str, weights: str | None = None, task: str | None = None) -> ObjectiveChange:
+        """The change of one objective, by default on the stage's own task, of the weights that it ended with; figures
+        are Unresolved where it was not measured."""
         task = self.task if task is None else task
+        weights = self.ends_with if weights is None else weights
         for change in self.objectives:
             if (change.objective, change.weights, change.task) == (name, weights, task):
                 return change
@@ -297,7 +315,7 @@ class StageSummary:
         first = ("name", "kind", "task", "steps_planned", "steps_done", "objectives", "parity_step")
         second = ("least_sft_loss_step", "reward_at_least_sft_loss", "expert_reward", "split", "verdicts")
         third = ("self_checks", "flags", "ledger", "landmarks", "placebo", "control", "started_from", "forks")
-        fourth = ("stopped", "path_constants", "format_excess", "sentence")
+        fourth = ("stopped", "blend", "path_constants", "format_excess", "sentence")
         return _fields(self, *first, *second, *third, *fourth)
 
 

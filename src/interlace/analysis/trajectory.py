@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from interlace.estimate import Estimate, figure_text
-from interlace.measurement import LINE, RAW, HeldOut, Point, PromptScores
-from interlace.store import RunRecord
+from interlace.measurement import BLENDED, LINE, RAW, HeldOut, Point, PromptScores
+from interlace.store import RunRecord, StageRecord
 
 SFT_LOSS, REWARD, KL, LENIENT = "sft_loss", "reward", "kl", "lenient_reward"
 
@@ -144,6 +144,15 @@ def read_trajectory(record: RunRecord, stage: str, task: str, weights: str) -> T
     points = record.points(stage, task, weights)
     loaded = [snapshot for point in points if (snapshot := _snapshot(record, held, point)) is not None]
     return Trajectory(task, weights, held, tuple(loaded), _rewound(record, stage, task, weights))
+
+
+def read_blend(record: RunRecord, stage: StageRecord, task: str) -> Trajectory | None:
+    """The stage's start, and the place on its line whose weights it ended with; None where it ended with its own."""
+    raw = read_trajectory(record, stage.stage, task, RAW)
+    if stage.blend is None or not raw.snapshots:
+        return None
+    end = _snapshot(record, raw.held, stage.ended_at(task))
+    return replace(raw, weights=BLENDED, snapshots=(raw.start, *([] if end is None else [end])))
 
 
 def _rewound(record: RunRecord, stage: str, task: str, weights: str) -> str | None:

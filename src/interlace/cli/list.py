@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from interlace.cli.output import JsonOption, print_json, stdout
+from interlace.encoding import dumps
 from interlace.errors import RecipeError, unknown_name
 
-Item = dict[str, str]
-"""`name`, `sentence`, `source`, `cost`."""
+if TYPE_CHECKING:
+    from interlace.options import Options
+
+Item = dict[str, Any]
+"""`name`, `sentence`, `source`, `cost`; of what takes options also `options`, each `name`, `default`, `sentence`."""
 
 
 def list_registered(
@@ -40,15 +44,43 @@ def list_registered(
 
 
 def _table(items: Sequence[Item]) -> Table:
-    """Name, sentence with its source under it, cost (if anything has one)."""
+    """Name, sentence with its source and its options under it, cost (if anything has one)."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     columns = ("name", "what it is", *(["cost"] if any(item["cost"] for item in items) else []))
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column == "name")
     for item in items:
-        cells = item["name"], Text(item["sentence"]) + Text(f"\n{item['source']}", "dim"), Text(item["cost"])
+        under = "".join(f"\n{line}" for line in (item["source"], _options_line(item)) if line)
+        cells = item["name"], Text(item["sentence"]) + Text(under, "dim"), Text(item["cost"])
         table.add_row(*cells[: len(columns)])
     return table
+
+
+def _options_line(item: Item) -> str:
+    """The options of an item with their defaults, as they would stand in a recipe; those that must be given alone."""
+    listed = ", ".join(
+        option["name"] if option["is_required"] else f"{option['name']}: {_bare(option['default'])}"
+        for option in item.get("options", ())
+    )
+    return f"options: {listed}" if listed else ""
+
+
+def _bare(value: Any) -> str:
+    return value if isinstance(value, str) else dumps(value)
+
+
+def _options(model: type[Options], without: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Each option of a model with its default and its sentence."""
+    return [
+        {
+            "name": name,
+            "is_required": field.is_required(),
+            "default": None if field.is_required() else field.get_default(call_default_factory=True),
+            "sentence": " ".join((field.description or "").split()),
+        }
+        for name, field in model.model_fields.items()
+        if name not in without
+    ]
 
 
 def _item(name: str, registered: Any) -> Item:
@@ -90,9 +122,12 @@ def _flags() -> Iterable[Item]:
 
 
 def _methods() -> Iterable[Item]:
+    """Methods, with what `method: {name: NAME, ...}` takes; a batch of the expert's only where there is one to draw."""
     from interlace.methods import METHODS
 
-    return (_item(name, method) for name, method in METHODS.items())
+    for name, method in METHODS.items():
+        without = () if method.follows == "stream" else ("expert_batch_size",)
+        yield _item(name, method) | {"options": _options(method.takes, without)}
 
 
 def _merges() -> Iterable[Item]:
@@ -100,8 +135,7 @@ def _merges() -> Iterable[Item]:
     from interlace.policies.merging import MERGES
 
     for name, way in MERGES.items():
-        item = _item(name, way)
-        yield item | {"source": f"{item['source']}; options: {', '.join(way.takes.model_fields)}"}
+        yield _item(name, way) | {"options": _options(way.takes)}
 
 
 def _rules() -> Iterable[Item]:
@@ -109,8 +143,7 @@ def _rules() -> Iterable[Item]:
     from interlace.controllers import RULES
 
     for name, rule in RULES.items():
-        item = _item(name, rule)
-        yield item | {"source": f"{item['source']}; options: {', '.join(rule.takes.model_fields)}"}
+        yield _item(name, rule) | {"options": _options(rule.takes)}
 
 
 def _stages() -> Iterable[Item]:

@@ -64,7 +64,7 @@ def run_table(summary: RunSummary) -> Table:
 
 
 def _row(stage: StageSummary) -> tuple[str, ...]:
-    split = stage.split.get(RAW)
+    split = stage.split.get(stage.ends_with)
     missing = Unresolved("not measured")
     right, wrong = (split.right, split.wrong) if split else (missing, missing)
     reward = f"{_value(stage.reward.before)} {ARROW} {_value(stage.reward.after)}"
@@ -74,8 +74,9 @@ def _row(stage: StageSummary) -> tuple[str, ...]:
         else f"{stage.steps_done}/{stage.steps_planned}"
     )
     verdicts = "\n".join(f"{item.law} {item.verdict}" for item in stage.verdicts if item.weights == RAW)
-    changes = (_cell(figure) for figure in (stage.sft_loss.change, right, wrong))
-    return (stage.name, steps, reward, *changes, verdicts)
+    still = stage.stopped is not None and stage.stopped.rewound_to == 0
+    changes = ("none" if still else _cell(figure) for figure in (stage.sft_loss.change, right, wrong))
+    return (f"{stage.name}\n{stage.ending}".rstrip(), steps, reward, *changes, verdicts)
 
 
 def _sentences(summary: RunSummary) -> list[str]:
@@ -89,14 +90,16 @@ def _sentences(summary: RunSummary) -> list[str]:
 
 
 def seeds_table(recipe: str, rows: Sequence[ObjectiveChangeAcrossSeeds]) -> Table:
-    """Means over a recipe's seeds of SFT loss and reward, with intervals over seeds."""
+    """Means over a recipe's seeds of SFT loss and reward, with intervals over seeds; of which task, if of several."""
     table = _table(f"{recipe} across seeds")
-    for column in ("stage", "objective", "weights", "before", "after", "change"):
-        table.add_column(column, justify="left" if column in ("stage", "objective", "weights") else "right")
+    several = len({row.task for row in rows}) > 1
+    words = ("stage", *["task"] * several, "objective", "weights")
+    for column in (*words, "before", "after", "change"):
+        table.add_column(column, justify="left" if column in words else "right")
     for row in rows:
         if row.objective in ("sft_loss", "reward"):
-            cells = (_cell(row.before, signed=False), _cell(row.after, signed=False), _cell(row.change))
-            table.add_row(row.stage, objective_name(row.objective), row.weights, *cells)
+            heads = (row.stage, *[row.task] * several, objective_name(row.objective), row.weights)
+            table.add_row(*heads, _cell(row.before, signed=False), _cell(row.after, signed=False), _cell(row.change))
     return table
 
 

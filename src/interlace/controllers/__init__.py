@@ -88,7 +88,7 @@ def refuse_task(config: Mapping[str, Any], task: Task) -> None:
     if missing:
         raise DataError(
             f"task {task.name!r} must have {missing[0]} for the stop rule {rule.name}. It has not. Choose another rule."
-        )
+        ).about("stop")
 
 
 def problems_of_rule(

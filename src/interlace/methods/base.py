@@ -20,6 +20,7 @@ from interlace.options import Options
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from interlace.analysis.trajectory import Trajectory
     from interlace.controllers import Sight
     from interlace.policies import EncodedResponse
 
@@ -217,6 +218,11 @@ class Method:
     def __init__(self, options: Any, plan: Plan) -> None:
         self.options, self.plan = options, plan
 
+    @classmethod
+    def refuses(cls, trl: Mapping[str, Any]) -> tuple[str, str] | None:
+        """Of the user's own options of TRL's one that cannot be meant, and a sentence; None if all can."""
+        return None
+
     def weights(self, step: int) -> Weights:
         """Of the update after `step` optimizer steps. A loss of weight 0 is not computed, nor sampled for."""
         return ONLY_RL
@@ -255,6 +261,10 @@ class Method:
 
     def see(self, sight: Sight) -> str | None:
         """Take note of a look at both objectives beside the stage's start; a sentence if there is one to say."""
+        return None
+
+    def conclude(self, seen: Callable[[str, str], Trajectory]) -> str | None:
+        """A sentence on the stage once it is trained, if there is one to say; `seen(task, weights)`: all its looks."""
         return None
 
     @property

@@ -6,7 +6,7 @@ it falls, towards the best responses alone, as long as the SFT loss is measured 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
@@ -16,6 +16,7 @@ from interlace.methods.frontier import Frontier
 from interlace.methods.multiplier import BudgetOptions, Multiplier
 
 if TYPE_CHECKING:
+    from interlace.analysis.trajectory import Trajectory
     from interlace.controllers import Sight
 
 
@@ -37,7 +38,7 @@ class GuardedFrontier(Frontier):
 
     def __init__(self, options: GuardedFrontierOptions, plan: Plan) -> None:
         super().__init__(options, plan)
-        self.multiplier = Multiplier(options)
+        self.multiplier = Multiplier(options, plan.imitated)
 
     @property
     def exchange_rate(self) -> float:
@@ -46,7 +47,11 @@ class GuardedFrontier(Frontier):
 
     def see(self, sight: Sight) -> str | None:
         """Turn lambda by what was measured."""
-        return self.multiplier.see(sight, self.plan.imitated)
+        return self.multiplier.see(sight)
+
+    def conclude(self, seen: Callable[[str, str], Trajectory]) -> str:
+        """Whether the budget was kept."""
+        return self.multiplier.conclude(seen)
 
     @property
     def state(self) -> dict[str, Any]:

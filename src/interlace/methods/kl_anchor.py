@@ -23,6 +23,17 @@ class KlAnchor(Method):
     trl: ClassVar[Mapping[str, Any]] = {"beta": 0.04}
     follows: ClassVar = "neither"
 
+    @classmethod
+    def refuses(cls, trl: Mapping[str, Any]) -> tuple[str, str] | None:
+        """A penalty of nothing, which is plain RL."""
+        beta = trl.get("beta")
+        if beta is None or beta > 0.0:
+            return None
+        return "beta", (
+            f"beta must be above 0 with method kl_anchor, whose penalty it is. Got {beta:g}. Leave it out for "
+            f"{cls.trl['beta']:g}, or train a stage of kind rl."
+        )
+
     def weights(self, step: int) -> Weights:
         """RL alone."""
         return ONLY_RL

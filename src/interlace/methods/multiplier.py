@@ -9,7 +9,7 @@ kept. Nothing is decided between looks.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -18,9 +18,11 @@ from interlace.controllers.best_checkpoint import choosing
 from interlace.estimate import Estimate, Figure
 from interlace.measurement import AVERAGED, RAW
 from interlace.methods.base import MethodOptions
+from interlace.methods.kept_budget import budget_sentence
 from interlace.statistics import paired_ratio_change
 
 if TYPE_CHECKING:
+    from interlace.analysis.trajectory import Trajectory
     from interlace.controllers import Sight, Sighting
 
 LEAST, MOST = math.log(1 / 32), math.log(32)
@@ -51,10 +53,10 @@ class BudgetOptions(MethodOptions):
 
 
 class Multiplier:
-    """lambda, from the looks that it has seen."""
+    """lambda, from the looks at the `imitated` task that it has seen."""
 
-    def __init__(self, options: BudgetOptions) -> None:
-        self.options = options
+    def __init__(self, options: BudgetOptions, imitated: str) -> None:
+        self.options, self.imitated = options, imitated
         self.integral, self.proportional = math.log(options.begin), 0.0
 
     @property
@@ -62,12 +64,12 @@ class Multiplier:
         """lambda, within [1/32, 32]."""
         return math.exp(min(MOST, max(LEAST, self.integral + self.proportional)))
 
-    def see(self, sight: Sight, imitated: str) -> str | None:
+    def see(self, sight: Sight) -> str | None:
         """Turn by the excess of the change's upper end over the budget; a sentence where it cannot be read."""
         weights = self.options.weights or AVERAGED
-        sighting = sight(imitated, weights)
+        sighting = sight(self.imitated, weights)
         if sighting is None and self.options.weights is None:
-            weights, sighting = RAW, sight(imitated, RAW)
+            weights, sighting = RAW, sight(self.imitated, RAW)
         if sighting is None:
             return None
         change = rise_of_steering_prompts(sighting)
@@ -79,6 +81,13 @@ class Multiplier:
         self.proportional = gain * excess
         self.integral = max(LEAST, min(MOST, self.integral + self.options.integral * excess))
         return None
+
+    def conclude(self, seen: Callable[[str, str], Trajectory]) -> str:
+        """Whether the budget was kept by the weights that were guarded, on the prompts that did not steer."""
+        looks = seen(self.imitated, self.options.weights or AVERAGED)
+        if self.options.weights is None and not looks.snapshots:
+            looks = seen(self.imitated, RAW)
+        return budget_sentence(looks, self.options.budget)
 
     @property
     def state(self) -> dict[str, Any]:

@@ -19,10 +19,9 @@ from interlace.probes import PRESETS, PROBES
 from interlace.recipe.model import BlendConfig
 from interlace.store import RunStore, seal_checkpoint
 from interlace.store.events import last_event
+from interlace.store.record import BLEND
 from interlace.store.run_store import EVENTS
 
-BLEND = "blended"
-"""The kind of the event that says which place was taken."""
 BLENDED = "interlace_blend.json"
 """In a checkpoint: that its weights are a blend already, and which."""
 OF_TRAINING = ("optimizer.pt", "scheduler.pt", "scaler.pt")

@@ -9,12 +9,13 @@ from pathlib import Path
 import torch
 from transformers import Trainer
 
+from interlace.analysis.trajectory import read_trajectory
 from interlace.callback import StageCallback
 from interlace.callback.looking import REMEDY
 from interlace.callback.stage import COUNTERS
 from interlace.estimate import Estimate, Figure
 from interlace.ledger import Ledger, estimated_flops
-from interlace.measurement import RAW
+from interlace.methods import Method
 from interlace.observer import Observer
 from interlace.pipeline.blending import COARSE, Line, is_blended
 from interlace.pipeline.weights import Weights
@@ -22,7 +23,7 @@ from interlace.policies.averaging import AveragedWeights
 from interlace.probes import MeasuredTask
 from interlace.recipe import StageConfig
 from interlace.stages import STAGES
-from interlace.store import RunStore, seal_checkpoint
+from interlace.store import RunStore, read_run, seal_checkpoint
 from interlace.store.checkpoints import checkpoint_step
 from interlace.store.stopped import Stopped
 
@@ -139,16 +140,24 @@ class Ending:
         ]
 
     def _remarks(self) -> list[str]:
-        instruments, thinned = self.callback.instruments, self.callback.budget.num_thinned
+        """On the weights that the stage ends with, blended or rewound as they may be; what its method concludes; and
+        which looks are missing."""
+        run, thinned = read_run(self.store.folder), self.callback.budget.num_thinned
+        stage = next(item for item in run.stages if item.stage == self.stage)
         remarks = [
-            constant_answer_remark(target, instruments.latest.get((target.task.name, RAW), {}).get("reward"))
-            for target in instruments.targets
+            constant_answer_remark(target, stage.figures_at(stage.ended_at(target.task.name)).get("reward"))
+            for target in self.callback.instruments.targets
         ]
+        if isinstance(method := getattr(self.trainer, "method", None), Method):
+            remarks.append(method.conclude(lambda task, weights: read_trajectory(run, self.stage, task, weights)))
         if thinned:
             remarks.append(f"{thinned} scheduled measurements were left out to keep within measure.overhead. {REMEDY}")
         return [remark for remark in remarks if remark is not None]
 
     def _nothing_moved(self) -> bool:
+        """Whether training left every weight as it was; what was taken back had moved."""
+        if self.end_step != self.steps:
+            return False
         start, end = self.callback.start.model.parameters(), self.callback.policy.model.parameters()
         return all(torch.equal(before, after) for before, after in zip(start, end, strict=True))
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 
 from interlace.controllers import refuse_task
-from interlace.errors import RecipeError, RunFolderError
+from interlace.errors import DataError, InterlaceError, RecipeError, RunFolderError
 from interlace.pipeline.weights import EMBEDDED
 from interlace.policies import refuse_long_responses, source_of
 from interlace.policies.embedded import character_tokenizer, embedded_config
@@ -63,13 +65,9 @@ def refuse_what_cannot_run(recipe: Recipe, tasks: dict[str, Task], run_folder: P
     if recipe.measure.expert_policy is not None:
         source_of(recipe.measure.expert_policy)
     limits = dict.fromkeys(tasks, 2**31)
-    for stage, config in stage_folders(recipe):
-        request = stage_request(stage, config, tasks, run_folder, seed, False)
-        arguments = load_stage(config.kind).configure(request)
-        _refuse_missing_optimizer(recipe, config)
-        _refuse_leaking_forks(request, config)
-        if config.stop is not None:
-            refuse_task(config.stop, tasks[config.task])
+    for place, (stage, config) in enumerate(stage_folders(recipe)):
+        with _said_with_its_line(recipe, place):
+            arguments = _refuse_stage(recipe, config, stage_request(stage, config, tasks, run_folder, seed, False))
         if config.kind == "sft":
             for name in (config.task, *config.mix):
                 limits[name] = min(limits[name], arguments.max_length or 2**31)
@@ -80,6 +78,40 @@ def refuse_what_cannot_run(recipe: Recipe, tasks: dict[str, Task], run_folder: P
         for name, task in tasks.items():
             pairs = [(e.prompt, r.text) for e in (*task.train, *task.heldout) for r in e.responses]
             refuse_long_responses(tokenizer, pairs, min(limits[name], context))
+
+
+@contextmanager
+def _said_with_its_line(recipe: Recipe, place: int) -> Iterator[None]:
+    """What is refused of a stage is said with the recipe's file and line, as its other mistakes are."""
+    try:
+        yield
+    except InterlaceError as error:
+        where = recipe.where(("stages", place, *filter(None, [error.option])))
+        if where:
+            error.args = (f"{where}: {error}", *error.args[1:])
+        raise
+
+
+def _refuse_stage(recipe: Recipe, config: StageConfig, request: StageRequest) -> Any:
+    """Raise for what can be known wrong of one stage and its task; TRL's config of it."""
+    arguments = load_stage(config.kind).configure(request)
+    _refuse_missing_optimizer(recipe, config)
+    _refuse_leaking_forks(request, config)
+    if config.stop is not None:
+        refuse_task(config.stop, request.task)
+    if config.blend is not None:
+        _refuse_blind_blend(request.task)
+    return arguments
+
+
+def _refuse_blind_blend(task: Task) -> None:
+    """A blend is chosen by both objectives."""
+    held = task.heldout[0].responses
+    lacks = [name for name, has in (("a reward", task.reward), ("expert responses", held)) if not has]
+    if lacks:
+        raise DataError(
+            f"task {task.name!r} must have {lacks[0]}, by which a blend is measured. It has not. Drop blend."
+        ).about("blend")
 
 
 def refuse_changed_data(folder: Path, tasks: Mapping[str, Task]) -> None:
@@ -106,7 +138,7 @@ def _refuse_missing_optimizer(recipe: Recipe, config: StageConfig) -> None:
         raise RecipeError(
             f"stage {config.name!r} with fresh_optimizer: false must start from a stage's raw weights. It starts from "
             f"{'the model' if name is None else 'averaged weights'}. Set start_from, or drop fresh_optimizer."
-        )
+        ).about("fresh_optimizer")
 
 
 def _tokenizer_and_config(

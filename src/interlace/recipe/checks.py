@@ -201,7 +201,10 @@ def _method_problems(stage: StageConfig, recipe: Recipe) -> Iterator[tuple[str, 
     if stage.imitate is not None and stage.imitate not in recipe.tasks:
         yield "imitate", unknown_name("imitate", stage.imitate, recipe.tasks)
     try:
-        _, options = method_options(stage.method or {})
+        method, options = method_options(stage.method or {})
+        refused = method.refuses(stage.options)
+        if refused is not None:
+            yield refused
         if getattr(options, "weights", None) == "averaged" and stage.averaged_weights is None:
             yield (
                 "method",

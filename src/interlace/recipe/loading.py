@@ -61,7 +61,7 @@ def load_recipe(
     problems = check(parsed)
     if problems:
         raise document.complain(problems)
-    resolved = with_rule_defaults(with_task_defaults(parsed)).with_source(document.text)
+    resolved = with_rule_defaults(with_task_defaults(parsed)).read_from(document)
     return resolved if profile is None else apply_profile(resolved, profile)
 
 

@@ -11,7 +11,8 @@ from pydantic import Field, PrivateAttr, field_validator, model_serializer, mode
 from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 
-from interlace.options import FolderName, Name, Options, name_from
+from interlace.options import FolderName, KeyPath, Name, Options, name_from
+from interlace.recipe.source import Document
 from interlace.tasks import is_data_file, written_out
 
 WEIGHTS_OF_BEFORE = ("raw", "averaged")
@@ -242,7 +243,7 @@ class Recipe(Options):
     exclude_seeds: SeedExclusion | None = None
     """Which seeds are left out of figures over seeds (runs themselves are kept whole); null: none. Written down here,
     before anything is seen."""
-    _source: str = PrivateAttr(default="")
+    _document: Document | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
     @classmethod
@@ -270,12 +271,16 @@ class Recipe(Options):
     @property
     def source(self) -> str:
         """The text that the recipe was read from, as its author wrote it; the resolved text if there was none."""
-        return self._source or self.to_yaml()
+        return (self._document.text if self._document else "") or self.to_yaml()
 
-    def with_source(self, text: str) -> Recipe:
-        """The same recipe that remembers the text it was read from."""
+    def where(self, path: KeyPath) -> str:
+        """The file and line of what stands at `path`, or of the nearest thing around it; "" where nobody knows."""
+        return self._document.where(path) if self._document else ""
+
+    def read_from(self, document: Document) -> Recipe:
+        """The same recipe that remembers the text it was read from, and its lines."""
         copy = self.model_copy()
-        copy._source = text
+        copy._document = document
         return copy
 
     def for_seed(self, seed: int) -> Recipe:

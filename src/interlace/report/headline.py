@@ -9,7 +9,6 @@ from typing import TypeAlias
 from interlace.analysis.seeds import across_seeds
 from interlace.analysis.summary import RunSummary, StageSummary
 from interlace.estimate import Estimate, Figure, Unresolved, decimals, figure_text, value_text
-from interlace.measurement import RAW
 from interlace.report.formatting import Cell, Notes
 from interlace.wording import number
 
@@ -61,9 +60,9 @@ def seeds_headline(groups: Sequence[Sequence[RunSummary]]) -> Headline:
 
 def _group_headline(group: Sequence[RunSummary]) -> Headline:
     """From the first run's stages and the means over the seeds of one recipe."""
-    found = {(row.stage, row.task, row.objective): row.change for row in across_seeds(group) if row.weights == RAW}
+    found = {(row.stage, row.task, row.objective, row.weights): row.change for row in across_seeds(group)}
     missing = Unresolved("not measured in every seed")
-    return _headline(group[0], lambda stage, name: found.get((stage.name, stage.task, name), missing))
+    return _headline(group[0], lambda stage, name: found.get((stage.name, stage.task, name, stage.ends_with), missing))
 
 
 def _headline(summary: RunSummary, change: ChangeOf) -> Headline:
@@ -114,7 +113,7 @@ def _gain(stage: StageSummary, change: ChangeOf) -> str:
 
 def _origin(stage: StageSummary) -> str:
     """Damage or wanted unlearning (A11): said beside every rise, because the two look alike in the total."""
-    split = stage.split.get(RAW)
+    split = stage.split.get(stage.ends_with)
     if split is None or isinstance(stage.sft_loss.change, Unresolved):
         return ""
     if isinstance(split.right, Unresolved) or isinstance(split.wrong, Unresolved):
@@ -143,7 +142,7 @@ def _card(place: int, stage: StageSummary) -> Card:
         number=place,
         name=stage.name,
         kind=stage.kind,
-        steps=f"{stage.steps_done:,}{planned} steps",
+        steps=", ".join([f"{stage.steps_done:,}{planned} steps", *filter(None, [stage.ending])]),
         rows=tuple(_card_row(stage, objective, name, notes) for objective, name in ROWS),
         remark=stage.remark,
         notes=tuple(notes.reasons),

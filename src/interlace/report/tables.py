@@ -70,7 +70,7 @@ def _seeds(group: Sequence[RunSummary]) -> str:
 
 def _stage_cell(stage: StageSummary) -> Cell:
     planned = f" of {stage.steps_planned:,}" if stage.steps_done != stage.steps_planned else ""
-    under = [f"{stage.steps_done:,}{planned} steps", *["control"] * bool(stage.control)]
+    under = [f"{stage.steps_done:,}{planned} steps", *filter(None, [stage.ending]), *["control"] * bool(stage.control)]
     return Cell(stage.name, interval=", ".join(under), tone="stage")
 
 

@@ -108,7 +108,7 @@ def built(config: type[TrainingArguments], stage: str, fields: Mapping[str, Any]
     if not 0.0 <= arguments.learning_rate < math.inf:
         raise RecipeError(
             f"learning_rate of stage {stage!r} must be at least 0 and finite. Got {arguments.learning_rate}. Change it."
-        )
+        ).about("learning_rate")
     return arguments
 
 

@@ -114,4 +114,4 @@ def refuse_leaks(arguments: GRPOConfig) -> None:
         if broken:
             raise RecipeError(
                 f"placebo: strict needs `{name}`, which {rule}. Change it, or use placebo: as_configured."
-            )
+            ).about(name)

@@ -102,12 +102,17 @@ def _refuse_missing_expert(request: StageRequest, method: type[Method]) -> None:
         raise DataError(
             f"method {method.name} must imitate the task whose prompts it samples, {request.task.name!r}: the expert "
             f"answers prompts of the group. Got imitate: {request.imitated.name}. Leave imitate out."
-        )
+        ).about("imitate")
     if not request.imitated.demonstrated:
         raise DataError(
             f"task {request.imitated.name!r} must have expert responses for method {method.name}. It lacks them. "
             "Set `completion`."
-        )
+        ).about(_imitated_by(request))
+
+
+def _imitated_by(request: StageRequest) -> str:
+    """The option that says which task is imitated."""
+    return "task" if request.imitate is None else "imitate"
 
 
 def _refuse_expert_batch(stage: str, method: type[Method], size: int, arguments: TrainingArguments) -> None:
@@ -116,13 +121,13 @@ def _refuse_expert_batch(stage: str, method: type[Method], size: int, arguments:
         raise RecipeError(
             f"expert_batch_size of stage {stage!r} must be left out: method {method.name} imitates what its groups "
             f"say, or nothing. Got {size}. Remove it."
-        )
+        ).about("method")
     parts = arguments.gradient_accumulation_steps * arguments.world_size
     if size < parts:
         raise RecipeError(
             f"expert_batch_size of stage {stage!r} must be at least {parts}, one response for each micro-batch and "
             f"process of an update. Got {size}. Raise it."
-        )
+        ).about("method")
 
 
 def _refuse_unscored_expert(request: StageRequest, method: type[Method]) -> None:
@@ -133,7 +138,7 @@ def _refuse_unscored_expert(request: StageRequest, method: type[Method]) -> None
         raise DataError(
             f"task {request.imitated.name!r} must have a reward for each expert response, which method {method.name} "
             f"reads. {unscored} of {len(responses)} have none. Give the task its reward, or choose another method."
-        )
+        ).about(_imitated_by(request))
 
 
 def _refuse_other_losses(stage: str, method: type[Method], arguments: Any) -> None:
@@ -142,19 +147,21 @@ def _refuse_other_losses(stage: str, method: type[Method], arguments: Any) -> No
         raise RecipeError(
             f"loss_type of stage {stage!r} must be {TOKEN_MEAN}, TRL's token mean over the global batch, which the "
             f"imitation loss is too. Got {arguments.loss_type!r}. Leave it out."
-        )
+        ).about("loss_type")
     if getattr(arguments, "use_liger_kernel", False):
-        raise RecipeError(f"use_liger_kernel of stage {stage!r} must be off: it leaves no seam. Leave it out.")
+        raise RecipeError(f"use_liger_kernel of stage {stage!r} must be off: it leaves no seam. Leave it out.").about(
+            "use_liger_kernel"
+        )
     if arguments.use_vllm and (method.hint is not Method.hint or method.expert_rows > 0):
         raise RecipeError(
             f"use_vllm of stage {stage!r} must be off: method {method.name} treats completions of one prompt unlike, "
             "and TRL asks vLLM for all of a prompt's at once. Leave it out."
-        )
+        ).about("use_vllm")
     if arguments.world_size > 1 and (method.splits_gradient or method.settle is not Method.settle):
         raise RecipeError(
             f"stage {stage!r} with method {method.name} must be trained by one process: it handles whole gradients, "
             f"and each process has its own. Got {arguments.world_size}. Start one, or choose another method."
-        )
+        ).about("method")
 
 
 def _refuse_cut_experts(request: StageRequest, policy: Policy) -> None:

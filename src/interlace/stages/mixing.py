@@ -20,12 +20,14 @@ def refuse_what_does_not_mix(request: StageRequest) -> None:
     """Raise DataError for a task without expert responses, or plain prompts beside chat messages."""
     for task in imitated_tasks(request):
         if not task.demonstrated:
-            raise DataError(f"task {task.name!r} must have expert responses for sft. It has none. Set `completion`.")
+            raise DataError(
+                f"task {task.name!r} must have expert responses for sft. It has none. Set `completion`."
+            ).about("task" if task is request.task else "mix")
         if isinstance(task.train[0].prompt, str) != isinstance(request.task.train[0].prompt, str):
             raise DataError(
                 f"tasks mixed in one sft stage must all be plain text or all chat messages. Got {request.task.name!r} "
                 f"and {task.name!r}, one of each. Set `conversational` alike."
-            )
+            ).about("mix")
 
 
 def mixed_rows(request: StageRequest, count: int) -> list[dict[str, Any]]:

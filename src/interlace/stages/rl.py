@@ -33,7 +33,7 @@ class RlStage:
         if request.task.reward is None:
             raise DataError(
                 f"task {request.task.name!r} must have a reward for stage {request.stage!r}. It has none. Set `reward`."
-            )
+            ).about("task")
         longest = {"max_completion_length": completion_limit(request.task, request.options)}
         options = {**DEFAULTS, **longest, **request.options}
         planned = _planned_steps(request.task, options)
@@ -43,7 +43,7 @@ class RlStage:
             raise RecipeError(
                 f"save_steps of stage {request.stage!r} must be a multiple of {every}, where a generation ends. "
                 f"Got {arguments.save_steps}. Change it, or leave it out."
-            )
+            ).about("save_steps")
         if request.placebo in ("strict", "mirrored"):
             refuse_leaks(arguments)
         return arguments

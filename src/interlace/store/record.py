@@ -9,7 +9,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from interlace.measurement import LINE, HeldOut, Measurement, Point, PromptScores
+from interlace.estimate import Figure
+from interlace.measurement import LINE, RAW, HeldOut, Measurement, Point, PromptScores
 from interlace.store.events import read_events
 from interlace.store.forecasts import FORECAST, ForecastRecord, forecasts_of
 from interlace.store.forks import ForksRecord, forks_of
@@ -19,6 +20,8 @@ from interlace.store.stopped import STOPPED, Stopped
 
 SPENT = "spent"
 """The kind of the events that say what training took up to a look: tokens trained on, and what the trainer counts."""
+BLEND = "blended"
+"""The kind of the event that says with which place on the line from its start to its end a stage ended."""
 REWARD_FAILED = "reward_failed"
 """The rule of the flag that says so."""
 
@@ -29,7 +32,8 @@ class StageRecord:
     again are the later ones. `instruments`: name, sentence, source, cost and quantities of each that read something;
     `dead_reward`: what a reward that failed said, if one did; `overhead`: the latest record of what looks took;
     `spent`: by the step of a look, tokens
-    trained on and what the trainer counted; `stopped`: what its stop rule said, if that ended the stage."""
+    trained on and what the trainer counted; `stopped`: what its stop rule said, if that ended the stage; `blend`: the
+    place on the line from its start (0) to its end (1) whose weights it ended with, if it was told to."""
 
     stage: str
     name: str
@@ -52,6 +56,7 @@ class StageRecord:
     overhead: dict[str, Any] = field(default_factory=dict)
     spent: dict[int, dict[str, float]] = field(default_factory=dict)
     stopped: Stopped | None = None
+    blend: float | None = None
 
     @property
     def looking_cpu_seconds(self) -> float | None:
@@ -70,6 +75,16 @@ class StageRecord:
     def end_step(self) -> int:
         """The step whose weights the stage has ended with, or has reached."""
         return self.steps_done if self.stopped is None else self.stopped.end_step
+
+    def ended_at(self, task: str) -> Point:
+        """Where the weights that the stage ends with (or has reached) were measured on `task`."""
+        if self.blend is None:
+            return Point(self.stage, self.end_step, task, RAW)
+        return Point(self.stage, self.end_step, task, LINE, self.blend)
+
+    def figures_at(self, point: Point) -> dict[str, Figure]:
+        """What was measured at a point, by quantity."""
+        return {item.quantity: item.figure for item in self.measurements if item.point == point}
 
 
 @dataclass(frozen=True)
@@ -168,6 +183,7 @@ def _stage(stage: str, events: list[dict[str, Any]]) -> StageRecord:
         forecasts=forecasts_of(by_kind.get(FORECAST, [])),
         instruments=_instruments(by_kind.get("instrument", [])),
         stopped=Stopped.from_json(by_kind[STOPPED][-1]) if STOPPED in by_kind else None,
+        blend=float(by_kind[BLEND][-1]["position"]) if BLEND in by_kind else None,
         dead_reward=next((e["text"] for e in by_kind.get("flag", []) if e.get("rule") == REWARD_FAILED), None),
         overhead=_bare(by_kind["overhead"][-1]) if "overhead" in by_kind else {},
         spent={int(event["step"]): _figures(event) for event in by_kind.get(SPENT, [])},
