@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from numbers import Real
 from os import PathLike
@@ -38,8 +38,11 @@ class Outcome:
     shootouts: tuple[Shootout, ...] = ()
 
 
-def report_on(folders: Sequence[Path], out: Path | None = None) -> Outcome:
+def report_on(
+    folders: Sequence[Path], out: Path | None = None, *, against: str | None = None, exchange_rate: float = 0.5
+) -> Outcome:
     """Summarise the runs in which anything is measured and write one report of them; see `write_report` for where.
+    `against`, `exchange_rate`: of their shoot-outs.
 
     Raises DataError if nothing is measured in any.
     """
@@ -51,17 +54,21 @@ def report_on(folders: Sequence[Path], out: Path | None = None) -> Outcome:
         raise DataError(f"RUN must hold measurements. Got {named}, where none is made yet. Wait for the first.")
     summaries = [summarise_record(record) for record in records]
     path = report_place(folders, out)
-    shootouts = tuple(_shootouts(records))
+    shootouts = tuple(_shootouts(records, against, exchange_rate))
     write(list(zip(records, summaries, strict=True)), path, shootouts)
     return Outcome(tuple(record.folder for record in records), tuple(summaries), path, shootouts)
 
 
-def _shootouts(records: Sequence[RunRecord]) -> Iterator[Shootout]:
-    """Of each recipe with hybrid stages that can be held against each other, by FLOPs and by tokens."""
+def _shootouts(records: Sequence[RunRecord], against: str | None, exchange_rate: float) -> Iterator[Shootout]:
+    """Of each recipe with hybrid stages that can be held against each other, by FLOPs and by tokens.
+
+    Where an arm to be held against is asked for, what cannot be done is an error, else it has no shoot-out.
+    """
     mixing = [record for record in records if any(stage.kind == "hybrid" for stage in record.stages)]
     for group in by_recipe(mixing):
-        with suppress(DataError):
-            yield from [shootout_of(group, by=by) for by in get_args(By)]
+        with nullcontext() if against else suppress(DataError):
+            ways = get_args(By)
+            yield from [shootout_of(group, by=by, against=against, exchange_rate=exchange_rate) for by in ways]
 
 
 def by_recipe(records: Iterable[RunRecord]) -> list[list[RunRecord]]:

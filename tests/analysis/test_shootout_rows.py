@@ -231,6 +231,14 @@ def test_runs_of_other_recipes_or_the_same_seed_twice_are_refused() -> None:
         shootout([record, replace(record, recipe="other", seed=1)])
 
 
+def test_runs_of_other_tasks_are_refused() -> None:
+    problem = problem_of(6)
+    one = make_record(problem, start(problem), arm("a", problem, 1.0), arm("b", problem, 2.0))
+    other = replace(one, seed=1, resolved={"tasks": {"sums": {"digits": 3}}})
+    with pytest.raises(DataError, match="the same tasks"):
+        shootout([one, other])
+
+
 def test_a_stage_that_seeds_trained_otherwise_is_no_arm() -> None:
     problem = problem_of(7)
     records = []

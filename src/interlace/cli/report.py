@@ -18,6 +18,12 @@ def report(
         Path | None,
         typer.Option(help="The HTML file; by default report.html in the run's folder, of several beside the first."),
     ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="ARM", help="Of a shoot-out: the arm that others are held against; RL alone.")
+    ] = None,
+    exchange_rate: Annotated[
+        float, typer.Option(min=1e-6, help="Of a shoot-out: lambda of R - lambda L, reward units a nat.")
+    ] = 0.5,
     json: JsonOption = False,
 ) -> None:
     """Write a report of runs and print their summary."""
@@ -27,7 +33,7 @@ def report(
     folders = _folders(runs)
     if len(folders) > 1 and out is None:
         _say(f"{len(folders)} runs: one report of all goes to {report_place(folders).absolute()}; --out names a place")
-    outcome = report_on(folders, out)
+    outcome = report_on(folders, out, against=against, exchange_rate=exchange_rate)
     for folder in folders:
         if folder not in outcome.folders:
             _say(f"{folder}: nothing is measured yet")

@@ -79,8 +79,11 @@ def _rows(found: Shootout, pair: Pair) -> list[ShootoutRow]:
 
 
 def _title(found: Shootout, pair: Pair) -> str:
-    seeds = counted(max(row.num_seeds for row in _rows(found, pair)), "seed")
-    return f"{pair.name}, from {found.started_from}, at equal {COUNTED[found.by]}, {seeds}"
+    rows = _rows(found, pair)
+    seeds = counted(max(row.num_seeds for row in rows), "seed")
+    spent = [row.compute for row in rows if not row.is_short] or [row.compute for row in rows]
+    span = f"{compact(min(spent))} to {compact(max(spent))}"
+    return f"{pair.name}, from {found.started_from}, at equal {COUNTED[found.by]} ({span}), {seeds}"
 
 
 def _table(found: Shootout, pair: Pair) -> Table:

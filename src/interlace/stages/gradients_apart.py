@@ -47,8 +47,9 @@ def coupling(rl: Mapping[str, Tensor], sft: Mapping[str, Tensor], metric: Mappin
     the optimizer's metric (D12, D15). Positive slopes: one side's steps raise the other's loss. NaN where a gradient is
     0.
 
-    Of one batch each, so noise: means over updates say something. The batches share no prompt where a method imitates a
-    `stream`; where the expert answers the groups' prompts they do, and noise that both share is in it.
+    Of one batch each, so without an interval: noise in a squared norm makes the slopes and the cosine too small (C2),
+    also on average. The batches share no prompt where a method imitates a `stream`; where the expert answers the
+    groups' prompts they do, and noise that both share is in it.
     """
     of_rl, of_sft, of_both = inner(rl, rl, metric), inner(sft, sft, metric), inner(rl, sft, metric)
     return {

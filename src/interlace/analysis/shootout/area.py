@@ -18,10 +18,11 @@ def dominated_share(seen: Seen, limit: Limit | None, exchange_rate: float) -> fl
     """
     if limit is None:
         return None
-    low = float(seen.start.reward.mean())
-    ceiling = float(seen.start.loss.mean()) + (limit.rewarded.reward_range[1] - low) / exchange_rate
+    of = seen.prompts
+    low = float(seen.start.reward[of].mean())
+    ceiling = float(seen.start.loss[of].mean()) + (limit.rewarded.reward_range[1] - low) / exchange_rate
     most = limit.area(low, ceiling)
-    places = [(float(at.reward.mean()), float(at.loss.mean())) for at in seen.looks]
+    places = [(float(at.reward[of].mean()), float(at.loss[of].mean())) for at in seen.looks]
     return dominated_area(places, low, ceiling) / most if most else None
 
 

@@ -98,6 +98,9 @@ def _refuse_mixture(records: Sequence[RunRecord]) -> None:
         raise DataError(
             f"a shoot-out must have runs of one recipe. Got {', '.join(recipes)}. Give one at a time, or ask standings."
         )
+    for part in ("model", "model_options", "tasks"):
+        if any(record.resolved.get(part) != records[0].resolved.get(part) for record in records):
+            raise DataError(f"a shoot-out must have runs with the same {part}. They differ. Give those that agree.")
     seeds = [record.seed for record in records]
     if len(set(seeds)) < len(seeds):
         raise DataError(f"a shoot-out must have every seed once. Got {sorted(seeds)}. Leave one out.")
