@@ -34,10 +34,11 @@ def test_a_run_is_measured_on_its_own_tasks(call: Call) -> None:
     called = call("measure", RUN, *FEW, "--json")
     assert called.code == 0
     found = json.loads(called.out)
-    assert [item["name"] for item in found["checkpoints"]] == ["model", "sft", "rl", "sft-2", "joint"]
+    assert [item["name"] for item in found["checkpoints"]] == ["model", "sft", "rl", "sft-2", "joint (hybrid)"]
     assert found["tasks"] == ["sums"]
     assert {(item["from"], item["to"]) for item in found["differences"]} == {
-        ("model", "sft"), ("model", "rl"), ("model", "sft-2"), ("sft", "rl"), ("rl", "sft-2")
+        ("model", "sft"), ("model", "rl"), ("model", "sft-2"), ("model", "joint (hybrid)"), ("sft", "rl"),
+        ("rl", "sft-2"), ("sft-2", "joint (hybrid)")
     }  # fmt: skip
 
 

@@ -51,7 +51,7 @@ def test_a_finished_run_prints_its_summary_again(call: Call, workplace: Path) ->
     assert {"schema_version", "runs", "across_seeds"} <= set(result)
     (run,) = result["runs"]
     assert (run["recipe"], run["seed"]) == ("quickstart-tiny", 0)
-    assert [stage["name"] for stage in run["stages"]] == ["sft", "rl", "sft-2"]
+    assert [stage["name"] for stage in run["stages"]] == ["sft", "rl", "sft-2", "joint"]
     assert all(stage["steps_done"] == stage["steps_planned"] == 4 for stage in run["stages"])
 
 
@@ -138,7 +138,7 @@ def test_dry_run_counts_forks(call: Call) -> None:
         called = call("run", "quickstart", "--dry-run", "--json", "--out", "runs/planned-3", *more)
         return dict(json.loads(called.out)["plan"])
 
-    (_, rl, _), (_, alone, _) = planned("--set", "stages.rl.forks={count: 6}")["stages"], planned()["stages"]
+    (_, rl, *_), (_, alone, *_) = planned("--set", "stages.rl.forks={count: 6}")["stages"], planned()["stages"]
     assert alone["forks"] is None
     forks = rl["forks"]
     assert (forks["count"], forks["arms"], forks["steps"]) == (6, 2, 6 * 2 * rl["steps"])
