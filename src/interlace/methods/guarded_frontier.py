@@ -6,18 +6,13 @@ it falls, towards the best responses alone, as long as the SFT loss is measured 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
-from interlace.methods.base import MethodOptions, Plan
+from interlace.methods.base import MethodOptions
 from interlace.methods.frontier import Frontier
-from interlace.methods.multiplier import BudgetOptions, Multiplier
-
-if TYPE_CHECKING:
-    from interlace.analysis.trajectory import Trajectory
-    from interlace.controllers import Sight
+from interlace.methods.multiplier import Budgeted, BudgetOptions
 
 
 class GuardedFrontierOptions(BudgetOptions):
@@ -27,7 +22,7 @@ class GuardedFrontierOptions(BudgetOptions):
     """lambda before anything is measured, reward units a nat."""
 
 
-class GuardedFrontier(Frontier):
+class GuardedFrontier(Budgeted, Frontier):
     """As much reward as the budget allows, on the front."""
 
     name: ClassVar[str] = "guarded_frontier"
@@ -36,28 +31,7 @@ class GuardedFrontier(Frontier):
     cost: ClassVar[str] = "as frontier, and the looks"
     takes: ClassVar[type[MethodOptions]] = GuardedFrontierOptions
 
-    def __init__(self, options: GuardedFrontierOptions, plan: Plan) -> None:
-        super().__init__(options, plan)
-        self.multiplier = Multiplier(options, plan.imitated)
-
     @property
     def exchange_rate(self) -> float:
         """lambda, reward units a nat."""
         return self.multiplier.value
-
-    def see(self, sight: Sight) -> str | None:
-        """Turn lambda by what was measured."""
-        return self.multiplier.see(sight)
-
-    def conclude(self, seen: Callable[[str, str], Trajectory]) -> str:
-        """Whether the budget was kept."""
-        return self.multiplier.conclude(seen)
-
-    @property
-    def state(self) -> dict[str, Any]:
-        """Of the multiplier."""
-        return self.multiplier.state
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on with it."""
-        self.multiplier.restore(state)

@@ -17,7 +17,7 @@ from pydantic import Field
 from interlace.controllers.best_checkpoint import choosing
 from interlace.estimate import Estimate, Figure
 from interlace.measurement import AVERAGED, RAW
-from interlace.methods.base import MethodOptions
+from interlace.methods.base import Method, MethodOptions, Plan
 from interlace.methods.kept_budget import budget_sentence
 from interlace.statistics import paired_ratio_change
 
@@ -98,6 +98,31 @@ class Multiplier:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on with them."""
         self.integral, self.proportional = float(state["integral"]), float(state["proportional"])
+
+
+class Budgeted(Method):
+    """A method under a multiplier, which is all that it remembers."""
+
+    def __init__(self, options: BudgetOptions, plan: Plan) -> None:
+        super().__init__(options, plan)
+        self.multiplier = Multiplier(options, plan.imitated)
+
+    def see(self, sight: Sight) -> str | None:
+        """Turn lambda by what was measured."""
+        return self.multiplier.see(sight)
+
+    def conclude(self, seen: Callable[[str, str], Trajectory]) -> str:
+        """Whether the budget was kept."""
+        return self.multiplier.conclude(seen)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Of the multiplier."""
+        return self.multiplier.state
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on with it."""
+        self.multiplier.restore(state)
 
 
 def rise_of_steering_prompts(sighting: Sighting) -> Figure:

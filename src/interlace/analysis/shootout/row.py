@@ -26,7 +26,7 @@ from interlace.store import RunRecord
 
 OPPONENT = Unresolved("the arm that the others are held against")
 NOT_SEEN = Unresolved("the arm that the others are held against was not measured so")
-NO_FRONT = Unresolved("there is no front of both objectives, or the expert is not known")
+NO_LIMIT = Unresolved("there is no front of both objectives, or the expert is not known")
 ONE_RUN = Unresolved("one run alone has no interval of it: run more seeds")
 BEST = Unresolved("it is the best of its weights")
 
@@ -198,7 +198,7 @@ def _known(found: Iterator[float | None]) -> tuple[float, ...]:
 
 def _over_runs(values: tuple[float, ...]) -> Figure:
     if not values:
-        return NO_FRONT
+        return NO_LIMIT
     return seed_interval(values, unit="fraction") if len(values) > 1 else ONE_RUN
 
 
