@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import os
 import platform
 import subprocess
 import sys
@@ -43,6 +44,14 @@ def git_commit(folder: Path) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return commit + ("+changes" if changed else "")
+
+
+def forbid_telemetry() -> None:
+    """Let no library report home from this process or its children: TRL does of every trainer unless it is told."""
+    from huggingface_hub import constants
+
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    constants.HF_HUB_DISABLE_TELEMETRY = True  # it has been read from there by now
 
 
 def quiet_libraries() -> None:

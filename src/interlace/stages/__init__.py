@@ -9,6 +9,7 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from interlace.environment import forbid_telemetry
 from interlace.stages.reserved import RESERVED
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ STAGES: dict[str, StageKind] = {
 
 
 def load_stage(kind: str) -> Stage:
-    """The stage of a registered kind, its code imported."""
+    """The stage of a registered kind, its code imported; its trainer reports nothing home."""
+    forbid_telemetry()
     module, name = STAGES[kind].implementation.split(":")
     return cast("Stage", getattr(importlib.import_module(module), name)())
