@@ -278,3 +278,14 @@ def test_the_best_of_many_is_said_with_all_comparisons_together() -> None:
         records.append(make_record(problem, start(problem), *arms, seed=seed))
     (sentence,) = shootout_sentences(shootout(records))
     assert "which may be chance" in sentence and "not resolved to lie behind it" in sentence
+
+
+def test_what_is_told_the_expert_is_named_beside_the_best_of_the_others() -> None:
+    """`known` stays at the start's loss, the others tilt far; it is first, and told."""
+    problem = problem_of(7)
+    tilted = [arm(f"arm-{n}", problem, float(n + 6)) for n in range(2)]
+    known = arm("known", problem, 1.0, options={"method": {"name": "frontier"}})
+    found = shootout([make_record(problem, start(problem), *tilted, known)], exchange_rate=2.0)
+    (plain,), (said,) = shootout_sentences(found), shootout_sentences(found, {"frontier"})
+    assert "most R \u2212 2 L has known" in plain and "told" not in plain
+    assert "known is told the expert\u2019s distribution; of arms that see its responses alone arm-0" in said

@@ -109,9 +109,28 @@ def test_a_replicate_is_written_out_where_one_is_asked_for(tmp_path: Path) -> No
     assert written == {"sft": None, "few": None, "one": None, "two": 1, "merge": None}
 
 
-def test_rivals_and_the_shoot_out_have_one_start() -> None:
-    rivals, shootout = load_recipe("rivals-addition"), load_recipe("shootout-addition")
-    assert rivals.stages[0] == shootout.stages[0] and rivals.tasks == shootout.tasks
-    assert rivals.stage("rl") == shootout.stage("rl") and rivals.measure == shootout.measure
-    assert (rivals.seeds, rivals.exclude_seeds) == (shootout.seeds, shootout.exclude_seeds)
-    assert all(rivals.start_of(stage.name) == ("sft", "raw") for stage in rivals.stages[1:])
+@pytest.mark.parametrize("name", ["rivals-addition", "knobs-addition"])
+def test_recipes_that_stand_beside_the_shoot_out_have_its_start(name: str) -> None:
+    beside, shootout = load_recipe(name), load_recipe("shootout-addition")
+    assert beside.stages[0] == shootout.stages[0] and beside.tasks == shootout.tasks
+    assert beside.measure == shootout.measure
+    assert (beside.seeds, beside.exclude_seeds) == (shootout.seeds, shootout.exclude_seeds)
+    assert all(beside.start_of(stage.name) == ("sft", "raw") for stage in beside.stages[1:])
+
+
+def test_what_rivals_are_held_against_is_the_shoot_outs() -> None:
+    assert load_recipe("rivals-addition").stage("rl") == load_recipe("shootout-addition").stage("rl")
+
+
+def test_knobs_leave_all_else_alone() -> None:
+    """Arms of one method differ in its options and their name."""
+    arms: dict[str, list[dict[str, object]]] = {}
+    for stage in load_recipe("knobs-addition").stages[1:]:
+        options = stage.to_options()
+        method = options.pop("method")
+        arms.setdefault(method["name"], []).append({k: v for k, v in options.items() if k != "name"})
+    rl = arms["joint"].pop()
+    assert {method: len(each) for method, each in arms.items()} == {
+        "joint": 3, "chord_mu": 3, "guarded": 3, "sequential": 3, "interleaved": 3, "luffy": 3, "frontier": 3
+    }  # fmt: skip
+    assert all(each == arms[method][0] for method in arms for each in arms[method]) and rl["max_steps"] == 113

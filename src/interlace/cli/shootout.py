@@ -10,6 +10,7 @@ from rich.table import Table
 from interlace.analysis.shootout import Shootout, ShootoutRow, shootout_sentences
 from interlace.estimate import Estimate, Figure, interval_text, value_text
 from interlace.measurement import LINE
+from interlace.methods import KNOW_EXPERT
 
 COLUMNS = ("arm", "weights", "place", "reward", "SFT loss", "lead over {}")
 MOST = 12
@@ -22,7 +23,7 @@ def print_shootouts(console: Console, shootouts: Sequence[Shootout]) -> None:
         if found.by == "flops":
             for table in shootout_tables(found):
                 console.print(table, markup=False)
-            for sentence in shootout_sentences(found):
+            for sentence in shootout_sentences(found, KNOW_EXPERT):
                 console.print(sentence, markup=False, soft_wrap=True)
             console.print()
 

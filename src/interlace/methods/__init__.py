@@ -82,13 +82,16 @@ METHODS: dict[str, type[Method]] = {
     )
 }  # fmt: skip
 
+KNOW_EXPERT: frozenset[str] = frozenset(name for name, method in METHODS.items() if method.knows_expert)
+"""Methods that are told the expert's distribution, where others see draws."""
+
 __all__ = [
     # what a method is
     "Method", "MethodOptions", "Plan", "Weights", "ONLY_RL", "ONLY_SFT",
     # what it is handed, and what it gives back
     "Groups", "Given", "Regrouped", "Imitated", "ExpertTokens", "SampledTokens", "Hint", "Update",
     # all of them, and one that is asked for
-    "METHODS", "method_options", "method_config", "build_method",
+    "METHODS", "KNOW_EXPERT", "method_options", "method_config", "build_method",
 ]  # fmt: skip
 
 

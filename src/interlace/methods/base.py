@@ -196,7 +196,8 @@ class Method:
     from: a `stream` of training rows, the `groups` in hand, or neither. `answers_prompts`: whether the expert answers
     prompts of the groups, which are then of the imitated task; groups of prompts that it does not answer are GRPO's.
     `trl`: TRL's options as the source has them, under the user's own. `reads_expert_rewards`: the expert's responses
-    must have been scored. `splits_gradient`: both losses' gradients are taken apart and handed to `combine`.
+    must have been scored. `knows_expert`: it is told the expert's distribution (as the task has it), where others see
+    draws. `splits_gradient`: both losses' gradients are taken apart and handed to `combine`.
     `moments_apart`: updates of imitation alone have optimizer moments of their own.
     """
 
@@ -213,6 +214,7 @@ class Method:
     reads_distributions: ClassVar[bool] = False
     splits_gradient: ClassVar[bool] = False
     reads_expert_rewards: ClassVar[bool] = False
+    knows_expert: ClassVar[bool] = False
     moments_apart: ClassVar[bool] = False
 
     def __init__(self, options: Any, plan: Plan) -> None:

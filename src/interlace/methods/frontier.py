@@ -40,6 +40,7 @@ class Frontier(Method):
     takes: ClassVar[type[MethodOptions]] = FrontierOptions
     follows: ClassVar = "groups"
     reads_expert_rewards: ClassVar[bool] = True
+    knows_expert: ClassVar[bool] = True
 
     @property
     def exchange_rate(self) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from interlace.analysis.shootout import (
+    Knob,
     Pair,
     Shootout,
     ShootoutRow,
@@ -20,6 +21,7 @@ from interlace.analysis.shootout.words import COUNTED
 from interlace.errors import DataError
 from interlace.estimate import Estimate
 from interlace.measurement import AVERAGED, LINE, RAW
+from interlace.methods import KNOW_EXPERT
 from interlace.report.formatting import Cell, Notes, compact, weights_name
 from interlace.report.plots.base import Chart, Key, Spec, crosses, label, line, plot_text, tips
 from interlace.report.plots.plane import NARROW, plane_layout
@@ -32,6 +34,7 @@ COLUMNS = ("Arm", "Weights", "Place", "Step", "Compute", "Imitated", "SFT loss",
 BY_TOKENS = ("Arm", "Weights", "Place", "Step", "Compute", "SFT loss", "Reward", "Change of R \u2212 \u03bbL")
 BESIDE = ("Arm", "Weights", "Behind the best", "Part of what is to be had", "Hypervolume",
           "Change of SFT loss on right responses", "pass@8")  # fmt: skip
+KNOBS = ("Method", "Weights", "Best", "Worst", "Best less worst", "Chosen", "Its lead over {}")
 STANDINGS = ("Arm", "Weights", "Mean place", "Part of what is to be had", "P(better than {})")
 COLOURS = {RAW: "@rl", AVERAGED: "@averaged", LINE: "@line"}
 ROOM = 0.16, 0.05
@@ -48,15 +51,21 @@ class Compared:
     @property
     def sentences(self) -> list[str]:
         """What they say, by FLOPs."""
-        return [sentence for each in self.found if each.by == "flops" for sentence in shootout_sentences(each)]
+        return [
+            sentence for each in self.found if each.by == "flops" for sentence in shootout_sentences(each, KNOW_EXPERT)
+        ]
 
     @property
     def tables(self) -> list[Table]:
-        """By FLOPs what it comes to and what stands beside it, by tokens the places; a table a pair of tasks."""
+        """By FLOPs what it comes to, what stands beside it and what options do, by tokens the places; of each pair of
+        tasks."""
         made = []
         for each in self.found:
             for pair in each.pairs:
-                made += [_table(each, pair), _beside(each, pair)] if each.by == "flops" else [_by_tokens(each, pair)]
+                if each.by == "flops":
+                    made += [_table(each, pair), _beside(each, pair), *_knobs(each, pair)]
+                else:
+                    made.append(_by_tokens(each, pair))
         return made
 
     @property
@@ -97,10 +106,14 @@ def _table(found: Shootout, pair: Pair) -> Table:
         "imitation in the updates. Over the front: SFT loss beyond the least that any policy can have at that reward "
         "(D9). On the line: the best place between start and end, chosen on half of the prompts, told on the others. "
         "Better: in which share of runs its value is above, with the exact interval of so few. \u2021: ended with less "
-        f"than {SHORT:.0%} of the median arm\u2019s compute and is told where it ended. Methods that are told the "
-        "expert\u2019s distribution (frontier, guarded_frontier) know more than the others."
+        f"than {SHORT:.0%} of the median arm\u2019s compute and is told where it ended.{_told(_rows(found, pair))}"
     )
     return Table(f"Shoot-out on {_title(found, pair)}", columns, rows, 2, tuple(notes.reasons), remark)
+
+
+def _told(rows: Sequence[ShootoutRow]) -> str:
+    arms = dict.fromkeys(row.arm for row in rows if row.method in KNOW_EXPERT)
+    return f" Told the expert\u2019s distribution, where others see draws: {', '.join(arms)}." if arms else ""
 
 
 def _cells(row: ShootoutRow, notes: Notes) -> tuple[Cell, ...]:
@@ -170,6 +183,36 @@ def _beside(found: Shootout, pair: Pair) -> Table:
     )
     name = f"Beside it, {pair.name}"
     return Table(name, columns, cells, 2, tuple(notes.reasons), remark)
+
+
+def _knobs(found: Shootout, pair: Pair) -> list[Table]:
+    knobs, notes = [each for each in found.knobs if each.pair == pair], Notes()
+    if not knobs:
+        return []
+    columns = tuple(column.format(found.against) for column in KNOBS)
+    rows = tuple(_knob_cells(knob, notes) for knob in knobs)
+    remark = (
+        "Arms that differ in their method\u2019s options alone, by R \u2212 \u03bbL. Best less worst: the interval "
+        "holds for all pairs of settings together. Chosen: the setting that half of the held-out prompts prefer, over "
+        "all runs, is judged on the other half: what tuning comes to, at as many times an arm\u2019s compute as there "
+        "are settings."
+    )
+    return [
+        Table(f"What a method\u2019s options do, {_title(found, pair)}", columns, rows, 2, tuple(notes.reasons), remark)
+    ]
+
+
+def _knob_cells(knob: Knob, notes: Notes) -> tuple[Cell, ...]:
+    best, worst = knob.settings[0], knob.settings[-1]
+    count = f"{len(knob.settings)} settings"
+    return (
+        Cell(knob.method, interval=count, tone="stage"),
+        *words(weights_name(knob.weights)),
+        *(Cell(each.text, interval=each.arm) for each in (best, worst)),
+        notes.figure(knob.spread),
+        Cell(knob.chosen.text, interval=knob.chosen.arm),
+        notes.figure(knob.lead, signed=True),
+    )
 
 
 def standings_tables(recipes: Sequence[Compared]) -> list[Table]:

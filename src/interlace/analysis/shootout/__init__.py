@@ -1,13 +1,14 @@
 """The shoot-out: mixing methods from one start, compared at the compute that all of them reached.
 
 `arms` finds them in a run, `compute` counts, `seen` takes each at the common compute, `limit` holds it against the best
-of all policies (D9), `row` and `ranks` make figures of the runs of one recipe, `comparison` the whole of it;
+of all policies (D9), `row`, `ranks` and `knobs` make figures of the runs of one recipe, `comparison` the whole of it;
 `standings` is over several recipes.
 """
 
 from interlace.analysis.shootout.arms import Pair
 from interlace.analysis.shootout.comparison import Shootout, shootout
 from interlace.analysis.shootout.compute import By, compute_of
+from interlace.analysis.shootout.knobs import Knob
 from interlace.analysis.shootout.row import ShootoutRow
 from interlace.analysis.shootout.standings import Standing, standings
 from interlace.analysis.shootout.words import shootout_sentences
@@ -16,6 +17,7 @@ __all__ = [
     "Pair",
     "Shootout",
     "ShootoutRow",
+    "Knob",
     "shootout",
     "shootout_sentences",
     "Standing",

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from interlace.analysis.exclusion import exclusion
 from interlace.analysis.shootout.arms import THEN, Arms, Pair, arms_of, pairs_of, rl_alone
 from interlace.analysis.shootout.compute import By
+from interlace.analysis.shootout.knobs import Knob, knobs_of
 from interlace.analysis.shootout.limit import Limit, limit_of
 from interlace.analysis.shootout.row import Contest, ShootoutRow, rows_of
 from interlace.analysis.shootout.seen import seen_at_common_compute
@@ -26,7 +27,7 @@ class Shootout:
     """`rows`, best value first within each pair of tasks and kind of weights. `started_from`: the stage that all arms
     begin with; `by`: what compute is counted in; `against`: the arm of `better`; `left_out`: seeds that the recipe's
     rule excludes; `fronts`: of each pair of one task whose expert is known, the front of all policies (D9), from the
-    first run."""
+    first run; `knobs`: of each method that several arms train with, what its options do."""
 
     rows: tuple[ShootoutRow, ...]
     started_from: str
@@ -35,6 +36,7 @@ class Shootout:
     exchange_rate: float
     left_out: int
     fronts: Mapping[Pair, Front]
+    knobs: tuple[Knob, ...]
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -43,12 +45,13 @@ class Shootout:
 
     def to_json(self) -> dict[str, Any]:
         """The object on the wire."""
-        whole = ("rows", "fronts")
+        whole = ("rows", "fronts", "knobs")
         plain = {field.name: jsonable(getattr(self, field.name)) for field in fields(self) if field.name not in whole}
         fronts = {
             pair.name: {"reward": f.reward.tolist(), "sft_loss": f.sft_loss.tolist()} for pair, f in self.fronts.items()
         }
-        return plain | {"rows": [row.to_json() for row in self.rows], "fronts": fronts}
+        rows, knobs = ([each.to_json() for each in part] for part in (self.rows, self.knobs))
+        return plain | {"rows": rows, "fronts": fronts, "knobs": knobs}
 
 
 def shootout(
@@ -76,14 +79,18 @@ def shootout(
         raise DataError(f"against must be an arm, one of {', '.join(names)}. Got {opponent!r}. Change it.")
     rows: list[ShootoutRow] = []
     fronts: dict[Pair, Front] = {}
+    knobs: list[Knob] = []
     for pair in pairs_of(kept[0], arms.arms):
         limits = [_limit(record, arms, pair) for record in kept]
         contest = Contest(kept, pair, limits, opponent, exchange_rate)
         for weights in (RAW, AVERAGED, LINE):
-            rows += rows_of(contest, weights, seen_at_common_compute(kept, arms.arms, pair, weights, by, exchange_rate))
+            seen = seen_at_common_compute(kept, arms.arms, pair, weights, by, exchange_rate)
+            rows += rows_of(contest, weights, seen)
+            knobs += knobs_of(contest, weights, seen) if weights != LINE else ()
         if limits[0] is not None and limits[0].front is not None:
             fronts[pair] = limits[0].front
-    return Shootout(tuple(rows), arms.start, by, opponent, exchange_rate, len(records) - len(kept), fronts)
+    left_out = len(records) - len(kept)
+    return Shootout(tuple(rows), arms.start, by, opponent, exchange_rate, left_out, fronts, tuple(knobs))
 
 
 def _arrows(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from interlace.analysis.shootout.arms import Pair
 from interlace.analysis.shootout.comparison import Shootout
@@ -16,23 +16,41 @@ COUNTED = {"flops": "FLOPs", "tokens": "tokens"}
 WHOSE = {AVERAGED: ", averaged"}
 
 
-def shootout_sentences(found: Shootout) -> list[str]:
+def shootout_sentences(found: Shootout, told: Collection[str] = ()) -> list[str]:
     """One of each pair of tasks: who is first by R - lambda L, by how much, and who is not resolved to lie behind.
 
-    Of raw and averaged weights, which are read on the same prompts; places on a line are judged on half of them."""
-    return [_sentence(found, pair) for pair in found.pairs]
+    `told`: methods that know the expert's distribution; where one is first, the first of the others is named too. Of
+    raw and averaged weights, which are read on the same prompts; places on a line are judged on half of them."""
+    return [_sentence(found, pair, told) for pair in found.pairs]
 
 
-def _sentence(found: Shootout, pair: Pair) -> str:
+def _sentence(found: Shootout, pair: Pair, told: Collection[str]) -> str:
     rows = [row for row in found.rows if row.pair == pair and row.weights != LINE]
     if not rows:
         return f"{pair.name}: no arm was measured at the common compute."
-    best = max(rows, key=lambda row: sum(row.values) / len(row.values))
+    best = _first(rows)
     arms, seeds = len({row.arm for row in rows}), best.num_seeds
     where = f"{pair.name}, {counted(arms, 'arm')} at equal {COUNTED[found.by]}, {counted(seeds, 'seed')}"
     value = f"R \u2212 {found.exchange_rate:g} L"
     return (
-        f"{where}: most {value} has {_named(best)} ({_place(best)}){_against(found, best, rows)}{_peers(rows, best)}."
+        f"{where}: most {value} has {_named(best)} ({_place(best)}){_against(found, best, rows)}{_peers(rows, best)}"
+        f"{_untold(found, best, rows, told)}."
+    )
+
+
+def _first(rows: Sequence[ShootoutRow]) -> ShootoutRow:
+    return max(rows, key=lambda row: sum(row.values) / len(row.values))
+
+
+def _untold(found: Shootout, best: ShootoutRow, rows: Sequence[ShootoutRow], told: Collection[str]) -> str:
+    """Where the best knows more than others: the best of those."""
+    others = [row for row in rows if row.method not in told]
+    if best.method not in told or not others:
+        return ""
+    first = _first(others)
+    return (
+        f". {best.arm} is told the expert\u2019s distribution; of arms that see its responses alone {_named(first)} is "
+        f"first ({_place(first)}){_against(found, first, others)}"
     )
 
 

@@ -1,0 +1,128 @@
+"""What the options of one method do: arms that differ in nothing else, and the one that half of the prompts choose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from interlace.analysis.averages import over_seeds
+from interlace.analysis.shootout import figures
+from interlace.analysis.shootout.arms import Arm, Pair, method_of
+from interlace.analysis.shootout.row import OPPONENT, Contest
+from interlace.analysis.shootout.seen import CHOOSING, JUDGING, Seen
+from interlace.encoding import jsonable
+from interlace.estimate import Estimate, Figure
+from interlace.statistics import together
+from interlace.store import RunRecord
+
+SCHEDULING = frozenset({"name", "method", "max_steps", "measure_every", "save_steps"})
+"""Options of a stage in which such arms may differ: equal compute sets the number of steps."""
+
+
+class Setting(NamedTuple):
+    """An arm, and what its method was told that the others were told otherwise."""
+
+    arm: str
+    options: Mapping[str, Any]
+
+    @property
+    def text(self) -> str:
+        """Option and value, all of them."""
+        return ", ".join(f"{name} {value}" for name, value in self.options.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """The settings of one `method` under one kind of weights, best value of R - lambda L first.
+
+    `spread`: by how much the best is above the worst, run by run, reward units; the interval holds for all pairs of
+    settings together, since both are picked from them. `chosen`: the setting that half of the held-out prompts of all
+    runs prefer; `lead`: by how much it is above the arm that all are held against, on the other half of the same runs.
+    Trying the settings took `len(settings)` times an arm's compute.
+    """
+
+    method: str
+    pair: Pair
+    weights: str
+    settings: tuple[Setting, ...]
+    spread: Figure
+    chosen: Setting
+    lead: Figure
+
+    def to_json(self) -> dict[str, Any]:
+        """The object on the wire."""
+        plain = {field.name: jsonable(getattr(self, field.name)) for field in fields(self)
+                 if field.name not in ("settings", "chosen", "pair")}  # fmt: skip
+        settings = [{"arm": each.arm, "options": dict(each.options)} for each in self.settings]
+        return plain | {
+            "task": self.pair.rewarded,
+            "imitated": self.pair.imitated,
+            "settings": settings,
+            "chosen": self.chosen.arm,
+        }
+
+
+def knobs_of(contest: Contest, weights: str, seen: Mapping[Arm, list[Seen]]) -> Iterator[Knob]:
+    """One of each method that several arms train with, in the arms' order."""
+    opponent = next((each for arm, each in seen.items() if arm.name == contest.opponent), None)
+    for method, arms in _families(contest.records[0], list(seen)):
+        settings = _settings(contest.records[0], arms)
+        if len(settings) < 2:
+            continue
+        rate = contest.exchange_rate
+        order = sorted(settings, key=lambda arm: -_mean_gain(seen[arm], rate))
+        chosen = max(
+            settings, key=lambda arm: _mean_gain([replace(each, prompts=CHOOSING) for each in seen[arm]], rate)
+        )
+        yield Knob(
+            method=method,
+            pair=contest.pair,
+            weights=weights,
+            settings=tuple(settings[arm] for arm in order),
+            spread=_spread(seen[order[0]], seen[order[-1]], rate, len(order)),
+            chosen=settings[chosen],
+            lead=_lead(seen[chosen], opponent, rate),
+        )
+
+
+def _families(record: RunRecord, arms: Sequence[Arm]) -> list[tuple[str, list[Arm]]]:
+    """Arms of one hybrid stage, by method, that are alike in all but the method's options and their schedule."""
+    found: dict[tuple[str, str], list[Arm]] = {}
+    for arm in arms:
+        (stage, *others) = arm.of(record)
+        if stage.kind == "hybrid" and not others:
+            alike = {name: value for name, value in stage.options.items() if name not in SCHEDULING}
+            found.setdefault((str(method_of(stage)["name"]), repr(sorted(alike.items()))), []).append(arm)
+    return [(method, family) for (method, _), family in found.items()]
+
+
+def _settings(record: RunRecord, arms: Sequence[Arm]) -> dict[Arm, Setting]:
+    """What tells each arm from the others; of arms told the same the first."""
+    told = {arm: dict(method_of(arm.of(record)[0])) for arm in arms}
+    names = list(dict.fromkeys(name for each in told.values() for name in each))
+    differing = [name for name in names if len({repr(each.get(name)) for each in told.values()}) > 1]
+    found: dict[str, tuple[Arm, Setting]] = {}
+    for arm, each in told.items():
+        options = {name: each.get(name) for name in differing}
+        found.setdefault(repr(options), (arm, Setting(arm.name, options)))
+    return dict(found.values())
+
+
+def _mean_gain(runs: Sequence[Seen], exchange_rate: float) -> float:
+    return float(np.mean([each.gain(exchange_rate) for each in runs]))
+
+
+def _spread(best: Sequence[Seen], worst: Sequence[Seen], exchange_rate: float, count: int) -> Figure:
+    pairs = zip(best, worst, strict=True)
+    found = over_seeds([figures.lead_of(high, low, exchange_rate) for high, low in pairs])
+    return together(found, count * (count - 1) // 2) if isinstance(found, Estimate) else found
+
+
+def _lead(chosen: Sequence[Seen], opponent: Sequence[Seen] | None, exchange_rate: float) -> Figure:
+    if opponent is None or opponent is chosen:
+        return OPPONENT
+    judged = [replace(each, prompts=JUDGING) for each in chosen]
+    return over_seeds([figures.lead_of(*pair, exchange_rate) for pair in zip(judged, opponent, strict=True)])
