@@ -209,6 +209,8 @@ class StageRun:
         if checkpoint is not None and (already >= planned or callback.is_stopped):
             policy.model.load_state_dict(self.weights.load(checkpoint).model.state_dict())
             trainer.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+            if (recall := getattr(trainer, "recall_method", None)) is not None:
+                recall(checkpoint)
             return
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         reached = trainer.state.global_step

@@ -201,13 +201,16 @@ class HybridTrainer(ComposingGRPOTrainer):
     def _load_optimizer_and_scheduler(self, checkpoint: Any) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is not None:
-            folder = Path(checkpoint)
-            self.method.restore(json.loads((folder / STATE).read_text()))
+            self.recall_method(Path(checkpoint))
             if self.moments is not None:
-                saved = torch.load(folder / MOMENTS, map_location="cpu", weights_only=True)
+                saved = torch.load(Path(checkpoint) / MOMENTS, map_location="cpu", weights_only=True)
                 self.moments.restore(self.optimizer, saved)
-            if (folder / TENSORS).exists():
-                self.method.restore_tensors(load_file(folder / TENSORS))
+
+    def recall_method(self, folder: Path) -> None:
+        """What the method remembered at the checkpoint in `folder`: also where no step is left, and it concludes."""
+        self.method.restore(json.loads((folder / STATE).read_text()))
+        if (folder / TENSORS).exists():
+            self.method.restore_tensors(load_file(folder / TENSORS))
 
 
 def _sampled_tokens(logprobs: Tensor, entropies: Tensor, inputs: Mapping[str, Any]) -> SampledTokens:
