@@ -52,6 +52,8 @@ SFT, RL = (0.0, 1.0), (1.0, 0.0)
         ("replay", {}, {0: (0.9, 0.1)}),
         ("replay", {"of": "solved", "rl_steps": 2}, {0: RL, 1: RL, 2: SFT, 3: RL}),
         ("kl_anchor", {}, {0: RL}),
+        ("noise_control", {}, {0: RL, 9: RL}),
+        ("noise_control", {"mu": 0.25}, {0: (0.75, 0.25)}),
     ],
 )  # fmt: skip
 def test_weights_of_both_losses_at_steps_worked_out_by_hand(name: str, options: Any, expected: Any) -> None:
@@ -371,7 +373,8 @@ def no_rows(step: int, count: int) -> list[Any]:
 def test_every_method_says_what_it_is_and_whence(name: str) -> None:
     """A source has an arXiv id; what is known second hand says so before anything else."""
     method = METHODS[name]
-    own_words = dict.fromkeys(("guarded", "frontier", "guarded_frontier"), "interlace") | {"random_switch": "control"}
+    ours = ("guarded", "frontier", "guarded_frontier", "noise_control")
+    own_words = dict.fromkeys(ours, "interlace") | {"random_switch": "control"}
     assert method.name == name and method.sentence and method.cost and method.__doc__
     assert re.search(r"arXiv \d{4}\.\d{5}", method.source) or own_words[name] in method.source
     module = inspect.getmodule(method)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import shutil
@@ -190,6 +191,24 @@ def test_a_run_killed_after_its_last_checkpoint_only_measures_its_end(whole: Pat
     for name in ("optimizer_steps", "tokens_sampled", "tokens_forward", "flops"):
         assert once[1].ledger[name] == twice[1].ledger[name] > 0
     assert 0 < twice[1].ledger["train_seconds"] < 60
+
+
+def test_a_method_concludes_alike_where_only_the_end_was_left_to_measure(tmp_path: Path) -> None:
+    """What it has seen of the updates comes from the last checkpoint."""
+    hybrid = {**recipe_stages()[1]["rl"], "method": "noise_control"}  # type: ignore[dict-item]
+
+    class Kill(Observer):
+        def measured(self, point: Point, figures: Mapping[str, Figure]) -> None:
+            if point.weights == LINE:
+                raise KeyboardInterrupt
+
+    for folder, observer in (("whole", Observer()), ("killed", Kill())):
+        with contextlib.suppress(KeyboardInterrupt):
+            run_recipe(recipe(stages=[{"hybrid": hybrid}]), tmp_path / folder, observer)
+    run_recipe(recipe(stages=[{"hybrid": hybrid}]), tmp_path / "killed")
+    whole, killed = (read_run(tmp_path / folder).stages[0].flags for folder in ("whole", "killed"))
+    concluded = [flag for flag in whole if flag.startswith("4 updates were scaled by 0.10 on average")]
+    assert len(concluded) == 1 and concluded[0] in killed
 
 
 @pytest.mark.parametrize(("stage", "step"), [("01-sft", 3), ("02-rl", 3), ("02-rl", 1), ("03-sft-2", 4)])

@@ -249,7 +249,7 @@ def test_what_one_process_or_one_engine_cannot_share_is_refused() -> None:
             _refuse_other_losses("s", METHODS[name], served)
     _refuse_other_losses("s", METHODS["joint"], served)
     several = SimpleNamespace(loss_type="dapo", use_vllm=False, world_size=2)
-    for name in ("pcgrad", "noise_aware", "mifo_like"):
+    for name in ("pcgrad", "noise_aware", "mifo_like", "noise_control"):
         with pytest.raises(RecipeError, match=f"with method {name} must be trained by one process"):
             _refuse_other_losses("s", METHODS[name], several)
     _refuse_other_losses("s", METHODS["hpt"], several)

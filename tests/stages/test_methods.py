@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from interlace.errors import DataError
+from interlace.errors import DataError, RecipeError
 from interlace.methods import METHODS, method_options
 from interlace.stages.hybrid_trainer import MOMENTS
 from interlace.tasks import Task
@@ -23,6 +23,7 @@ STATEFUL: dict[str, Any] = {
     "lspo_like": {"rank": 2},
     "mifo_like": {"buffer_size": 2},
     "noise_aware": {"decay": 0.5},
+    "noise_control": {"mu": 0.9, "decay": 0.5, "least": 0.01},
     "relift": {"buffer_size": 2},
     "replay": {"of": "solved", "share": 0.5},
 }
@@ -236,3 +237,27 @@ def test_experts_that_answer_prompts_must_be_the_tasks_own(tmp_path: Path, name:
     with pytest.raises(DataError, match="must imitate the task whose prompts it samples"):
         hybrid(tmp_path, name, imitate=other)
     assert hybrid(tmp_path, name).experts.task is task()
+
+
+def test_noise_control_shortens_updates_and_leaves_whole_ones_bit_for_bit(tmp_path: Path) -> None:
+    """Nothing is known at the first update, which is a tenth of GRPO's; with `least` 1 each is GRPO's own."""
+    begin, plain, whole, short = (torch.cat([p.detach().flatten() for p in start().model.parameters()]),) * 4
+    for steps in (1, 3):
+        free = trainer("rl", tmp_path / "a", **{**GRPO, "max_steps": steps})
+        free.train()
+        plain = weights_of(free)
+        mixed = hybrid(tmp_path / "b", {"name": "noise_control", "least": 1.0}, max_steps=steps)
+        mixed.train()
+        whole = weights_of(mixed)
+        assert torch.equal(whole, plain) and not torch.equal(plain, begin)
+        if steps == 1:
+            scaled = hybrid(tmp_path / "c", "noise_control", max_steps=1)
+            scaled.train()
+            short = weights_of(scaled)
+            torch.testing.assert_close(short - begin, 0.1 * (plain - begin), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{"num_iterations": 2}, {"steps_per_generation": 2}])
+def test_noise_control_needs_batches_of_their_own(tmp_path: Path, options: dict[str, int]) -> None:
+    with pytest.raises(RecipeError, match=f"{next(iter(options))} of stage 's' must leave each update a batch"):
+        hybrid(tmp_path, "noise_control", **options)

@@ -43,6 +43,7 @@ from interlace.methods.luffy import Luffy
 from interlace.methods.mgda import Mgda
 from interlace.methods.mifo_like import MifoLike
 from interlace.methods.noise_aware import NoiseAware
+from interlace.methods.noise_control import NoiseControl
 from interlace.methods.pcgrad import PcGrad
 from interlace.methods.positive_lm import PositiveLm
 from interlace.methods.prefix_rft_like import PrefixRftLike
@@ -76,7 +77,7 @@ METHODS: dict[str, type[Method]] = {
         # gradients combined
         PcGrad, UpGrad, Mgda, CaGrad, NoiseAware,
         # ours
-        Guarded, Frontier, GuardedFrontier,
+        Guarded, Frontier, GuardedFrontier, NoiseControl,
         # controls
         RandomSwitch,
     )

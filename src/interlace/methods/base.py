@@ -197,8 +197,9 @@ class Method:
     prompts of the groups, which are then of the imitated task; groups of prompts that it does not answer are GRPO's.
     `trl`: TRL's options as the source has them, under the user's own. `reads_expert_rewards`: the expert's responses
     must have been scored. `knows_expert`: it is told the expert's distribution (as the task has it), where others see
-    draws. `splits_gradient`: both losses' gradients are taken apart and handed to `combine`.
-    `moments_apart`: updates of imitation alone have optimizer moments of their own.
+    draws. `splits_gradient`: both losses' gradients are taken apart and handed to `combine`. `moments_apart`: updates
+    of imitation alone have optimizer moments of their own. `needs_fresh_batches`: no two updates may share a batch of
+    generations.
     """
 
     name: ClassVar[str]
@@ -216,6 +217,7 @@ class Method:
     reads_expert_rewards: ClassVar[bool] = False
     knows_expert: ClassVar[bool] = False
     moments_apart: ClassVar[bool] = False
+    needs_fresh_batches: ClassVar[bool] = False
 
     def __init__(self, options: Any, plan: Plan) -> None:
         self.options, self.plan = options, plan

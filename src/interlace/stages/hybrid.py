@@ -42,6 +42,8 @@ class HybridStage(RlStage):
         asked = {**method.trl, **request.options}
         arguments = super().configure(replace(request, options=asked))
         _refuse_other_losses(request.stage, method, arguments)
+        if method.needs_fresh_batches:
+            _refuse_shared_generations(request.stage, method, arguments, self.resumable_every(arguments))
         if options.expert_batch_size is not None:
             _refuse_expert_batch(request.stage, method, options.expert_batch_size, arguments)
         return arguments
@@ -162,6 +164,18 @@ def _refuse_other_losses(stage: str, method: type[Method], arguments: Any) -> No
             f"stage {stage!r} with method {method.name} must be trained by one process: it handles whole gradients, "
             f"and each process has its own. Got {arguments.world_size}. Start one, or choose another method."
         ).about("method")
+
+
+def _refuse_shared_generations(stage: str, method: type[Method], arguments: Any, updates: int) -> None:
+    """Raise RecipeError where a batch of generations lasts several updates, whose noise is then shared."""
+    if updates == 1:
+        return
+    option = "num_iterations" if arguments.num_iterations > 1 else "steps_per_generation"
+    raise RecipeError(
+        f"{option} of stage {stage!r} must leave each update a batch of generations of its own with method "
+        f"{method.name}, which tells signal from noise by what successive batches share. Got one batch for {updates} "
+        "updates. Leave it out."
+    ).about(option)
 
 
 def _refuse_cut_experts(request: StageRequest, policy: Policy) -> None:
