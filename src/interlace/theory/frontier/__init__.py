@@ -16,6 +16,7 @@ from interlace.theory.frontier.floor import least_sft_loss, sft_loss_floor, sft_
 from interlace.theory.frontier.interleaving import Cycle, interleaving_cycle
 from interlace.theory.frontier.joint import Front, front, joint_optimum, joint_value, regret
 from interlace.theory.frontier.tabular import PlConstants, tabular_pl_constants
+from interlace.theory.frontier.two_looks import Sides, alternated, sides_between
 
 __all__ = [
     # the best of both at once: D9
@@ -23,7 +24,7 @@ __all__ = [
     # one after the other: D10
     "price_of_decoupling", "best_pipeline", "Pipeline",
     # in turns: D11
-    "interleaving_cycle", "Cycle",
+    "interleaving_cycle", "Cycle", "alternated", "sides_between", "Sides",
     # both gradients in one step: D12
     "descent_window", "pcgrad_rates", "projected_rates", "least_norm_direction", "step_limit",
     "DescentRates", "DescentWindow", "LeastNorm",
