@@ -28,6 +28,7 @@ from interlace.methods.base import (
 from interlace.methods.cagrad import CaGrad
 from interlace.methods.chord_mu import ChordMu
 from interlace.methods.chord_phi import ChordPhi
+from interlace.methods.cycle import Cycle
 from interlace.methods.data_mixing import DataMixing
 from interlace.methods.dft import Dft
 from interlace.methods.frontier import Frontier
@@ -77,7 +78,7 @@ METHODS: dict[str, type[Method]] = {
         # gradients combined
         PcGrad, UpGrad, Mgda, CaGrad, NoiseAware,
         # ours
-        Guarded, Frontier, GuardedFrontier, NoiseControl,
+        Guarded, Frontier, GuardedFrontier, NoiseControl, Cycle,
         # controls
         RandomSwitch,
     )
