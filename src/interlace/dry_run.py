@@ -252,7 +252,7 @@ def _training_flops(
         return 0.0
     tokens, response = _mean_tokens(task, recipe.model)
     rows = arguments.max_steps * arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
-    sampled = rows * response * SAMPLED_TOKEN_COST if STAGES[config.kind].samples else 0.0
+    sampled = rows * (response * SAMPLED_TOKEN_COST + tokens - response) if STAGES[config.kind].samples else 0.0
     return estimated_flops(parameters, int(sampled), int(rows * tokens), int(rows * tokens))
 
 

@@ -8,11 +8,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What a stage spent. Tokens are real tokens, padding excluded; FLOPs count two a parameter and token forward,
-    four backward (attention's own term is left out); seconds are wall time."""
+    """What a stage spent. Tokens are real tokens, padding excluded: sampled, read as the prompts of what is sampled
+    (prefilled), passed forward and backward in losses. FLOPs count two a parameter and token forward, four backward
+    (attention's own term is left out); seconds are wall time."""
 
     optimizer_steps: int = 0
     tokens_sampled: int = 0
+    tokens_prefilled: int = 0
     tokens_forward: int = 0
     tokens_backward: int = 0
     flops: float = 0.0
@@ -33,10 +35,11 @@ class Ledger:
         return cls(**{item.name: data[item.name] for item in fields(cls) if item.name in data})
 
 
-def estimated_flops(num_parameters: int, tokens_sampled: int, tokens_forward: int, tokens_backward: int) -> float:
-    """2 N a token sampled or passed forward and 4 N a token passed backward, N parameters.
+def estimated_flops(num_parameters: int, tokens_generation: int, tokens_forward: int, tokens_backward: int) -> float:
+    """2 N a token that generation reads or samples or that is passed forward and 4 N a token passed backward, N
+    parameters.
 
-    >>> estimated_flops(10, tokens_sampled=1, tokens_forward=2, tokens_backward=1)
+    >>> estimated_flops(10, tokens_generation=1, tokens_forward=2, tokens_backward=1)
     100.0
     """
-    return float(num_parameters * (2 * (tokens_sampled + tokens_forward) + 4 * tokens_backward))
+    return float(num_parameters * (2 * (tokens_generation + tokens_forward) + 4 * tokens_backward))

@@ -128,7 +128,7 @@ def test_gradients_apart_are_those_of_each_side(tmp_path: Path) -> None:
 
 def test_coupling_at_an_update_is_what_finite_steps_along_either_gradient_do(tmp_path: Path) -> None:
     """The SFT loss of the very rows of the update, after small steps up and down the RL gradient in Adam's metric."""
-    mixed = hybrid(tmp_path, {"name": "pcgrad", "gamma": 1.0}, max_steps=4, max_grad_norm=1e9, logging_steps=1)
+    mixed = hybrid(tmp_path, {"name": "pcgrad", "gamma": 0.4}, max_steps=4, max_grad_norm=1e9, logging_steps=1)
     seen: dict[str, Any] = {}
 
     def remember(rl: Any, sft: Any, metric: Any) -> Any:
@@ -220,6 +220,73 @@ def test_the_ledger_counts_what_is_trained_on(tmp_path: Path) -> None:
     anchored = trained(hybrid(tmp_path / "b", "kl_anchor"))
     assert anchored.counters["tokens_scored"] == anchored.state.num_input_tokens_seen
     assert anchored.counters["imitation_share"] == 0.0
+
+
+def test_prompts_that_are_read_to_sample_are_counted_by_each_completion(tmp_path: Path) -> None:
+    """Three updates of 16 rows; every prompt is a number and =, two or three tokens; frontier reads them too."""
+    plain = hybrid(tmp_path / "a", {"name": "joint", "mu": 0.0})
+    read: list[int] = []
+    generate = plain._generate_single_turn
+
+    def reading(prompt_ids: Any, *others: Any) -> Any:
+        read.append(sum(len(plain._tokenizer.encode(text)) for text in map(plain._tokenizer.decode, prompt_ids)))
+        return generate(prompt_ids, *others)
+
+    plain._generate_single_turn = reading
+    trained(plain)
+    assert len(read) == 3 and plain.counters["tokens_prefilled"] == sum(read) >= 3 * 16 * 2
+    assert trained(hybrid(tmp_path / "b", "frontier")).counters["tokens_prefilled"] == sum(read)
+    assert "tokens_prefilled" not in trained(hybrid(tmp_path / "c", {"name": "joint", "mu": 1.0})).counters
+
+
+@pytest.mark.parametrize(
+    ("method", "share"),
+    [
+        ({"name": "joint", "mu": 0.3}, 0.3),
+        ({"name": "ptx", "gamma": 3.0}, 0.75),
+        ({"name": "noise_aware", "begin": 0.2, "largest_change": 1e-9}, 0.2),
+        ({"name": "mgda"}, None),
+        ({"name": "data_mixing"}, None),
+    ],
+)
+def test_the_share_of_imitation_is_that_of_the_update(
+    method: dict[str, Any], share: float | None, tmp_path: Path
+) -> None:
+    """Of gradients combined by what became of them, of pooled tokens by their numbers, both read off beside."""
+    mixed = hybrid(tmp_path, method)
+    expected: list[float] = []
+    if method["name"] == "mgda":
+        shares = mixed.method.shares
+
+        def told(gram: Any) -> tuple[float, float]:
+            a, b = shares(gram)
+            expected.append(b / (a + b))
+            return a, b
+
+        mixed.method.shares = told
+    if method["name"] == "data_mixing":
+        compute = mixed._compute_loss
+
+        def computed(model: Any, inputs: dict[str, Any]) -> Any:
+            imitated, sampled = inputs["imitated"].mask.sum().item(), inputs["completion_mask"].sum().item()
+            expected.append(imitated / (imitated + sampled))
+            return compute(model, inputs)
+
+        mixed._compute_loss = computed
+    trained(mixed)
+    assert mixed.counters["imitation_share"] == pytest.approx(sum(expected) if share is None else 3 * share)
+    assert share is not None or len(expected) == 3
+
+
+@pytest.mark.parametrize("name", ["luffy", "srft", "prefix_rft_like"])
+def test_experts_inside_groups_have_no_share_of_imitation(name: str, tmp_path: Path) -> None:
+    assert "imitation_share" not in trained(hybrid(tmp_path, name)).counters
+
+
+@pytest.mark.parametrize("name", ["relift", "mifo_like", "hpt", "luffy"])
+def test_a_batch_that_a_method_does_not_draw_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=f"method {name} imitates what"):
+        hybrid(tmp_path, {"name": name, "expert_batch_size": 32})
 
 
 def test_another_task_can_be_imitated_but_not_inside_groups(tmp_path: Path) -> None:

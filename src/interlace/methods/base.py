@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from interlace.policies import EncodedResponse
 
 
-Follows: TypeAlias = Literal["stream", "groups", "neither"]
-"""What the expert's responses of an update come from."""
+Follows: TypeAlias = Literal["stream", "groups", "kept", "neither"]
+"""What the responses that an update imitates come from."""
 
 
 class MethodOptions(Options):
@@ -193,13 +193,13 @@ class Method:
     """One way to mix, with its options, for the stage of a `Plan`.
 
     `expert_rows`: how many completions of each group are the expert's own. `follows`: what the expert's responses come
-    from: a `stream` of training rows, the `groups` in hand, or neither. `answers_prompts`: whether the expert answers
-    prompts of the groups, which are then of the imitated task; groups of prompts that it does not answer are GRPO's.
-    `trl`: TRL's options as the source has them, under the user's own. `reads_expert_rewards`: the expert's responses
-    must have been scored. `knows_expert`: it is told the expert's distribution (as the task has it), where others see
-    draws. `splits_gradient`: both losses' gradients are taken apart and handed to `combine`. `moments_apart`: updates
-    of imitation alone have optimizer moments of their own. `needs_fresh_batches`: no two updates may share a batch of
-    generations.
+    from: a `stream` of training rows, the `groups` in hand, what was `kept` of earlier ones, or neither.
+    `answers_prompts`: whether the expert answers prompts of the groups, which are then of the imitated task; groups of
+    prompts that it does not answer are GRPO's. `trl`: TRL's options as the source has them, under the user's own.
+    `reads_expert_rewards`: the expert's responses must have been scored. `knows_expert`: it is told the expert's
+    distribution (as the task has it), where others see draws. `splits_gradient`: both losses' gradients are taken apart
+    and handed to `combine`. `moments_apart`: updates of imitation alone have optimizer moments of their own.
+    `needs_fresh_batches`: no two updates may share a batch of generations.
     """
 
     name: ClassVar[str]
@@ -230,6 +230,14 @@ class Method:
     def weights(self, step: int) -> Weights:
         """Of the update after `step` optimizer steps. A loss of weight 0 is not computed, nor sampled for."""
         return ONLY_RL
+
+    def imitation(self, weights: Weights) -> float | None:
+        """Share of imitation in the update just made, whose losses had these `weights`, fraction: what a control is
+        matched to. None where weights do not say it, as with the expert's completions inside a group."""
+        if self.expert_rows:
+            return None
+        total = weights.rl + weights.sft
+        return weights.sft / total if total else 0.0
 
     def imitated(self, step: int, stream: Callable[[int, int], Sequence[EncodedResponse]]) -> Sequence[Imitated]:
         """What an update imitates, where that does not come from its groups; `stream(step, count)`: training rows."""

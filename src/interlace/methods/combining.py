@@ -49,10 +49,16 @@ class Combining(Method, ABC):
     cost: ClassVar[str] = "GRPO and an SFT step, both gradients in memory"
     takes: ClassVar[type[MethodOptions]] = CombiningOptions
     splits_gradient: ClassVar[bool] = True
+    _latest: tuple[float, float] = (1.0, 1.0)
 
     def weights(self, step: int) -> Weights:
         """1 and gamma."""
         return Weights(1.0, self.options.gamma)
+
+    def imitation(self, weights: Weights) -> float | None:
+        """By what became of the two gradients."""
+        a, b = self._latest
+        return super().imitation(Weights(a * weights.rl, b * weights.sft))
 
     @abstractmethod
     def shares(self, gram: Gram) -> tuple[float, float]:
@@ -62,7 +68,7 @@ class Combining(Method, ABC):
         self, rl: Mapping[str, Tensor], sft: Mapping[str, Tensor], metric: Mapping[str, Tensor]
     ) -> Mapping[str, Tensor]:
         """a * g_R + b * g_S."""
-        a, b = self.shares(self._gram(rl, sft, metric))
+        a, b = self._latest = self.shares(self._gram(rl, sft, metric))
         return {name: a * rl[name] + b * sft[name] for name in rl}
 
     def _gram(self, rl: Mapping[str, Tensor], sft: Mapping[str, Tensor], metric: Mapping[str, Tensor]) -> Gram:

@@ -53,6 +53,10 @@ class NoiseAware(Method):
         """1 and gamma; `combine` weighs."""
         return Weights(1.0, self.options.gamma)
 
+    def imitation(self, weights: Weights) -> float | None:
+        """By mu."""
+        return super().imitation(Weights((1.0 - self.mu) * weights.rl, self.mu * weights.sft))
+
     def combine(
         self, rl: Mapping[str, Tensor], sft: Mapping[str, Tensor], metric: Mapping[str, Tensor]
     ) -> Mapping[str, Tensor]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from jaxtyping import Float
 from pydantic import Field
 
-from interlace.methods.base import Hint, Method, MethodOptions, SampledTokens
+from interlace.methods.base import Hint, Method, MethodOptions, SampledTokens, Weights
 from interlace.methods.selection import highest
 
 if TYPE_CHECKING:
@@ -40,6 +40,10 @@ class PrefixRftLike(Method):
     takes: ClassVar[type[MethodOptions]] = PrefixRftOptions
     follows: ClassVar = "neither"
     answers_prompts: ClassVar[bool] = True
+
+    def imitation(self, weights: Weights) -> float | None:
+        """Tokens of the expert's stand inside the groups."""
+        return None
 
     def hint(self, step: int, prompt: int, completion: int) -> Hint | None:
         """Of the first completion: a share that falls along a cosine."""

@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from interlace.methods.base import ONLY_RL, ONLY_SFT, Groups, Imitated, Method, MethodOptions, Plan, Regrouped, Weights
+from interlace.methods.base import (
+    ONLY_RL,
+    ONLY_SFT,
+    Follows,
+    Groups,
+    Imitated,
+    Method,
+    MethodOptions,
+    Plan,
+    Regrouped,
+    Weights,
+)
 from interlace.methods.memory import read, written
 
 if TYPE_CHECKING:
@@ -35,6 +46,7 @@ class Relift(Method):
     source: ClassVar[str] = "Ma et al. 2025, ReLIFT (arXiv 2506.07527)"
     cost: ClassVar[str] = "GRPO's, or an SFT step; one more set of optimizer moments"
     takes: ClassVar[type[MethodOptions]] = ReliftOptions
+    follows: ClassVar[Follows] = "kept"
     answers_prompts: ClassVar[bool] = True
     moments_apart: ClassVar[bool] = True
 

@@ -164,16 +164,18 @@ class Ending:
     def _ledger(self) -> Ledger:
         """What the stage spent, earlier processes included."""
         spent, arguments = self.callback.totals(), self.trainer.args
-        tokens, sampled = int(self.trainer.state.num_input_tokens_seen), int(spent.get("tokens_sampled", 0.0))
+        tokens = int(self.trainer.state.num_input_tokens_seen)
+        sampled, prefilled = (int(spent.get(name, 0.0)) for name in ("tokens_sampled", "tokens_prefilled"))
         batch = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
         forward = tokens + int(spent.get("tokens_scored", 0.0))
         imitated = int(spent.get("expert_examples", 0.0))
         return Ledger(
             optimizer_steps=self.steps if STAGES[self.config.kind].trains else 0,
             tokens_sampled=sampled,
+            tokens_prefilled=prefilled,
             tokens_forward=forward,
             tokens_backward=tokens,
-            flops=estimated_flops(self.callback.policy.num_parameters(), sampled, forward, tokens),
+            flops=estimated_flops(self.callback.policy.num_parameters(), sampled + prefilled, forward, tokens),
             expert_examples=self.steps * batch if self.config.kind == "sft" else imitated,
             train_seconds=spent["train_seconds"],
             measure_seconds=spent["measure_seconds"],

@@ -18,6 +18,7 @@ from interlace.wording import number
 LEDGER = {
     "optimizer_steps": "Optimizer steps",
     "tokens_sampled": "Tokens sampled",
+    "tokens_prefilled": "Tokens of their prompts",
     "tokens_forward": "Tokens forward",
     "tokens_backward": "Tokens backward",
     "flops": "FLOPs",

@@ -47,7 +47,7 @@ class ComposingGRPOTrainer(CountingGRPOTrainer):
         before = self.state.num_input_tokens_seen
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         inside = (len(rows) - len(own)) * self.accelerator.num_processes
-        self.counters["expert_examples"] = self.counters.get("expert_examples", 0.0) + inside
+        self._count("expert_examples", inside)
         self.tokens_generated = int(self.state.num_input_tokens_seen - before)
         groups = self._groups(output)
         self.regrouped = self.method.regroup(groups)

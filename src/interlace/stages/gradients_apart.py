@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from interlace.methods import Method
+from interlace.methods import Method, Weights
 from interlace.methods.combining import inner
 
 Named = Sequence[tuple[str, torch.nn.Parameter]]
@@ -27,9 +27,11 @@ class GradientsApart:
             new = torch.zeros_like(weight) if gradient is None else gradient
             self._kept[name] = self._kept[name] + new if name in self._kept else new
 
-    def combine(self, method: Method, trained: Named, optimizer: torch.optim.Optimizer) -> dict[str, float]:
+    def combine(
+        self, method: Method, trained: Named, optimizer: torch.optim.Optimizer, weights: Weights
+    ) -> dict[str, float]:
         """Replace `.grad` by the method's combination, and forget; what both sides' steps do to each other. Nothing to
-        do in an update of one side."""
+        do in an update of one side. `weights`: of the two losses, as their gradients have them."""
         if not self._kept:
             return {}
         rl = {name: torch.zeros_like(weight) if weight.grad is None else weight.grad for name, weight in trained}
@@ -38,20 +40,23 @@ class GradientsApart:
         combined = method.combine(rl, sft, metric)
         for name, weight in trained:
             weight.grad = combined[name]
-        return coupling(rl, sft, metric)
+        return coupling(rl, sft, metric, weights)
 
 
-def coupling(rl: Mapping[str, Tensor], sft: Mapping[str, Tensor], metric: Mapping[str, Tensor]) -> dict[str, float]:
+def coupling(
+    rl: Mapping[str, Tensor], sft: Mapping[str, Tensor], metric: Mapping[str, Tensor], weights: Weights
+) -> dict[str, float]:
     """To first order, of the update's own batches: what a step by the RL loss's gradient alone does to the SFT loss
     (and the other way round), for each unit by which it lowers its own loss; and the cosine of both gradients, all in
     the optimizer's metric (D12, D15). Positive slopes: one side's steps raise the other's loss. NaN where a gradient is
-    0.
+    0. Both are of the losses themselves: the `weights` that their gradients come with are taken out.
 
     Of one batch each, so without an interval: noise in a squared norm makes the slopes and the cosine too small (C2),
     also on average. The batches share no prompt where a method imitates a `stream`; where the expert answers the
     groups' prompts they do, and noise that both share is in it.
     """
-    of_rl, of_sft, of_both = inner(rl, rl, metric), inner(sft, sft, metric), inner(rl, sft, metric)
+    of_rl = inner(rl, rl, metric) / weights.rl**2
+    of_sft, of_both = inner(sft, sft, metric) / weights.sft**2, inner(rl, sft, metric) / (weights.rl * weights.sft)
     return {
         "coupling/sft_loss_by_rl": -of_both / of_rl if of_rl else math.nan,
         "coupling/rl_loss_by_sft": -of_both / of_sft if of_sft else math.nan,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils import gather_object
 from jaxtyping import Float
 from torch import Tensor
 from trl import GRPOConfig, GRPOTrainer
@@ -15,27 +16,35 @@ from interlace.errors import RecipeError
 from interlace.stages.moving_anchor import load_anchor, save_anchor
 from interlace.stages.prompt_order import PromptOrder
 
+SAMPLING = ("tokens_sampled", "tokens_prefilled")
+
 
 class CountingGRPOTrainer(GRPOTrainer):
-    """TRL's GRPO, counting sampled tokens into `counters`, and those that a reference scores."""
+    """TRL's GRPO, counting into `counters` sampled tokens, the prompt tokens that are read for them (by each completion
+    of a group; by vLLM, which shares them, once), and those that a reference scores; over all processes."""
 
     counters: dict[str, float]
 
     def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
         return PromptOrder(super()._get_train_sampler(*args, **kwargs), lambda: int(self.state.epoch))
 
-    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
-        completion_ids, logprobs = super()._generate_single_turn(*args, **kwargs)
-        sampled = float(sum(map(len, completion_ids)))
-        self.counters["tokens_sampled"] = self.counters.get("tokens_sampled", 0.0) + sampled
+    def _generate_single_turn(self, prompt_ids: Any, *args: Any, **kwargs: Any) -> Any:
+        completion_ids, logprobs = super()._generate_single_turn(prompt_ids, *args, **kwargs)
+        sampled, prefilled = (sum(map(len, ids)) for ids in (completion_ids, prompt_ids))
+        counted = [(sampled, prefilled / (self.num_generations if self.use_vllm else 1))]
+        for name, each in zip(SAMPLING, zip(*gather_object(counted), strict=True), strict=True):
+            self._count(name, float(sum(each)))
         return completion_ids, logprobs
+
+    def _count(self, counter: str, amount: float) -> None:
+        self.counters[counter] = self.counters.get(counter, 0.0) + amount
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         before = self.state.num_input_tokens_seen
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         if self.beta != 0.0:  # the reference's forward over prompts and completions
             scored = float(self.state.num_input_tokens_seen - before)
-            self.counters["tokens_scored"] = self.counters.get("tokens_scored", 0.0) + scored
+            self._count("tokens_scored", scored)
         return output
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:

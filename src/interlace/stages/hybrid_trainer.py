@@ -35,6 +35,7 @@ class HybridTrainer(ComposingGRPOTrainer):
     start: torch.nn.Module | None = None
     moments: MomentsApart | None = None
     _counted: int = -1
+    _mixed: Weights
     _in_loss: dict[str, Any] | None = None
 
     # What an update is of
@@ -49,6 +50,7 @@ class HybridTrainer(ComposingGRPOTrainer):
         imitation = self._imitation_of_this_part() if self._weights.sft else None
         if self._counted != self.state.global_step:
             self._counted = self.state.global_step
+            self._mixed = self._as_mixed(inputs, imitation)
             self._count_update()
         if self._weights.rl == 0.0 and imitation is not None:
             return {IMITATED: imitation}
@@ -75,7 +77,7 @@ class HybridTrainer(ComposingGRPOTrainer):
 
     def _imitated_rows(self) -> Sequence[Imitated]:
         """All of this update, over its micro-batches and all processes."""
-        if self.method.follows == "stream":
+        if self.method.follows in ("stream", "kept"):
             return self.method.imitated(self.state.global_step, self.experts.stream)
         if self.regrouped is None:
             return ()
@@ -88,20 +90,21 @@ class HybridTrainer(ComposingGRPOTrainer):
 
     def _count_update(self) -> None:
         """Into the ledger: tokens that go forward and backward beside those of completions, which TRL counts when they
-        are sampled, and takes back where they are not trained on; the share of imitation, for a matched control."""
+        are sampled, and takes back where they are not trained on."""
         weights, rows = self._weights, self._imitated_rows() if self._weights.sft else ()
-        sft = self._sft_weight if rows else 0.0
-        self._add("imitation_share", sft / (sft + weights.rl) if sft + weights.rl else 0.0)
         if weights.rl == 0.0 and rows and self.method.follows == "groups":
             self.state.num_input_tokens_seen -= self.tokens_generated // self._updates
         tokens = sum(row.response.num_tokens for row in rows)
         self.state.num_input_tokens_seen += tokens
-        self._add("expert_examples", len(rows))
+        self._count("expert_examples", len(rows))
         if self.start is not None:
-            self._add("tokens_scored", tokens)
+            self._count("tokens_scored", tokens)
 
-    def _add(self, counter: str, amount: float) -> None:
-        self.counters[counter] = self.counters.get(counter, 0.0) + amount
+    def _as_mixed(self, inputs: Mapping[str, Any], imitation: ImitationBatch | None) -> Weights:
+        """Of both sides in this update, of pooled tokens with their numbers."""
+        if imitation is None or not inputs:
+            return Weights(self._weights.rl, 0.0 if imitation is None else self._sft_weight)
+        return Weights(*(self._scale(inputs, imitation, rl=rl) for rl in (True, False)))
 
     # The loss
 
@@ -174,12 +177,18 @@ class HybridTrainer(ComposingGRPOTrainer):
         return GradientsApart()
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
-        """TRL's; after an update's last micro-batch the method combines the two gradients, if it takes them apart."""
+        """TRL's; after an update's last micro-batch the method combines the two gradients, if it takes them apart, and
+        the share of imitation is counted."""
         loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
-        if self.method.splits_gradient and self.accelerator.sync_gradients:
-            found = self._apart.combine(self.method, self._trained(model), self.optimizer)
+        if not self.accelerator.sync_gradients:
+            return loss
+        if self.method.splits_gradient:
+            found = self._apart.combine(self.method, self._trained(model), self.optimizer, self._mixed)
             for name, value in found.items():
                 self._metrics["train"][name].append(value)  # TRL logs their mean since the last time
+        share = self.method.imitation(self._mixed)
+        if share is not None:
+            self._count("imitation_share", share)
         return loss
 
     def _trained(self, model: Any) -> list[tuple[str, torch.nn.Parameter]]:

@@ -19,15 +19,16 @@ ended."""
 
 
 def compute_of(stage: StageRecord, step: int, by: By) -> float | None:
-    """What `stage` had taken at a look: tokens sampled and trained on, or FLOPs a parameter; None where it was not
-    recorded."""
+    """What `stage` had taken at a look: tokens read and sampled in generation and trained on, or FLOPs a parameter;
+    None where it was not recorded."""
     spent = stage.spent.get(step)
     if spent is None:
         return None
-    sampled, trained = spent.get("tokens_sampled", 0.0), spent["tokens"]
+    generated = spent.get("tokens_sampled", 0.0) + spent.get("tokens_prefilled", 0.0)
+    trained = spent["tokens"]
     if by == "tokens":
-        return sampled + trained
-    return estimated_flops(1, int(sampled), int(trained + spent.get("tokens_scored", 0.0)), int(trained))
+        return generated + trained
+    return estimated_flops(1, int(generated), int(trained + spent.get("tokens_scored", 0.0)), int(trained))
 
 
 def common_compute(ends: Sequence[float]) -> float:
