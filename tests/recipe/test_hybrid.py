@@ -30,6 +30,10 @@ TASKS = "tasks: {sums: {kind: addition}}\nstages:\n  - "
             "method with weights: averaged must stand in a stage that keeps averaged_weights. It keeps none.",
         ),
         (
+            "hybrid: {task: sums, max_steps: 2, method: {name: joint, like: hpt}}",
+            "like must name an earlier hybrid stage, and there is none. Got 'hpt'. Change it, or drop it.",
+        ),
+        (
             "sft: {task: sums, max_steps: 2, blend: {position: 0.5}}",
             "blend must stand in a stage of kind rl, hybrid or",
         ),

@@ -111,9 +111,10 @@ def method_options(config: str | Mapping[str, Any]) -> tuple[type[Method], Metho
 
 
 def method_config(config: str | Mapping[str, Any]) -> dict[str, Any]:
-    """The config with every option written out."""
+    """The config with every option written out, but those that stand only where they are asked for."""
     method, options = method_options(config)
-    return {"name": method.name, **options.model_dump(mode="json")}
+    written = options.model_dump(mode="json")
+    return {"name": method.name, **{name: value for name, value in written.items() if (name, value) != ("like", None)}}
 
 
 def build_method(config: str | Mapping[str, Any], plan: Plan) -> Method:

@@ -41,7 +41,8 @@ class Plan:
     """What is known of a stage before it begins.
 
     `prompts`, `group_size`: of one optimizer step over all processes, and completions of each; `expert_batch`: expert
-    responses of one optimizer step; `seed` draws whatever the method draws; `task` is reinforced, `imitated` imitated.
+    responses of one optimizer step; `seed` draws whatever the method draws; `task` is reinforced, `imitated` imitated;
+    `matched`: the mean share of imitation of the earlier stage that a control is `like`, fraction.
     """
 
     task: str
@@ -51,6 +52,7 @@ class Plan:
     group_size: int
     expert_batch: int
     seed: int
+    matched: float | None = None
 
     def rng(self, step: int, *place: int) -> np.random.Generator:
         """The method's own generator at a step, and at a place in it: the same when the stage is resumed."""

@@ -11,9 +11,10 @@ from typing import ClassVar
 from pydantic import Field
 
 from interlace.methods.base import Method, MethodOptions, Plan, Weights
+from interlace.methods.matched import MatchedOptions
 
 
-class JointOptions(MethodOptions):
+class JointOptions(MatchedOptions):
     """Of the method `joint`."""
 
     mu: float = Field(default=0.5, ge=0.0, le=1.0)
@@ -31,7 +32,7 @@ class Joint(Method):
 
     def __init__(self, options: JointOptions, plan: Plan) -> None:
         super().__init__(options, plan)
-        self.mu = options.mu
+        self.mu = options.mu if plan.matched is None else plan.matched
 
     def weights(self, step: int) -> Weights:
         """1 - mu and mu."""

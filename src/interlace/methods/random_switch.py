@@ -1,7 +1,7 @@
 """A control, not a method: each update is imitation with a given probability, else RL, whatever the run does.
 
-An adaptive method is held against it at the rate that the method itself had: what is better than this is worth the
-adapting.
+An adaptive method is held against it at the rate that the method itself had (`like: STAGE`): what is better than this
+is worth the adapting.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from interlace.methods.base import ONLY_RL, ONLY_SFT, Method, MethodOptions, Weights
+from interlace.methods.base import ONLY_RL, ONLY_SFT, Method, MethodOptions, Plan, Weights
+from interlace.methods.matched import MatchedOptions
 
 
-class RandomSwitchOptions(MethodOptions):
+class RandomSwitchOptions(MatchedOptions):
     """Of the method `random_switch`."""
 
     rate: float = Field(default=0.5, ge=0.0, le=1.0)
@@ -29,6 +30,10 @@ class RandomSwitch(Method):
     cost: ClassVar[str] = "an SFT step or GRPO's"
     takes: ClassVar[type[MethodOptions]] = RandomSwitchOptions
 
+    def __init__(self, options: RandomSwitchOptions, plan: Plan) -> None:
+        super().__init__(options, plan)
+        self.rate = options.rate if plan.matched is None else plan.matched
+
     def weights(self, step: int) -> Weights:
         """All on one side, drawn anew each step."""
-        return ONLY_SFT if self.plan.rng(step).random() < self.options.rate else ONLY_RL
+        return ONLY_SFT if self.plan.rng(step).random() < self.rate else ONLY_RL

@@ -19,6 +19,7 @@ from interlace.flags.watch import planned_looks
 from interlace.forecasting import Foresight, KlTerm
 from interlace.observer import Observer
 from interlace.pipeline.ending import Ending
+from interlace.pipeline.matching import matched_share
 from interlace.pipeline.requests import stage_request
 from interlace.pipeline.targets import prepared_targets
 from interlace.pipeline.weights import Weights
@@ -60,6 +61,8 @@ class StageRun:
         already = steps_trained(checkpoint) if checkpoint else 0
         stopped = self._recorded_stop(already)
         self._announce(arguments.max_steps, already, checkpoint, skipped)
+        if request.matched is not None:
+            self._flag(f"share of imitation {request.matched:.4g}, the mean of the stage that it is like")
 
         start = self.weights.load(self.weights.start_of(self.config))
         policy = start.with_model(independent_copy(start.model))
@@ -81,7 +84,8 @@ class StageRun:
     def _request(self) -> StageRequest:
         bf16 = self.weights.in_bf16(self.config)
         request = stage_request(self.stage, self.config, self.tasks, self.store.folder, self.seed, bf16)
-        return replace(request, ends=self.weights.ends_of(self.config))
+        matched = matched_share(self.config, self.store.folder)
+        return replace(request, ends=self.weights.ends_of(self.config), matched=matched)
 
     def _begin(self, kind: Stage, trainer: Trainer, request: StageRequest, policy: Policy) -> None:
         """What is done once at a stage's start: the optimizer taken over, the two losses reconciled."""

@@ -110,7 +110,7 @@ def _stage_problems(recipe: Recipe) -> Iterator[Problem]:
             *_seed_problems(stage, before, recipe),
             *_kind_problems(stage),
             *_stop_problems(stage, recipe),
-            *_method_problems(stage, recipe),
+            *_method_problems(stage, before, recipe),
             *merge_problems(stage, before, recipe),
         ):
             yield Problem((*path, option) if option else path, sentence)
@@ -186,7 +186,7 @@ def _stop_problems(stage: StageConfig, recipe: Recipe) -> Iterator[tuple[str, st
         yield "stop", sentence
 
 
-def _method_problems(stage: StageConfig, recipe: Recipe) -> Iterator[tuple[str, str]]:
+def _method_problems(stage: StageConfig, before: tuple[StageConfig, ...], recipe: Recipe) -> Iterator[tuple[str, str]]:
     """What a hybrid stage must say and others may not."""
     if stage.kind != "hybrid":
         for option in ("method", "imitate"):
@@ -211,6 +211,11 @@ def _method_problems(stage: StageConfig, recipe: Recipe) -> Iterator[tuple[str, 
                 "method with weights: averaged must stand in a stage that keeps averaged_weights. It keeps none. Add "
                 "averaged_weights, or drop weights.",
             )
+        hybrid = [other.name for other in before if other.kind == "hybrid"]
+        like = getattr(options, "like", None)
+        if like is not None and like not in hybrid:
+            known = f"one of {', '.join(hybrid)}" if hybrid else "and there is none"
+            yield "method", f"like must name an earlier hybrid stage, {known}. Got {like!r}. Change it, or drop it."
     except RecipeError as error:
         yield "method", str(error)
 

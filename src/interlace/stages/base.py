@@ -25,7 +25,8 @@ class StageRequest:
     `options` are TRL's; `folder` is where checkpoints will go; `placebo` is a mode of C9; `bf16` says whether the
     trainer's forwards run in bfloat16; `mixed` are the tasks that SFT mixes in, each with its share of the rows;
     `method` is how a hybrid stage mixes, `imitate` the task whose expert it imitates (None: the stage's own); `how` is
-    how a merge stage merges what lies in `ends`, known once the earlier stages are done.
+    how a merge stage merges what lies in `ends`. `ends` and `matched`, the mean share of imitation of the stage that
+    `method` is `like`, are known once the earlier stages are done.
     """
 
     stage: str
@@ -40,6 +41,7 @@ class StageRequest:
     imitate: Task | None = None
     how: Mapping[str, Any] | None = None
     ends: tuple[str, ...] = ()
+    matched: float | None = None
 
     @property
     def imitated(self) -> Task:

@@ -94,6 +94,7 @@ def plan_of(request: StageRequest, arguments: TrainingArguments) -> Plan:
         group_size=size,
         expert_batch=options.expert_batch_size or completions,
         seed=request.seed,
+        matched=request.matched,
     )
 
 
