@@ -41,7 +41,9 @@ class HybridStage(RlStage):
         _refuse_unscored_expert(request, method)
         asked = {**method.trl, **request.options}
         arguments = super().configure(replace(request, options=asked))
-        _refuse_other_losses(request.stage, method, arguments)
+        _refuse_other_losses(request.stage, arguments)
+        _refuse_shared_engine(request.stage, method, arguments)
+        _refuse_processes(request.stage, method, arguments)
         if method.needs_fresh_batches:
             _refuse_shared_generations(request.stage, method, arguments, self.resumable_every(arguments))
         if options.expert_batch_size is not None:
@@ -144,8 +146,8 @@ def _refuse_unscored_expert(request: StageRequest, method: type[Method]) -> None
         ).about(_imitated_by(request))
 
 
-def _refuse_other_losses(stage: str, method: type[Method], arguments: Any) -> None:
-    """Raise RecipeError for settings under which the two losses are not token means over the global batch."""
+def _refuse_other_losses(stage: str, arguments: Any) -> None:
+    """Raise RecipeError for settings under which the RL loss is no token mean over the global batch, or has no seam."""
     if arguments.loss_type != TOKEN_MEAN:
         raise RecipeError(
             f"loss_type of stage {stage!r} must be {TOKEN_MEAN}, TRL's token mean over the global batch, which the "
@@ -155,15 +157,25 @@ def _refuse_other_losses(stage: str, method: type[Method], arguments: Any) -> No
         raise RecipeError(f"use_liger_kernel of stage {stage!r} must be off: it leaves no seam. Leave it out.").about(
             "use_liger_kernel"
         )
+
+
+def _refuse_shared_engine(stage: str, method: type[Method], arguments: Any) -> None:
+    """Raise RecipeError for vLLM under a method whose completions of a prompt are not all asked for alike."""
     if arguments.use_vllm and (method.hint is not Method.hint or method.expert_rows > 0):
         raise RecipeError(
             f"use_vllm of stage {stage!r} must be off: method {method.name} treats completions of one prompt unlike, "
             "and TRL asks vLLM for all of a prompt's at once. Leave it out."
         ).about("use_vllm")
-    if arguments.world_size > 1 and (method.splits_gradient or method.settle is not Method.settle):
+
+
+def _refuse_processes(stage: str, method: type[Method], arguments: Any) -> None:
+    """Raise RecipeError for several processes under a method that takes gradients apart. Updates can be settled: the
+    gradients that they are made of are averaged by then, and every process settles alike."""
+    if arguments.world_size > 1 and method.splits_gradient:
         raise RecipeError(
-            f"stage {stage!r} with method {method.name} must be trained by one process: it handles whole gradients, "
-            f"and each process has its own. Got {arguments.world_size}. Start one, or choose another method."
+            f"stage {stage!r} with method {method.name} must be trained by one process: it takes both losses' "
+            "gradients apart, and processes average only what a backward pass leaves in the weights. Got "
+            f"{arguments.world_size}. Start one, or choose another method."
         ).about("method")
 
 
