@@ -78,7 +78,6 @@ def groups(expert: list[tuple[int, float, float]], own: list[tuple[int, float]])
         rewards=rewards,
         advantages=np.zeros_like(rewards, dtype=np.float32),
         examples=[0],
-        completions=[[[token] for token, _ in own]],
         is_expert=np.zeros(rewards.shape, dtype=np.bool_),
         is_answered=np.array([bool(expert)]),
         expert=lambda prompt: response(expert[0][0]),

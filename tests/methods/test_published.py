@@ -149,12 +149,6 @@ def test_own_successes_are_imitated_beside_unchanged_advantages() -> None:
     assert (found.advantages == batch.advantages).all() and found.sft == 1.0
 
 
-def test_sources_of_trl_options_are_kept() -> None:
-    """HPT and LUFFY centre rewards alone; SuperRL leaves TRL's normalisation."""
-    assert METHODS["hpt"].trl == METHODS["luffy"].trl == {"scale_rewards": "none", "beta": 0.0}
-    assert METHODS["superrl"].trl == {} and METHODS["luffy"].expert_rows == 1
-
-
 def test_unless_it_says_otherwise_a_method_adds_gradients_and_leaves_advantages() -> None:
     method, one = made("joint"), {"w": torch.ones(2)}
     assert torch.equal(method.combine(one, {"w": 2 * one["w"]}, one)["w"], 3 * one["w"])

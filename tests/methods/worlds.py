@@ -42,7 +42,6 @@ def groups(rewards: Any = REWARDS, step: int = 0, **fields: Any) -> Groups:
         rewards=earned,
         advantages=(earned - earned.mean(axis=1, keepdims=True)).astype(np.float32),
         examples=list(range(10, 10 + shape[0])),
-        completions=[[list(own(p, k).response) for k in range(shape[1])] for p in range(shape[0])],
         is_expert=np.zeros(shape, dtype=np.bool_),
         is_answered=np.ones(shape[0], dtype=np.bool_),
         expert=expert,

@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from interlace.errors import DataError, RecipeError
-from interlace.methods import METHODS, method_options
+from interlace.methods import METHODS, Regrouped, method_options
 from interlace.stages.hybrid_trainer import MOMENTS
 from interlace.tasks import Task
 from interlace.tasks.demonstrations import with_demonstrations
@@ -69,6 +70,23 @@ def test_what_a_method_remembers_outlives_a_stop(tmp_path: Path, name: str) -> N
 def batch(mixed: Any) -> list[dict[str, Any]]:
     """Four prompts of the training set, four times each."""
     return [{**mixed.train_dataset[row // 4]} for row in range(16)]
+
+
+@pytest.mark.parametrize("asked", [{}, {"scale_rewards": "group"}, {"scale_rewards": "none"}])
+@pytest.mark.parametrize(("name", "divides"), [("hpt", False), ("luffy", False), ("superrl", True), ("joint", True)])
+def test_advantages_are_as_the_source_has_them_unless_the_user_says(
+    tmp_path: Path, name: str, divides: bool, asked: dict[str, str]
+) -> None:
+    """What a method's groups hold, against rewards centred (and divided by their deviation) by hand."""
+    mixed, seen = hybrid(tmp_path, name, **asked), []
+    mixed.method.regroup = lambda groups: seen.append(groups) or Regrouped(groups.advantages)
+    mixed._generate_and_score_completions(batch(mixed))
+    rewards = seen[0].rewards
+    expected = rewards - rewards.mean(axis=1, keepdims=True)
+    if asked.get("scale_rewards", "group" if divides else "none") == "group":
+        expected /= rewards.std(axis=1, ddof=1, keepdims=True) + 1e-4
+    np.testing.assert_allclose(seen[0].advantages, expected, atol=1e-5)
+    assert np.unique(np.abs(expected)).size > 1
 
 
 def test_hints_stand_in_prompts_and_the_reward_is_of_hint_and_completion(tmp_path: Path) -> None:

@@ -91,18 +91,17 @@ class Given:
 class Groups:
     """The groups of one batch of generations over all processes.
 
-    `examples`: which of the task's training examples each prompt is; `contexts` and `completions`: token ids;
-    `is_expert`: completions that are the expert's; `is_answered`: prompts that the expert answers, all of them unless
-    it was given few demonstrations. Of a prompt of the batch, `expert(prompt)`: a response drawn from the expert, if it
-    answers; `hint(prompt)`: what of it stands in the prompt, perhaps nothing; `responses(prompt)`: all of the
-    expert's responses; `own(prompt, completion)`: a completion in its context.
+    `examples`: which of the task's training examples each prompt is; `is_expert`: completions that are the expert's;
+    `is_answered`: prompts that the expert answers, all of them unless it was given few demonstrations. Of a prompt of
+    the batch, `expert(prompt)`: a response drawn from the expert, if it answers; `hint(prompt)`: what of it stands in
+    the prompt, perhaps nothing; `responses(prompt)`: all of the expert's responses; `own(prompt, completion)`: a
+    completion in its context.
     """
 
     step: int
     rewards: Float[np.ndarray, "prompt completion"]
     advantages: Float[np.ndarray, "prompt completion"]
     examples: Sequence[int]
-    completions: Sequence[Sequence[Sequence[int]]]
     is_expert: Bool[np.ndarray, "prompt completion"]
     is_answered: Bool[np.ndarray, "prompt"]
     expert: Callable[[int], EncodedResponse]
@@ -197,11 +196,14 @@ class Method:
     `expert_rows`: how many completions of each group are the expert's own. `follows`: what the expert's responses come
     from: a `stream` of training rows, the `groups` in hand, what was `kept` of earlier ones, or neither.
     `answers_prompts`: whether the expert answers prompts of the groups, which are then of the imitated task; groups of
-    prompts that it does not answer are GRPO's. `trl`: TRL's options as the source has them, under the user's own.
-    `reads_expert_rewards`: the expert's responses must have been scored. `knows_expert`: it is told the expert's
-    distribution (as the task has it), where others see draws. `splits_gradient`: both losses' gradients are taken apart
-    and handed to `combine`. `moments_apart`: updates of imitation alone have optimizer moments of their own.
-    `needs_fresh_batches`: no two updates may share a batch of generations.
+    prompts that it does not answer are GRPO's. `pools_tokens`: both losses are one token mean over completions and
+    imitated responses together, so that each side counts by its tokens. `reads_distributions`: `expert_loss` is handed
+    the log-probabilities of the whole vocabulary, under the policy and under the stage's start, of which a copy is
+    kept. `trl`: TRL's options as the source has them, under the user's own. `reads_expert_rewards`: the expert's
+    responses must have been scored. `knows_expert`: it is told the expert's distribution (as the task has it), where
+    others see draws. `splits_gradient`: both losses' gradients are taken apart and handed to `combine`.
+    `moments_apart`: updates of imitation alone have optimizer moments of their own. `needs_fresh_batches`: no two
+    updates may share a batch of generations.
     """
 
     name: ClassVar[str]

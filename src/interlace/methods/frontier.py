@@ -18,7 +18,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from interlace.methods.base import Groups, Imitated, Method, MethodOptions, Regrouped, Weights
+from interlace.methods.base import Follows, Groups, Imitated, Method, MethodOptions, Regrouped, Weights
 from interlace.theory.finite import FiniteProblem
 from interlace.theory.frontier import joint_optimum
 
@@ -38,7 +38,7 @@ class Frontier(Method):
     source: ClassVar[str] = "interlace: D9"
     cost: ClassVar[str] = "sampling, and an SFT step on every expert response of the prompts"
     takes: ClassVar[type[MethodOptions]] = FrontierOptions
-    follows: ClassVar = "groups"
+    follows: ClassVar[Follows] = "groups"
     reads_expert_rewards: ClassVar[bool] = True
     knows_expert: ClassVar[bool] = True
 

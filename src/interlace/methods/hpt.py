@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from interlace.methods.base import Groups, Imitated, Method, MethodOptions, Regrouped, Weights
+from interlace.methods.base import Follows, Groups, Imitated, Method, MethodOptions, Regrouped, Weights
 
 
 class HptOptions(MethodOptions):
@@ -37,7 +37,12 @@ class Hpt(Method):
     cost: ClassVar[str] = "GRPO and an SFT step on the prompts that failed"
     takes: ClassVar[type[MethodOptions]] = HptOptions
     trl: ClassVar[Mapping[str, Any]] = {"scale_rewards": "none", "beta": 0.0}
-    follows: ClassVar = "groups"
+    follows: ClassVar[Follows] = "groups"
+
+    @property
+    def gate(self) -> float:
+        """Share of a group that passes, up to which its prompt is imitated."""
+        return float(self.options.gate)
 
     def weights(self, step: int) -> Weights:
         """1 and 1; the switch decides."""
@@ -46,7 +51,7 @@ class Hpt(Method):
     def regroup(self, groups: Groups) -> Regrouped:
         """No advantage where the expert is imitated; a prompt that it does not answer is reinforced."""
         passed = (groups.rewards > self.options.reward_above).mean(axis=1)
-        failed = (passed <= self.options.gate) & groups.is_answered
+        failed = (passed <= self.gate) & groups.is_answered
         imitated = tuple(Imitated(groups.expert(prompt)) for prompt in failed.nonzero()[0].tolist())
         advantages = np.where(failed[:, None], np.float32(0.0), groups.advantages)
         share = float(failed.mean()) if self.options.weight == "share" else 1.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from interlace.methods.base import ONLY_RL, Method, Weights
+from interlace.methods.base import ONLY_RL, Follows, Method, Weights
 
 
 class KlAnchor(Method):
@@ -21,7 +21,7 @@ class KlAnchor(Method):
     source: ClassVar[str] = "GRPO's own (arXiv 2402.03300); D7; compare arXiv 2510.18874, 2509.04259"
     cost: ClassVar[str] = "GRPO and the start's forward"
     trl: ClassVar[Mapping[str, Any]] = {"beta": 0.04}
-    follows: ClassVar = "neither"
+    follows: ClassVar[Follows] = "neither"
 
     @classmethod
     def refuses(cls, trl: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from interlace.methods.base import Groups, Imitated, Method, MethodOptions, Regrouped, Weights
+from interlace.methods.base import Follows, Groups, Imitated, Method, MethodOptions, Regrouped, Weights
 
 
 class PositiveLmOptions(MethodOptions):
@@ -28,7 +28,7 @@ class PositiveLm(Method):
     source: ClassVar[str] = "VAPO's positive-example LM loss (arXiv 2504.05118)"
     cost: ClassVar[str] = "GRPO and up to one more forward and backward"
     takes: ClassVar[type[MethodOptions]] = PositiveLmOptions
-    follows: ClassVar = "groups"
+    follows: ClassVar[Follows] = "groups"
 
     def weights(self, step: int) -> Weights:
         """1 and mu."""

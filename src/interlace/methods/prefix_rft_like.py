@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from jaxtyping import Float
 from pydantic import Field
 
-from interlace.methods.base import Hint, Method, MethodOptions, SampledTokens, Weights
+from interlace.methods.base import Follows, Hint, Method, MethodOptions, SampledTokens, Weights
 from interlace.methods.selection import highest
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class PrefixRftLike(Method):
     sentence: ClassVar[str] = "one completion of each group goes on from an expert prefix that becomes shorter"
     source: ClassVar[str] = "after Prefix-RFT (arXiv 2507.01679), known second hand"
     takes: ClassVar[type[MethodOptions]] = PrefixRftOptions
-    follows: ClassVar = "neither"
+    follows: ClassVar[Follows] = "neither"
     answers_prompts: ClassVar[bool] = True
 
     def imitation(self, weights: Weights) -> float | None:

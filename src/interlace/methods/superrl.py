@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from interlace.methods.base import Groups, MethodOptions, Regrouped
-from interlace.methods.hpt import Hpt, HptOptions
+from interlace.methods.base import MethodOptions
+from interlace.methods.hpt import Hpt
 
 
 class SuperRlOptions(MethodOptions):
@@ -28,7 +28,7 @@ class SuperRl(Hpt):
     takes: ClassVar[type[MethodOptions]] = SuperRlOptions
     trl: ClassVar[Mapping[str, Any]] = {}
 
-    def regroup(self, groups: Groups) -> Regrouped:
-        """As HPT at gate 0."""
-        gate = HptOptions(gate=0.0, reward_above=self.options.reward_above, weight=self.options.weight)
-        return Hpt(gate, self.plan).regroup(groups)
+    @property
+    def gate(self) -> float:
+        """Not one completion passes."""
+        return 0.0

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from interlace.methods.base import Groups, Hint, Imitated, Method, MethodOptions, Regrouped, Weights
+from interlace.methods.base import Follows, Groups, Hint, Imitated, Method, MethodOptions, Regrouped, Weights
 
 CHUNKS = 5
 
@@ -38,7 +38,7 @@ class Uft(Method):
     source: ClassVar[str] = "Liu et al. 2025, UFT (arXiv 2505.16984)"
     cost: ClassVar[str] = "GRPO and one more forward and backward of each hint"
     takes: ClassVar[type[MethodOptions]] = UftOptions
-    follows: ClassVar = "groups"
+    follows: ClassVar[Follows] = "groups"
     answers_prompts: ClassVar[bool] = True
 
     def weights(self, step: int) -> Weights:

@@ -150,7 +150,6 @@ class ComposingGRPOTrainer(CountingGRPOTrainer):
             rewards=self._scored.cpu().double().numpy().reshape(-1, size),
             advantages=column(1, np.float32),
             examples=examples,
-            completions=[[rows[p * size + k][3] for k in range(size)] for p in range(len(examples))],
             is_expert=column(4, np.bool_),
             is_answered=np.array([self.experts.answers(example) for example in examples], dtype=np.bool_),
             expert=lambda prompt: self.experts.response(examples[prompt], step),
