@@ -11,28 +11,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from jaxtyping import Float
-from pydantic import Field
 
 from interlace.methods.base import Plan, Update
 from interlace.methods.interleaved import Interleaved, InterleavedOptions
-from interlace.methods.low_rank import new_adapter, product, stepped
+from interlace.methods.low_rank import AdapterOptions, Adapters
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-MARK = "|"
-"""Between a parameter's name and its adapter's part, in the checkpoint."""
 
-
-class LspoOptions(InterleavedOptions):
+class LspoOptions(AdapterOptions, InterleavedOptions):
     """Of the method `lspo_like`."""
-
-    rank: int = Field(default=8, ge=1)
-    """Of the adapter of each matrix."""
-    scale: float = Field(default=2.0, gt=0.0, allow_inf_nan=False)
-    """Factor of the adapter's product (alpha / rank in LoRA)."""
-    rate: float = Field(default=10.0, gt=0.0, allow_inf_nan=False)
-    """The adapter's learning rate, as a multiple of the stage's."""
 
 
 class LspoLike(Interleaved):
@@ -47,34 +36,21 @@ class LspoLike(Interleaved):
 
     def __init__(self, options: LspoOptions, plan: Plan) -> None:
         super().__init__(options, plan)
-        self._adapters: dict[str, dict[str, Tensor]] = {}
+        self._adapters = Adapters(options, plan)
 
     def settle(self, update: Update) -> Float[Tensor, "*shape"]:
         """RL's update as it is; in place of imitation's, a step of the parameter's adapter, if it has one."""
         if self.weights(update.step).rl:
             return update.after
-        if update.before.dim() != 2 or "embed" in update.name or "lm_head" in update.name:
+        if not self._adapters.takes(update.name, update.before):
             return update.before
-        old, scale = self._adapter(update), self.options.scale
-        new = stepped(old, update.gradient, scale, self.options.rate * update.learning_rate)
-        self._adapters[update.name] = new
-        return update.before + (product(new, scale) - product(old, scale)).to(update.before.dtype)
-
-    def _adapter(self, update: Update) -> dict[str, Tensor]:
-        if update.name not in self._adapters:
-            return new_adapter(update.before, self.options.rank, self.plan.rng(0, *update.name.encode()))
-        return {part: tensor.to(update.before.device) for part, tensor in self._adapters[update.name].items()}
+        return update.before + self._adapters.step(update, update.gradient)
 
     @property
     def tensors(self) -> dict[str, Tensor]:
         """Each adapter's factors and moments."""
-        return {
-            f"{name}{MARK}{part}": tensor for name, parts in self._adapters.items() for part, tensor in parts.items()
-        }
+        return self._adapters.tensors
 
     def restore_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Take up what `tensors` were."""
-        self._adapters = {}
-        for key, tensor in tensors.items():
-            name, _, part = key.rpartition(MARK)
-            self._adapters.setdefault(name, {})[part] = tensor
+        self._adapters.restore(tensors)
