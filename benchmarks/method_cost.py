@@ -40,7 +40,17 @@ OPTIONS: dict[str, Any] = {
     "lr_scheduler_type": "constant",
     "save_strategy": "no",
 }
-HOOKS = ("weights", "imitated", "expert_loss", "token_advantages", "hint", "regroup", "combine", "settle")
+HOOKS = (
+    "weights",
+    "imitated",
+    "expert_loss",
+    "token_advantages",
+    "hint",
+    "regroup",
+    "see_second_point",
+    "combine",
+    "settle",
+)
 
 
 class Counter(CountingCallback):

@@ -49,6 +49,8 @@ SFT, RL = (0.0, 1.0), (1.0, 0.0)
         ("relift", {}, {0: RL, 9: RL}),
         ("mifo_like", {}, {0: RL, 9: RL}),
         ("lspo_like", {}, {0: SFT, 1: RL, 2: SFT}),
+        ("bridge_like", {}, {0: (0.5, 0.5), 9: (0.5, 0.5)}),
+        ("bridge_like", {"mu": 0.3}, {0: (0.7, 0.3)}),
         ("replay", {}, {0: (0.9, 0.1)}),
         ("replay", {"of": "solved", "rl_steps": 2}, {0: RL, 1: RL, 2: SFT, 3: RL}),
         ("kl_anchor", {}, {0: RL}),

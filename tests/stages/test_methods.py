@@ -21,6 +21,7 @@ from tests.stages.worlds import GRPO, rows, start, task, trainer, weights_of
 FILE = "model.safetensors"
 
 STATEFUL: dict[str, Any] = {
+    "bridge_like": {"rank": 2},
     "lspo_like": {"rank": 2},
     "mifo_like": {"buffer_size": 2},
     "noise_aware": {"decay": 0.5},

@@ -25,6 +25,7 @@ from interlace.methods.base import (
     Update,
     Weights,
 )
+from interlace.methods.bridge_like import BridgeLike
 from interlace.methods.cagrad import CaGrad
 from interlace.methods.chord_mu import ChordMu
 from interlace.methods.chord_phi import ChordPhi
@@ -72,7 +73,7 @@ METHODS: dict[str, type[Method]] = {
         # the expert inside the group, or its beginning
         Luffy, Srft, Uft, PrefixRftLike,
         # parameters
-        LspoLike, MifoLike,
+        LspoLike, MifoLike, BridgeLike,
         # near the start
         KlAnchor,
         # gradients combined

@@ -202,6 +202,8 @@ class Method:
     kept. `trl`: TRL's options as the source has them, under the user's own. `reads_expert_rewards`: the expert's
     responses must have been scored. `knows_expert`: it is told the expert's distribution (as the task has it), where
     others see draws. `splits_gradient`: both losses' gradients are taken apart and handed to `combine`.
+    `second_point`: the RL loss's gradient is also taken at other weights, `displacement` away, on the same completions
+    (old log-probabilities being those of the weights that are trained), and handed to `see_second_point`.
     `moments_apart`: updates of imitation alone have optimizer moments of their own. `needs_fresh_batches`: no two
     updates may share a batch of generations.
     """
@@ -218,6 +220,7 @@ class Method:
     pools_tokens: ClassVar[bool] = False
     reads_distributions: ClassVar[bool] = False
     splits_gradient: ClassVar[bool] = False
+    second_point: ClassVar[bool] = False
     reads_expert_rewards: ClassVar[bool] = False
     knows_expert: ClassVar[bool] = False
     moments_apart: ClassVar[bool] = False
@@ -264,6 +267,13 @@ class Method:
     def regroup(self, groups: Groups) -> Regrouped:
         """What becomes of a batch of groups once they are scored."""
         return Regrouped(groups.advantages)
+
+    def displacement(self) -> Mapping[str, Tensor]:
+        """Of the second point from the weights, by parameter; a parameter that is not named is where it is."""
+        return {}
+
+    def see_second_point(self, rl: Mapping[str, Tensor]) -> None:
+        """Take note of the (weighted) RL loss's gradient there, before the update's gradients are combined."""
 
     def combine(
         self, rl: Mapping[str, Tensor], sft: Mapping[str, Tensor], metric: Mapping[str, Tensor]

@@ -14,8 +14,8 @@ from interlace.methods.combining import inner
 Named = Sequence[tuple[str, torch.nn.Parameter]]
 
 
-class GradientsApart:
-    """The imitation loss's gradient by parameter, summed over micro-batches; RL's lies in the weights' `.grad`."""
+class SummedGradients:
+    """A loss's gradient by parameter, summed over an update's micro-batches."""
 
     def __init__(self) -> None:
         self._kept: dict[str, Tensor] = {}
@@ -27,15 +27,31 @@ class GradientsApart:
             new = torch.zeros_like(weight) if gradient is None else gradient
             self._kept[name] = self._kept[name] + new if name in self._kept else new
 
+    def take(self) -> dict[str, Tensor]:
+        """The sum, forgotten here; nothing, if nothing was added."""
+        kept, self._kept = self._kept, {}
+        return kept
+
+
+class GradientsApart:
+    """The imitation loss's gradient beside RL's, which lies in the weights' `.grad`."""
+
+    def __init__(self) -> None:
+        self._sft = SummedGradients()
+
+    def add(self, loss: Tensor, trained: Named) -> None:
+        """Add the gradient of one micro-batch's imitation loss."""
+        self._sft.add(loss, trained)
+
     def combine(
         self, method: Method, trained: Named, optimizer: torch.optim.Optimizer, weights: Weights
     ) -> dict[str, float]:
         """Replace `.grad` by the method's combination, and forget; what both sides' steps do to each other. Nothing to
         do in an update of one side. `weights`: of the two losses, as their gradients have them."""
-        if not self._kept:
+        sft = self._sft.take()
+        if not sft:
             return {}
         rl = {name: torch.zeros_like(weight) if weight.grad is None else weight.grad for name, weight in trained}
-        sft, self._kept = self._kept, {}
         metric = step_lengths(trained, optimizer)
         combined = method.combine(rl, sft, metric)
         for name, weight in trained:

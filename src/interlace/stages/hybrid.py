@@ -171,7 +171,7 @@ def _refuse_shared_engine(stage: str, method: type[Method], arguments: Any) -> N
 def _refuse_processes(stage: str, method: type[Method], arguments: Any) -> None:
     """Raise RecipeError for several processes under a method that takes gradients apart. Updates can be settled: the
     gradients that they are made of are averaged by then, and every process settles alike."""
-    if arguments.world_size > 1 and method.splits_gradient:
+    if arguments.world_size > 1 and (method.splits_gradient or method.second_point):
         raise RecipeError(
             f"stage {stage!r} with method {method.name} must be trained by one process: it takes both losses' "
             "gradients apart, and processes average only what a backward pass leaves in the weights. Got "

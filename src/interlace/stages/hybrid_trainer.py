@@ -9,6 +9,7 @@ for bit the one that TRL's GRPO or SFT trainer makes.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -22,10 +23,11 @@ from interlace.encoding import dumps
 from interlace.methods import ExpertTokens, Imitated, SampledTokens, Weights
 from interlace.stages.composed_groups import ADVANTAGES, IS_EXPERT, NUM_GIVEN, ComposingGRPOTrainer
 from interlace.stages.expert_rows import ImitationBatch, imitation_batch
-from interlace.stages.gradients_apart import GradientsApart
+from interlace.stages.gradients_apart import GradientsApart, SummedGradients
 from interlace.stages.moments_apart import MomentsApart
+from interlace.stages.second_point import displaced
 
-IMITATED = "imitated"
+IMITATED, CLIPPED = "imitated", "clip_ratio/region_mean"
 STATE, TENSORS, MOMENTS = "interlace_method.json", "interlace_method.safetensors", "interlace_moments.pt"
 
 
@@ -37,6 +39,8 @@ class HybridTrainer(ComposingGRPOTrainer):
     _counted: int = -1
     _mixed: Weights
     _in_loss: dict[str, Any] | None = None
+    _metrics: Any
+    _once_more: tuple[float, dict[str, Any]] | None = None
 
     # What an update is of
 
@@ -90,10 +94,12 @@ class HybridTrainer(ComposingGRPOTrainer):
 
     def _count_update(self) -> None:
         """Into the ledger: tokens that go forward and backward beside those of completions, which TRL counts when they
-        are sampled, and takes back where they are not trained on."""
+        are sampled, and takes back where they are not trained on; once more, where they are at two points."""
         weights, rows = self._weights, self._imitated_rows() if self._weights.sft else ()
         if weights.rl == 0.0 and rows and self.method.follows == "groups":
             self.state.num_input_tokens_seen -= self.tokens_generated // self._updates
+        if weights.rl and self.method.second_point:
+            self.state.num_input_tokens_seen += self.tokens_generated // self._updates
         tokens = sum(row.response.num_tokens for row in rows)
         self.state.num_input_tokens_seen += tokens
         self._count("expert_examples", len(rows))
@@ -113,9 +119,12 @@ class HybridTrainer(ComposingGRPOTrainer):
         if not inputs:
             assert imitation is not None
             return self._sft_weight * self._imitation_loss(model, imitation)
+        factor = self._scale(inputs, imitation, rl=True)
         self._in_loss = inputs
-        rl = self._scale(inputs, imitation, rl=True) * super()._compute_loss(model, inputs)
+        rl = factor * super()._compute_loss(model, inputs)
         self._in_loss = None
+        if self.method.second_point and self.model.training:
+            self._once_more = factor, inputs
         if imitation is None or self._sft_weight == 0.0:
             return rl
         sft = self._scale(inputs, imitation, rl=False) * self._imitation_loss(model, imitation)
@@ -139,6 +148,8 @@ class HybridTrainer(ComposingGRPOTrainer):
             inputs, self._in_loss = self._in_loss, None
             tokens = _sampled_tokens(logprobs.detach(), entropies.detach(), inputs)
             inputs[ADVANTAGES] = self.method.token_advantages(inputs[ADVANTAGES], tokens)
+            if self.method.second_point and inputs.get("old_per_token_logps") is None:  # as TRL has it, for both points
+                inputs["old_per_token_logps"] = tokens.logprobs
             if inputs.get("old_per_token_logps") is not None:  # the ratio of what was not sampled is 1
                 given = tokens.is_expert[:, None] | tokens.is_hint
                 inputs["old_per_token_logps"] = torch.where(given, tokens.logprobs, inputs["old_per_token_logps"])
@@ -177,11 +188,15 @@ class HybridTrainer(ComposingGRPOTrainer):
         return GradientsApart()
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
-        """TRL's; after an update's last micro-batch the method combines the two gradients, if it takes them apart, and
-        the share of imitation is counted."""
+        """TRL's; after an update's last micro-batch the method combines the gradients, if it takes them apart, and the
+        share of imitation is counted."""
         loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
+        if self._once_more is not None:
+            self._add_second_point(model)
         if not self.accelerator.sync_gradients:
             return loss
+        if self.method.second_point:
+            self.method.see_second_point(self._elsewhere.take())
         if self.method.splits_gradient:
             found = self._apart.combine(self.method, self._trained(model), self.optimizer, self._mixed)
             for name, value in found.items():
@@ -190,6 +205,26 @@ class HybridTrainer(ComposingGRPOTrainer):
         if share is not None:
             self._count("imitation_share", share)
         return loss
+
+    @cached_property
+    def _elsewhere(self) -> SummedGradients:
+        return SummedGradients()
+
+    def _add_second_point(self, model: Any) -> None:
+        """The RL loss of the micro-batch in hand once more, at the method's second point: its gradient is kept, and of
+        what TRL notes of a loss the share of clipped tokens, under a name of its own."""
+        assert self._once_more is not None
+        (factor, inputs), self._once_more = self._once_more, None
+        trained, noted = self._trained(model), self._metrics
+        self._metrics = defaultdict(lambda: defaultdict(list))
+        try:
+            with displaced(trained, self.method.displacement()):
+                with self.compute_loss_context_manager():
+                    loss = factor * super()._compute_loss(model, inputs)
+                self._elsewhere.add(loss, trained)
+        finally:
+            there, self._metrics = self._metrics["train"], noted
+        noted["train"][f"second_point/{CLIPPED}"] += there[CLIPPED]
 
     def _trained(self, model: Any) -> list[tuple[str, torch.nn.Parameter]]:
         named = self.accelerator.unwrap_model(model).named_parameters()
