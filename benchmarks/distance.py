@@ -1,11 +1,11 @@
-"""How far each arm of a shoot-out is from the front that no policy passes (D9), and from what its network attains.
+"""How far each arm of a shoot-out is from the front that no policy passes (D9), and from what its network can attain.
 
-    python benchmarks/distance.py runs/shootout-addition --rewards .80 .85 .90 .95 --attained runs/front-addition
+    python benchmarks/distance.py runs/shootout-addition --rewards .80 .85 .90 .95 --bound runs/front-addition
 
 For every arm, its own weights, their average and the straight line from start to end: the SFT loss where the arm first
-comes to a reward, over the least that any policy can have there, nats a response, and under it over the attainable
-front: where the same network ends from the same start when it is trained straight to joint optima. How it is read
-stands in `interlace.analysis.shootout.distance`.
+comes to a reward, over the least that any policy can have there, nats a response, and beside it over a bound from above
+on what the same network can attain: where it ends from the same start when one method trains it straight to joint
+optima, at one rate for so many steps. How it is read stands in `interlace.analysis.shootout.distance`.
 """
 
 from __future__ import annotations
@@ -28,21 +28,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+")
     parser.add_argument("--rewards", type=float, nargs="+", default=[0.80, 0.85, 0.90, 0.95])
-    parser.add_argument("--attained", help="runs of front-addition")
+    parser.add_argument("--bound", help="runs of front-addition")
     given = parser.parse_args()
     records = [read_run(folder) for run in given.runs for folder in run_folders_in(run)]
     kept = [record for record in records if exclusion(record) is None]
     if not kept:
         sys.exit("RUNS must hold one that its recipe's rule does not leave out.")
-    others = [read_run(folder) for folder in run_folders_in(given.attained)] if given.attained else []
-    others = [record for record in others if exclusion(record) is None]
-    attained = {record.seed: record for record in others}
+    others = [read_run(folder) for folder in run_folders_in(given.bound)] if given.bound else []
+    straight = {record.seed: record for record in others if exclusion(record) is None}
     arms = arms_of(kept).arms
     for pair in pairs_of(kept[0], arms):
         table = Table("arm", "weights", *(f"at {reward:.2f}" for reward in given.rewards), title=pair.name)
         rows: dict[tuple[str, str], list[str]] = {}
-        for item in distances(kept, arms, pair, given.rewards, attained):
-            rows.setdefault((item.arm, item.weights), []).append(cell(item, bool(attained)))
+        for item in distances(kept, arms, pair, given.rewards, straight):
+            rows.setdefault((item.arm, item.weights), []).append(cell(item, bool(straight)))
         for (arm, weights), cells in rows.items():
             if any(cells):
                 table.add_row(arm, weights, *cells)
@@ -51,10 +50,10 @@ def main() -> None:
         Console(width=60 + 34 * len(given.rewards)).print(table)
 
 
-def cell(item: Distance, with_attained: bool) -> str:
+def cell(item: Distance, with_bound: bool) -> str:
     if not item.reached:
         return ""
-    shown = [item.over_front, *([item.over_attained] if with_attained else [])]
+    shown = [item.over_front, *([item.over_bound] if with_bound else [])]
     texts = ["not told" if isinstance(each, Unresolved) else figure_text(each, unit=False) for each in shown]
     return f"{' / '.join(texts)} ({item.reached} of {item.runs})"
 

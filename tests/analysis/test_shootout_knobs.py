@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from interlace.analysis.shootout import shootout
-from interlace.estimate import Estimate
+from interlace.estimate import Estimate, Unresolved
 from interlace.measurement import RAW
 from interlace.theory.distributional.tilt import tilted_policy
 from tests.analysis.test_shootout_rows import arm, problem_of, start
@@ -44,22 +44,38 @@ def test_a_knob_orders_its_settings_and_spreads_by_the_paired_difference() -> No
     assert knob.spread.upper - knob.spread.value == pytest.approx(half)
 
 
-def test_a_setting_is_chosen_on_one_half_and_judged_on_the_other() -> None:
-    """By hand from the policies: value by prompt, halves apart."""
-    records = knobs(0.8, 0.5, 0.2)
-    problem = problem_of(0)
+def values_by_prompt(seed: int, time: float) -> np.ndarray:
+    """R - L/2 of the policy that is tilted by so much."""
+    problem = problem_of(seed)
+    policy = tilted_policy(problem, time)
+    loss = -(problem.expert * np.log(policy)).sum(axis=-1)
+    return np.asarray((policy * problem.reward).sum(axis=-1) - 0.5 * loss)
 
-    def value(time: float) -> np.ndarray:
-        policy = tilted_policy(problem, time)
-        loss = -(problem.expert * np.log(policy)).sum(axis=-1)
-        return np.asarray((policy * problem.reward).sum(axis=-1) - 0.5 * loss)
 
-    times = {"mu-0.8": 2.0, "mu-0.5": 4.0, "mu-0.2": 8.0}
-    best = max(times, key=lambda name: value(times[name])[::2].mean())
-    (knob,) = [each for each in shootout(records, against="rl", exchange_rate=0.5).knobs if each.weights == RAW]
-    assert knob.chosen.arm == best
-    assert isinstance(knob.lead, Estimate)
-    assert knob.lead.value == pytest.approx((value(times[best]) - value(9.0))[1::2].mean(), abs=1e-9)
+TIMES = {"mu-0.8": 2.0, "mu-0.5": 4.0, "mu-0.2": 8.0}
+
+
+def test_a_setting_that_others_prefer_is_judged_in_each_run() -> None:
+    """By hand from the policies: halves apart, and runs apart."""
+    (knob,) = [each for each in shootout(knobs(0.8, 0.5, 0.2, seeds=3), against="rl", exchange_rate=0.5).knobs
+               if each.weights == RAW]  # fmt: skip
+    chosen = {(name, seed): values_by_prompt(seed, time)[::2].mean() for name, time in TIMES.items()
+              for seed in range(3)}  # fmt: skip
+    leads = []
+    for seed in range(3):
+        others = [other for other in range(3) if other != seed]
+        best = max(TIMES, key=lambda name: np.mean([chosen[name, other] for other in others]))
+        leads.append((values_by_prompt(seed, TIMES[best]) - values_by_prompt(seed, 9.0))[1::2].mean())
+    assert isinstance(knob.lead, Estimate) and knob.lead.n == 3
+    assert knob.lead.value == pytest.approx(np.mean(leads), abs=1e-9)
+    assert knob.chosen.arm == max(TIMES, key=lambda name: np.mean([chosen[name, seed] for seed in range(3)]))
+
+
+def test_one_run_cannot_say_what_tuning_is_worth() -> None:
+    (knob,) = [each for each in shootout(knobs(0.8, 0.5, 0.2), against="rl", exchange_rate=0.5).knobs
+               if each.weights == RAW]  # fmt: skip
+    assert knob.chosen.arm == max(TIMES, key=lambda name: values_by_prompt(0, TIMES[name])[::2].mean())
+    assert isinstance(knob.lead, Unresolved) and "one run alone" in knob.lead.reason
 
 
 def test_arms_that_differ_in_more_than_options_are_no_knob() -> None:

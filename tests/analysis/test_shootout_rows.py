@@ -11,15 +11,18 @@ from scipy import stats
 
 from interlace.analysis.shootout import shootout, shootout_sentences
 from interlace.analysis.shootout.area import dominated_area
-from interlace.analysis.shootout.ranks import places
+from interlace.analysis.shootout.halves import CHOOSING, JUDGING, half_of
+from interlace.analysis.trajectory import Snapshot
+from interlace.controllers.best_checkpoint import choosing, judging
 from interlace.errors import DataError
 from interlace.estimate import Estimate, Unresolved
-from interlace.measurement import LINE, RAW
-from interlace.statistics import student_draws, sum_of_means_interval
+from interlace.measurement import LINE, RAW, PromptScores
+from interlace.statistics import sum_of_means_interval
 from interlace.theory.distributional.tilt import tilted_policy
 from interlace.theory.finite import entropy, expected_reward, sft_loss
-from interlace.theory.frontier import joint_optimum
-from tests.analysis.worlds import TASK, MemoryRecord, Stage, binary_problem, make_record
+from interlace.theory.frontier import joint_optimum, joint_value
+from tests.analysis.test_shootout import judged
+from tests.analysis.worlds import TASK, MemoryRecord, Stage, binary_problem, held_out, make_record
 
 TOKENS = {10: {"tokens": 1000.0, "tokens_sampled": 100.0, "imitation_share": 2.5}}
 OTHER = "others"
@@ -61,16 +64,38 @@ def test_the_line_is_chosen_on_one_half_and_judged_on_the_other() -> None:
     assert row.value.n == 20 and "b" not in rows(shootout([record]), LINE)
 
 
+def test_every_kind_of_weights_is_judged_on_the_prompts_that_do_not_choose() -> None:
+    """By hand, on the prompts of odd number; those that steer methods and stop rules are the others."""
+    problem = problem_of(0)
+    record = make_record(problem, start(problem), arm("a", problem, 2.0, line=(0.0, 1.0)), arm("b", problem, 1.0))
+    policy, half = tilted_policy(problem, 2.0), judged(problem)
+    found = shootout([record])
+    for weights in (RAW, LINE):
+        row = rows(found, weights)["a"]
+        assert row.reward.value == pytest.approx(expected_reward(half, policy[1::2]), abs=1e-9)
+        assert row.sft_loss.value == pytest.approx(sft_loss(half, policy[1::2]), abs=1e-9)
+        best = joint_value(half, 0.5)
+        begun = expected_reward(half, half.reference) - 0.5 * sft_loss(half, half.reference)
+        assert row.gain_shares[0] == pytest.approx(row.value.value / (best - begun), abs=1e-9)
+    numbers = np.arange(9.0)
+    shot = Snapshot(held_out(problem), 0, None, PromptScores(kl=numbers))
+    assert [half_of(shot, half).scores.kl.tolist() for half in (CHOOSING, JUDGING)] == [
+        choosing(numbers).tolist(), judging(numbers).tolist()
+    ]  # fmt: skip
+
+
 def test_hypervolume_is_the_area_that_looks_dominate_over_that_of_the_front() -> None:
     """One place on the front, against the front drawn by four thousand of them."""
     problem = problem_of(1)
+    half = judged(problem)
     best = replace(arm("best", problem, 0.0), policies={0: problem.reference, 10: joint_optimum(problem, 0.05)})
     stages = start(problem), best, arm("other", problem, 1.0)
     found = rows(shootout([make_record(problem, *stages, seed=seed) for seed in range(3)]))["best"].area
-    low, ceiling = expected_reward(problem, problem.reference), sft_loss(problem, problem.reference)
+    low, ceiling = expected_reward(half, half.reference), sft_loss(half, half.reference)
     ceiling += (1.0 - low) / 0.5
-    policies = [joint_optimum(problem, rate) for rate in [0.05, *np.geomspace(1e-3, 50.0, 4000)]]
-    points = [(expected_reward(problem, each), sft_loss(problem, each)) for each in policies]
+    policies = [joint_optimum(half, rate) for rate in np.geomspace(1e-3, 50.0, 4000)]
+    policies = [joint_optimum(problem, 0.05)[1::2], *policies]
+    points = [(expected_reward(half, each), sft_loss(half, each)) for each in policies]
     by_hand = dominated_area(points[:1], low, ceiling) / dominated_area(points, low, ceiling)
     assert isinstance(found, Estimate) and found.value == pytest.approx(by_hand, rel=0.01)
     assert isinstance(rows(shootout([make_record(problem, *stages)]))["best"].area, Unresolved)
@@ -86,7 +111,7 @@ def test_dominated_area_is_that_of_the_union_counted_on_a_grid() -> None:
     assert dominated_area(spots, 0.1, 0.9) == pytest.approx(covered.mean() * 0.81, abs=2e-3)
 
 
-def test_places_are_those_of_drawn_runs() -> None:
+def test_places_are_those_of_all_pairs_together() -> None:
     """Arms far apart have a place without doubt; two that differ by seed share theirs."""
     records = []
     for seed, problem in enumerate(map(problem_of, range(6))):
@@ -97,28 +122,29 @@ def test_places_are_those_of_drawn_runs() -> None:
     assert (found["far"].rank.value, found["far"].rank.lower, found["far"].rank.upper) == (3.0, 3.0, 3.0)
     assert {(found[name].rank.lower, found[name].rank.upper) for name in "ab"} == {(1.0, 2.0)}
     assert rows(shootout(records[:1]))["far"].rank.value == 3.0
+    best = min("ab", key=lambda name: found[name].rank.value)
+    behind = np.subtract(found[best].values, found["far"].values)
+    half = stats.t.ppf(1.0 - 0.025 / 3, 5) * behind.std(ddof=1) / np.sqrt(6)
+    assert found["far"].behind.upper == pytest.approx(behind.mean() + half)
 
 
-def test_draws_order_two_means_as_often_as_the_paired_t_does() -> None:
-    rng = np.random.default_rng(7)
-    values = rng.normal([0.0, 0.3, 1.0], [1.0, 0.5, 2.0], size=(5, 3)) + rng.normal(0.0, 2.0, size=(5, 1))
-    drawn = student_draws(rng, values, 200_000)
-    for one, other in ((0, 1), (1, 2)):
-        found = stats.ttest_rel(values[:, other], values[:, one], alternative="greater").pvalue
-        assert (drawn[:, other] < drawn[:, one]).mean() == pytest.approx(found, abs=5e-3)
-    with pytest.raises(ValueError, match="2 units or more"):
-        student_draws(rng, values[:1], 10)
-
-
-def test_ties_share_their_places() -> None:
-    assert places(np.array([[3.0, 3.0, 1.0], [0.0, 1.0, 2.0]])).tolist() == [[1.5, 1.5, 3.0], [3.0, 2.0, 1.0]]
+def test_no_row_of_any_weights_beats_one_on_the_pareto_front() -> None:
+    """The whole line is better than the end that it leads to, and the end is then not on it."""
+    problem = problem_of(0)
+    stages = arm("a", problem, 8.0, line=(0.0, 0.02, 1.0)), arm("b", problem, 20.0, line=(0.0, 0.02, 1.0))
+    found = shootout([make_record(problem, start(problem), *stages)], exchange_rate=2.0)
+    places = [(row.reward.value, row.sft_loss.value) for row in found.rows]
+    for row, (reward, loss) in zip(found.rows, places, strict=True):
+        beaten = any(r >= reward and least <= loss and (r, least) != (reward, loss) for r, least in places)
+        assert row.on_pareto != beaten
+    assert any(row.on_pareto for row in found.rows)
 
 
 def test_columns_that_no_method_was_trained_for() -> None:
     problem = problem_of(2)
     record = make_record(problem, start(problem), arm("a", problem, 2.0), arm("b", problem, 1.0))
     row = rows(shootout([record]))["a"]
-    policy = tilted_policy(problem, 2.0)
+    policy, problem = tilted_policy(problem, 2.0)[1::2], judged(problem)
     right = problem.reward == 1.0
     weights = problem.expert * right
     change = -(weights * np.log(policy / problem.reference)).sum() / weights.sum()
@@ -156,14 +182,15 @@ def test_reward_of_one_task_and_sft_loss_of_another() -> None:
     (pair,) = found.pairs
     assert (pair.rewarded, pair.imitated) == (TASK, OTHER) and not found.fronts
     row = rows(found)["a"]
-    policy, near = tilted_policy(one, 2.0), 0.5 * two.reference + 0.5 * two.expert
+    policy, one, two = tilted_policy(one, 2.0)[1::2], judged(one), judged(two)
+    near = 0.5 * two.reference + 0.5 * two.expert
     gain = expected_reward(one, policy) - expected_reward(one, one.reference)
     fall = sft_loss(two, near) - sft_loss(two, two.reference)
     assert row.value.value == pytest.approx(gain - 0.5 * fall, abs=1e-9)
     assert row.excess.value == pytest.approx(sft_loss(two, near) - entropy(two, two.expert), abs=1e-9)
     begun = expected_reward(one, one.reference) - 0.5 * sft_loss(two, two.reference)
     best = 1.0 - 0.5 * entropy(two, two.expert)
-    assert row.shares[0] == pytest.approx(row.value.value / (best - begun), abs=1e-9)
+    assert row.gain_shares[0] == pytest.approx(row.value.value / (best - begun), abs=1e-9)
     assert isinstance(row.area, Unresolved)
 
 
@@ -171,6 +198,7 @@ def test_other_held_out_tasks_are_elsewhere() -> None:
     record, _, two = cross(0)
     stages = tuple(replace(s, options={k: v for k, v in s.options.items() if k != "imitate"}) for s in record.stages)
     row = rows(shootout([replace(record, stages=stages)]))["a"]
+    two = judged(two)
     near = 0.5 * two.reference + 0.5 * two.expert
     change = expected_reward(two, near) - expected_reward(two, two.reference)
     assert row.elsewhere[OTHER].value == pytest.approx(change, abs=1e-9)
@@ -206,7 +234,7 @@ def test_stages_in_a_row_are_one_arm() -> None:
     alone = rows(found)["rl"]
     assert alone.is_short and alone.step == 10 and not row.is_short and alone.imitation == 0.0
     assert row.step == 20 and row.compute == other.compute and row.imitation == 0.5 == other.imitation
-    assert row.sft_loss.value == pytest.approx(sft_loss(problem, down), abs=1e-9)
+    assert row.sft_loss.value == pytest.approx(sft_loss(judged(problem), down[1::2]), abs=1e-9)
     assert row.method == "rl \u2192 sft" and not rows(found, LINE)
     record = make_record(problem, start(problem), *path, both)
     assert shootout([record], against="rl -> sft-2").against == "rl \u2192 sft-2"
@@ -259,13 +287,42 @@ def test_an_arm_that_ended_short_cuts_no_other() -> None:
     assert found["short"].is_short and not found["a"].is_short
 
 
+def test_an_arm_whose_looks_lie_apart_is_not_short() -> None:
+    """All end at step 20; `rare` was looked at there alone, beyond what the others had taken by then."""
+    problem = problem_of(8)
+    policies = {0: problem.reference, 10: tilted_policy(problem, 1.0), 20: tilted_policy(problem, 2.0)}
+    each = {step: {"tokens": 100.0 * step, "tokens_sampled": 10.0 * step} for step in (10, 20)}
+    more = {step: {"tokens": 106.0 * step, "tokens_sampled": 10.6 * step} for step in (10, 20)}
+    arms = [replace(arm(name, problem, 1.0), policies=policies, spent=each) for name in ("a", "b", "c")]
+    rare = replace(arm("rare", problem, 1.0), policies=policies, spent=more)
+    found = rows(shootout([make_record(problem, start(problem), *arms, rare)]))
+    assert (found["a"].step, found["rare"].step) == (20, 10)
+    assert not any(row.is_short for row in found.values())
+
+
+def test_what_an_arm_was_told_stands_in_its_row() -> None:
+    problem = problem_of(7)
+    told = {"method": {"name": "frontier", "exchange_rate": 0.25}, "stop": {"rule": "exchange_rate",
+            "exchange_rate": 0.5}}  # fmt: skip
+    placed = {"blend": {"position": 0.5, "budget": None, "exchange_rate": None}}
+    arms = [arm("told", problem, 1.0, options=told), arm("placed", problem, 1.0, options=placed)]
+    chosen = arm("chosen", problem, 1.0, options={"blend": {"exchange_rate": 0.5}})
+    found = rows(shootout([make_record(problem, start(problem), *arms, chosen)]))
+    assert {name: row.exchange_rates for name, row in found.items()} == {
+        "told": (0.25, 0.5), "placed": (), "chosen": (0.5,)
+    }  # fmt: skip
+    assert {name for name, row in found.items() if row.is_stopped_or_blended} == {"told", "chosen"}
+
+
 def test_too_few_prompts_have_no_place() -> None:
-    problem = binary_problem(np.random.default_rng(0), prompts=2, skill=0.3)
+    problem = binary_problem(np.random.default_rng(0), prompts=4, skill=0.3)
     found = rows(shootout([make_record(problem, start(problem), arm("a", problem, 1.0), arm("b", problem, 2.0))]))
     assert isinstance(found["a"].rank, Estimate)
-    one = binary_problem(np.random.default_rng(0), prompts=1, skill=0.3)
-    found = rows(shootout([make_record(one, start(one), arm("a", one, 1.0), arm("b", one, 2.0))]))
+    two = binary_problem(np.random.default_rng(0), prompts=2, skill=0.3)
+    found = rows(shootout([make_record(two, start(two), arm("a", two, 1.0), arm("b", two, 2.0))]))
     assert isinstance(found["a"].rank, Unresolved)
+    one = binary_problem(np.random.default_rng(0), prompts=1, skill=0.3)
+    assert not shootout([make_record(one, start(one), arm("a", one, 1.0), arm("b", one, 2.0))]).rows
 
 
 def test_the_best_of_many_is_said_with_all_comparisons_together() -> None:

@@ -168,7 +168,7 @@ def _beside(found: Shootout, pair: Pair) -> Table:
             Cell(row.arm, tone="stage"),
             *words(weights_name(row.weights)),
             notes.figure(row.behind, signed=True),
-            notes.figure(row.share, signed=True),
+            notes.figure(row.gain_share, signed=True),
             notes.figure(row.area),
             notes.figure(row.sft_loss_right_change, signed=True),
             notes.figure(row.pass_at_8),
@@ -227,7 +227,7 @@ def standings_tables(recipes: Sequence[Compared]) -> list[Table]:
             Cell(row.arm, tone="stage"),
             *words(weights_name(row.weights)),
             _place(row, notes),
-            notes.figure(row.share, signed=True),
+            notes.figure(row.gain_share, signed=True),
             notes.figure(row.better),
         )
         for row in rows

@@ -3,7 +3,7 @@
 `smoothing` and `resampled_means` (curves along a run, whose steps ask different prompts), `intervals` (Student t over
 prompts or seeds), `rates` (Wilson, Jeffreys, Clopper-Pearson), `bounded` (levels and changes of reward), `pass_at_k`,
 `sequential` (at every n at once), `bootstrap` and `jackknife` (prompts as clusters),
-`clustered` (seeds as the outer level), `independent` and `student` (sums and the order of means), `comparison`,
+`clustered` (seeds as the outer level), `independent` (sums of means), `comparison`,
 `paired_rates` and `sampled` (paired differences, exact McNemar), `multiplicity` and `power` (many comparisons, the
 least change that is found), `aggregate` (tasks and seeds), `unbiased` and `signal_share` (C2), `partition` (C4),
 `divergence` (C5). What covers how often: `benchmarks/coverage.py`.
@@ -47,7 +47,6 @@ from interlace.statistics.sampled import sampled_difference
 from interlace.statistics.sequential import ConfidenceSequence, confidence_sequence, sequential_interval
 from interlace.statistics.signal_share import noise_scale, signal_share
 from interlace.statistics.smoothing import Smoother, choose_smoother
-from interlace.statistics.student import student_draws
 from interlace.statistics.unbiased import (
     cosine,
     cross_product,
@@ -68,7 +67,6 @@ __all__ = [
     "sampled_difference",
     "ratio_interval",
     "sum_of_means_interval",
-    "student_draws",
     "paired_ratio_change",
     "influence_interval",
     # of rates

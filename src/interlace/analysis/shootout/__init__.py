@@ -1,8 +1,8 @@
 """The shoot-out: mixing methods from one start, compared at the compute that all of them reached.
 
-`arms` finds them in a run, `compute` counts, `seen` takes each at the common compute, `limit` holds it against the best
-of all policies (D9), `row`, `ranks` and `knobs` make figures of the runs of one recipe, `comparison` the whole of it;
-`standings` is over several recipes.
+`arms` finds them in a run, `compute` counts, `seen` takes each at the common compute on the `halves` of the held-out
+prompts, `training` says how it was trained, `limit` holds it against the best of all policies (D9), `row`, `ranks` and
+`knobs` make figures of the runs of one recipe, `comparison` the whole of it; `standings` is over several recipes.
 """
 
 from interlace.analysis.shootout.arms import Pair

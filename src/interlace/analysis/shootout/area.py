@@ -12,18 +12,16 @@ from interlace.analysis.shootout.seen import Seen
 def dominated_share(seen: Seen, limit: Limit | None, exchange_rate: float) -> float | None:
     """Area that the looks up to the common compute dominate, over the area that the front does; None without a front.
 
-    Both within the corner of the start's reward and of the SFT loss at which all the reward that is to be had would not
-    pay at `exchange_rate`: start's loss + (most reward - start's reward)/lambda. Looks count as they were measured, so
-    of many alike the luckiest does.
+    Both within the corner of the start's reward and of the SFT loss at which all the attainable reward would not pay at
+    `exchange_rate`: start's loss + (most reward - start's reward)/lambda. Looks count as they were measured, so of many
+    alike the luckiest does.
     """
     if limit is None:
         return None
-    of = seen.prompts
-    low = float(seen.start.reward[of].mean())
-    ceiling = float(seen.start.loss[of].mean()) + (limit.rewarded.reward_range[1] - low) / exchange_rate
+    low, loss = seen.start.place
+    ceiling = loss + (limit.rewarded.reward_range[1] - low) / exchange_rate
     most = limit.area(low, ceiling)
-    places = [(float(at.reward[of].mean()), float(at.loss[of].mean())) for at in seen.looks]
-    return dominated_area(places, low, ceiling) / most if most else None
+    return dominated_area([look.judging.place for look in seen.looks], low, ceiling) / most if most else None
 
 
 def dominated_area(places: Sequence[tuple[float, float]], low: float, ceiling: float) -> float:

@@ -108,12 +108,16 @@ def pairs_of(record: RunRecord, arms: Sequence[Arm]) -> list[Pair]:
     return list(dict.fromkeys(Pair(stage.task, str(stage.options.get("imitate") or stage.task)) for stage in stages))
 
 
-def rl_alone(record: RunRecord, arms: Sequence[Arm]) -> Arm | None:
-    """The arm that never imitates: after the SFT that all begin with, it is SFT -> RL."""
-    return next((arm for arm in arms if all(_is_rl(stage) for stage in arm.of(record))), None)
+def rl_alone(records: Sequence[RunRecord], arms: Sequence[Arm]) -> Arm | None:
+    """The first arm that never imitated in any run: after the SFT that all begin with, it is SFT -> RL."""
+    stages = {arm: [stage for record in records for stage in arm.of(record)] for arm in arms}
+    return next((arm for arm in arms if all(map(_never_imitated, stages[arm]))), None)
 
 
-def _is_rl(stage: StageRecord) -> bool:
-    method = method_of(stage)
-    is_plain = stage.kind == "rl" and not stage.options.get("placebo")
-    return is_plain or (method.get("name"), method.get("mu")) == ("joint", 0.0)
+def _never_imitated(stage: StageRecord) -> bool:
+    """RL with true rewards, or hybrid training that counted no imitation and no expert's response to its end."""
+    if stage.kind == "rl":
+        return not stage.options.get("placebo")
+    counted = stage.spent.get(stage.end_step, {})
+    found = [counted.get(name) for name in ("imitation_share", "expert_examples")]
+    return stage.kind == "hybrid" and found == [0.0, 0.0]

@@ -12,8 +12,7 @@ from interlace.analysis.shootout.compute import By
 from interlace.analysis.shootout.knobs import Knob, knobs_of
 from interlace.analysis.shootout.limit import Limit, limit_of
 from interlace.analysis.shootout.row import Contest, ShootoutRow, rows_of
-from interlace.analysis.shootout.seen import seen_at_common_compute
-from interlace.analysis.trajectory import REWARD, SFT_LOSS, read_trajectory
+from interlace.analysis.shootout.seen import course_of, seen_at_common_compute
 from interlace.encoding import jsonable
 from interlace.errors import DataError
 from interlace.measurement import AVERAGED, LINE, RAW
@@ -24,8 +23,9 @@ from interlace.theory.frontier import Front
 
 @dataclass(frozen=True, slots=True)
 class Shootout:
-    """`rows`, best value first within each pair of tasks and kind of weights. `started_from`: the stage that all arms
-    begin with; `by`: what compute is counted in; `against`: the arm of `better`; `left_out`: seeds that the recipe's
+    """`rows`, best value first within each pair of tasks and kind of weights, of the half of the held-out prompts that
+    judges. `started_from`: the stage that all arms begin with; `by`: what compute is counted in; `against`: the arm of
+    `lead` and `better`; `seeds`: of the runs, in the order of each row's `values`; `left_out`: how many the recipe's
     rule excludes; `fronts`: of each pair of one task whose expert is known, the front of all policies (D9), from the
     first run; `knobs`: of each method that several arms train with, what its options do."""
 
@@ -34,6 +34,7 @@ class Shootout:
     by: By
     against: str
     exchange_rate: float
+    seeds: tuple[int, ...]
     left_out: int
     fronts: Mapping[Pair, Front]
     knobs: tuple[Knob, ...]
@@ -74,7 +75,7 @@ def shootout(
     _refuse_mixture(kept)
     arms = arms_of(kept)
     names = [arm.name for arm in arms.arms]
-    opponent = _arrows(against) if against else (rl_alone(kept[0], arms.arms) or arms.arms[0]).name
+    opponent = _arrows(against) if against else (rl_alone(kept, arms.arms) or arms.arms[0]).name
     if opponent not in names:
         raise DataError(f"against must be an arm, one of {', '.join(names)}. Got {opponent!r}. Change it.")
     rows: list[ShootoutRow] = []
@@ -83,14 +84,16 @@ def shootout(
     for pair in pairs_of(kept[0], arms.arms):
         limits = [_limit(record, arms, pair) for record in kept]
         contest = Contest(kept, pair, limits, opponent, exchange_rate)
-        for weights in (RAW, AVERAGED, LINE):
-            seen = seen_at_common_compute(kept, arms.arms, pair, weights, by, exchange_rate)
-            rows += rows_of(contest, weights, seen)
-            knobs += knobs_of(contest, weights, seen) if weights != LINE else ()
+        seen = {
+            weights: seen_at_common_compute(kept, arms.arms, pair, weights, by, exchange_rate)
+            for weights in (RAW, AVERAGED, LINE)
+        }
+        rows += rows_of(contest, seen)
+        knobs += [knob for weights in (RAW, AVERAGED) for knob in knobs_of(contest, weights, seen[weights])]
         if limits[0] is not None and limits[0].front is not None:
             fronts[pair] = limits[0].front
-    left_out = len(records) - len(kept)
-    return Shootout(tuple(rows), arms.start, by, opponent, exchange_rate, left_out, fronts, tuple(knobs))
+    seeds, left_out = tuple(record.seed for record in kept), len(records) - len(kept)
+    return Shootout(tuple(rows), arms.start, by, opponent, exchange_rate, seeds, left_out, fronts, tuple(knobs))
 
 
 def _arrows(name: str) -> str:
@@ -114,10 +117,10 @@ def _refuse_mixture(records: Sequence[RunRecord]) -> None:
 
 
 def _limit(record: RunRecord, arms: Arms, pair: Pair) -> Limit | None:
-    """From the start that all arms of a run share, as the first of them measured it."""
-    stage = arms.arms[0].of(record)[0].stage
-    rewarded, imitated = (read_trajectory(record, stage, task, RAW) for task in pair)
-    if rewarded.gap(REWARD, SFT_LOSS) or imitated.gap(REWARD, SFT_LOSS):
-        return None
-    same = pair.rewarded == pair.imitated
-    return limit_of(rewarded.start, rewarded.start if same else imitated.start)
+    """From the start that all arms of a run share, as the first of them measured it, on the prompts that judge."""
+    for arm in arms.arms:
+        course = course_of(record, arm, pair, RAW, "flops")
+        if course:
+            start = course[0].judging
+            return limit_of(start.rewarded, start.imitated)
+    return None

@@ -1,4 +1,5 @@
-"""Distances of arms at equal reward: to the front of all policies (D9), and to what the same network attains."""
+"""Distances of arms at equal reward: to the front of all policies (D9), and to a bound from above on what the same
+network can attain."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from jaxtyping import Float
 from interlace.analysis.averages import over_seeds
 from interlace.analysis.shootout.arms import Arm, Pair
 from interlace.analysis.shootout.limit import limit_of
-from interlace.analysis.shootout.seen import CHOOSING, JUDGING, At, course_of
+from interlace.analysis.shootout.seen import At, Look, course_of
 from interlace.estimate import Figure, Unresolved
 from interlace.measurement import AVERAGED, LINE, RAW
 from interlace.statistics import mean_interval, seed_interval
@@ -21,15 +22,17 @@ from interlace.store import RunRecord
 NATS = "nats/response"
 NOT_REACHED = Unresolved("no run comes to this reward from below")
 ONE_RUN = Unresolved("one run alone has no interval over runs: run more seeds")
-NOT_ATTAINED = Unresolved("what the network attains is not known there: no run of the same seed, or not at this reward")
+NO_BOUND = Unresolved("no bound is known there: no run of the same seed and start, or not at this reward")
+SAME = 1e-3
+"""By how much a start's scores may differ where it was trained again (nats, reward units)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Distance:
     """One arm under one kind of weights where it first comes to `reward`, over the `reached` of `runs` runs that do: an
-    arm that few runs bring there is a choice of runs. `over_front`, `over_attained`: SFT loss over the least of all
-    policies (D9), and over what the same network attains at that reward; nats/response, intervals
-    over runs, of one run over prompts."""
+    arm that few runs bring there is a choice of runs. `over_front`: SFT loss over the least of all policies (D9);
+    `over_bound`: over a bound from above on the least that the same network can have there (`bound_curve`);
+    nats/response, intervals over runs, of one run over prompts."""
 
     arm: str
     weights: str
@@ -37,11 +40,13 @@ class Distance:
     reached: int
     runs: int
     over_front: Figure
-    over_attained: Figure
+    over_bound: Figure
 
 
 Curve = tuple[Float[np.ndarray, "point"], Float[np.ndarray, "point"]]
 """Rewards in order, and the SFT loss at each."""
+Place = tuple[float, float]
+"""Mean reward and SFT loss."""
 
 
 def distances(
@@ -49,119 +54,134 @@ def distances(
     arms: Sequence[Arm],
     pair: Pair,
     rewards: Sequence[float],
-    attained: Mapping[int, RunRecord] | None = None,
+    straight: Mapping[int, RunRecord] | None = None,
 ) -> list[Distance]:
-    """Every arm under each kind of weights at each of `rewards`. `attained`: by seed, a run that was trained straight
+    """Every arm under each kind of weights at each of `rewards`. `straight`: by seed, a run that was trained straight
     to joint optima from the same start on the same prompts; only its stages' last looks count.
 
-    Half of the prompts find the place where an arm first passes a reward, on the straight line between two looks; the
-    others say what is there, or the luckiest of many looks would be taken for the arm.
+    Half of the prompts find where an arm first crosses a reward, on the straight line between two looks; the others say
+    what is there, or the luckiest of many looks would be taken for the arm.
     """
-    known = {record.seed: record for record in records}
-    curves = {
-        seed: attained_curve(record, pair)
-        for seed, record in (attained or {}).items()
-        if seed in known and _same_prompts(record, known[seed], pair)
-    }
+    curves = [_bound_of(record, arms, pair, (straight or {}).get(record.seed)) for record in records]
     found = []
     for arm in arms:
         for weights in (RAW, AVERAGED, LINE):
             for reward in rewards:
-                there = [_there(record, arm, pair, weights, reward) for record in records]
-                found.append(_row(arm, weights, reward, there, [curves.get(record.seed) for record in records]))
+                crossings = [_crossing_of(record, arm, pair, weights, reward) for record in records]
+                found.append(_row(arm, weights, reward, crossings, curves))
     return found
 
 
-def _same_prompts(one: RunRecord, other: RunRecord, pair: Pair) -> bool:
-    """Whether two runs measured the same responses to the same prompts."""
-    held = [(one.heldout.get(task), other.heldout.get(task)) for task in pair]
-    return all(
-        a is not None and b is not None and np.array_equal(a.prompt, b.prompt) and np.array_equal(a.reward, b.reward)
-        for a, b in held
-    )
+def _bound_of(record: RunRecord, arms: Sequence[Arm], pair: Pair, other: RunRecord | None) -> Curve | None:
+    """None where no stage of the other run begins with the weights that the arms do."""
+    courses = (course_of(record, arm, pair, RAW, "flops") for arm in arms)
+    start = next((course[0] for course in courses if course), None)
+    return None if other is None or start is None else bound_curve(other, pair, start)
 
 
-def attained_curve(record: RunRecord, pair: Pair) -> Curve:
-    """The lower convex hull of where the stages of a run end, raw and averaged, on the prompts that judge."""
+def bound_curve(record: RunRecord, pair: Pair, start: Look) -> Curve | None:
+    """A bound from above on the least SFT loss that the network can have at each reward: what the stages of a run that
+    begin at `start` end with, raw and averaged, and what mixing two of them would give. Another method, rate or number
+    of steps may come below it. None where no stage begins so.
+
+    One half of the prompts chooses the vertices of the lower convex hull, the other says where they are.
+    """
     ends = []
     for stage in record.stages:
         for weights in (RAW, AVERAGED):
             course = course_of(record, Arm((stage.name,)), pair, weights, "flops") if stage.finished else []
-            ends += [_judged(course[-1].at)] if course else []
-    return lower_hull(ends)
+            ends += [course[-1]] if course and _is_same(course[0], start) else []
+    if not ends:
+        return None
+    looks = [start, *ends]
+    kept = lower_hull([look.choosing.place for look in looks])
+    places = sorted(looks[number].judging.place for number in kept)
+    rewards, losses = np.array(places, dtype=np.float64).T
+    return rewards, losses
 
 
-def lower_hull(places: Sequence[tuple[float, float]]) -> Curve:
-    """Of places (reward, SFT loss): those that no mixture of two others is below, in order of reward.
+def _is_same(one: Look, other: Look) -> bool:
+    """Whether two points have the same scores on the same responses to the same prompts."""
+    for a, b in ((one.choosing, other.choosing), (one.judging, other.judging)):
+        held, others = a.imitated.held, b.imitated.held
+        if not (np.array_equal(held.prompt, others.prompt) and np.array_equal(held.num_tokens, others.num_tokens)):
+            return False
+        if a.reward.size != b.reward.size or not np.allclose(a.reward, b.reward, rtol=0.0, atol=SAME):
+            return False
+        if not np.allclose(a.loss, b.loss, rtol=0.0, atol=SAME):
+            return False
+    return True
 
-    >>> [values.tolist() for values in lower_hull([(0.0, 0.0), (1.0, 2.0), (1.0, 0.5), (2.0, 1.0)])]
-    [[0.0, 2.0], [0.0, 1.0]]
+
+def lower_hull(places: Sequence[Place]) -> list[int]:
+    """Of places (reward, SFT loss): the numbers of those that no mixture of two others is below, in order of reward.
+
+    >>> lower_hull([(0.0, 0.0), (1.0, 2.0), (1.0, 0.5), (2.0, 1.0)])
+    [0, 3]
     """
-    hull: list[tuple[float, float]] = []
-    for place in sorted(places):
-        if hull and place[0] == hull[-1][0]:
+    hull: list[int] = []
+    for number in sorted(range(len(places)), key=lambda number: places[number]):
+        place = places[number]
+        if hull and place[0] == places[hull[-1]][0]:
             continue
-        while len(hull) > 1 and _turns_down(hull[-2], hull[-1], place):
+        while len(hull) > 1 and _turns_down(places[hull[-2]], places[hull[-1]], place):
             hull.pop()
-        hull.append(place)
-    rewards, losses = zip(*hull, strict=True) if hull else ((), ())
-    return np.array(rewards, dtype=np.float64), np.array(losses, dtype=np.float64)
+        hull.append(number)
+    return hull
 
 
-def _turns_down(one: tuple[float, float], two: tuple[float, float], three: tuple[float, float]) -> bool:
+def _turns_down(one: Place, two: Place, three: Place) -> bool:
     return (two[0] - one[0]) * (three[1] - one[1]) <= (two[1] - one[1]) * (three[0] - one[0])
 
 
 @dataclass(frozen=True, eq=False)
-class _There:
-    """Both objectives of each prompt where an arm passes a reward, and the SFT loss over the front."""
+class Crossing:
+    """Where an arm crosses a reward, by the prompts that judge: both objectives' means, and each prompt's part of the
+    SFT loss over the front."""
 
-    reward: Float[np.ndarray, "prompt"]
-    loss: Float[np.ndarray, "prompt"]
+    place: Place
     over: Float[np.ndarray, "prompt"]
 
     def over_curve(self, curve: Curve | None) -> float | None:
-        place = float(self.reward[JUDGING].mean())
-        if curve is None or not curve[0].size or not curve[0][0] <= place <= curve[0][-1]:
+        """SFT loss over that of a curve; None where it does not reach."""
+        reward, loss = self.place
+        if curve is None or not curve[0][0] <= reward <= curve[0][-1]:
             return None
-        return float(self.loss[JUDGING].mean() - np.interp(place, *curve))
+        return float(loss - np.interp(reward, *curve))
 
 
-def _there(record: RunRecord, arm: Arm, pair: Pair, weights: str, reward: float) -> _There | None:
+def _crossing_of(record: RunRecord, arm: Arm, pair: Pair, weights: str, reward: float) -> Crossing | None:
     """None where the arm does not come to the reward, or no front of both objectives is known."""
-    looks = [look.at for look in course_of(record, arm, pair, weights, "flops")]
-    place = passed(looks, reward)
-    limit = limit_of(looks[0].rewarded, looks[0].imitated) if place is not None else None
-    if place is None or limit is None or not limit.is_one_task:
+    looks = course_of(record, arm, pair, weights, "flops")
+    found = crossing(looks, reward)
+    start = looks[0].judging if looks else None
+    limit = limit_of(start.rewarded, start.imitated) if found is not None and start is not None else None
+    if found is None or limit is None or not limit.is_one_task:
         return None
-    one, other, share = place
+    one, other, share = found
     rewards = one.reward + share * (other.reward - one.reward)
     losses = one.loss + share * (other.loss - one.loss)
     over = limit.excess(losses, rewards)
-    return None if over is None else _There(rewards, losses, over)
+    return None if over is None else Crossing((float(rewards.mean()), float(losses.mean())), over)
 
 
-def passed(looks: Sequence[At], reward: float) -> tuple[At, At, float] | None:
-    """The two looks between which an arm first passes a reward from below, and where between them, by the prompts that
-    choose."""
+def crossing(looks: Sequence[Look], reward: float) -> tuple[At, At, float] | None:
+    """The two looks between which an arm first crosses a reward from below, and where between them, by the prompts that
+    choose; the looks as the others see them."""
     for one, other in pairwise(looks):
-        before, after = (float(at.reward[CHOOSING].mean()) for at in (one, other))
+        before, after = (look.choosing.place[0] for look in (one, other))
         if before < reward <= after:
-            return one, other, (reward - before) / (after - before)
+            return one.judging, other.judging, (reward - before) / (after - before)
     return None
 
 
-def _judged(at: At) -> tuple[float, float]:
-    return float(at.reward[JUDGING].mean()), float(at.loss[JUDGING].mean())
-
-
 def _row(
-    arm: Arm, weights: str, reward: float, found: Sequence[_There | None], curves: Sequence[Curve | None]
+    arm: Arm, weights: str, reward: float, found: Sequence[Crossing | None], curves: Sequence[Curve | None]
 ) -> Distance:
-    known = [(there, curve) for there, curve in zip(found, curves, strict=True) if there is not None]
-    over_front = [mean_interval(there.over[JUDGING], unit=NATS) for there, _ in known]
-    attained = [there.over_curve(curve) for there, curve in known]
-    values = [value for value in attained if value is not None]
+    known = [(each, curve) for each, curve in zip(found, curves, strict=True) if each is not None]
+    over_front = [mean_interval(each.over, unit=NATS) for each, _ in known]
+    over_bound = [each.over_curve(curve) for each, curve in known]
+    values = [value for value in over_bound if value is not None]
     return Distance(
         arm.name,
         weights,
@@ -169,7 +189,7 @@ def _row(
         len(known),
         len(found),
         over_seeds(over_front) if known else NOT_REACHED,
-        _over_runs(values) if values and len(values) == len(known) else NOT_ATTAINED,
+        _over_runs(values) if values and len(values) == len(known) else NO_BOUND,
     )
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from interlace.analysis.changes import OBJECTIVES, reward_level
 from interlace.analysis.reward_change import reward_difference
 from interlace.analysis.shootout.limit import Limit
-from interlace.analysis.shootout.seen import ALL, Seen
+from interlace.analysis.shootout.seen import Seen
 from interlace.estimate import Figure, Unresolved
 from interlace.statistics import (
     mean_interval,
@@ -31,49 +31,41 @@ PerPrompt = Float[np.ndarray, "prompt"]
 
 def reward_of(seen: Seen) -> Figure:
     """R, reward units."""
-    if seen.prompts == ALL:
-        return reward_level(seen.now.rewarded)
-    scores = seen.now.rewarded.scores
-    assert scores.reward_values is not None
-    return reward_interval(
-        seen.now.reward[seen.prompts], scores.reward_values[seen.prompts], is_exact=scores.reward_is_exact
-    )
+    return reward_level(seen.now.rewarded)
 
 
 def reward_change_of(seen: Seen) -> Figure:
     """R less the start's, the same prompts."""
-    if seen.prompts == ALL:
-        return reward_difference(seen.start.rewarded, seen.now.rewarded, REWARD_UNIT).change
-    return mean_interval(seen.rises()[0], unit=REWARD_UNIT)
+    return reward_difference(seen.start.rewarded, seen.now.rewarded, REWARD_UNIT).change
 
 
 def sft_loss_of(seen: Seen) -> Figure:
     """L, nats/response."""
-    return mean_interval(seen.now.loss[seen.prompts], unit=NATS, least=0.0)
+    return mean_interval(seen.now.loss, unit=NATS, least=0.0)
 
 
 def sft_loss_change_of(seen: Seen) -> Figure:
     """L less the start's, the same prompts."""
-    return paired_change(seen.start.loss[seen.prompts], seen.now.loss[seen.prompts], unit=NATS)
+    return paired_change(seen.start.loss, seen.now.loss, unit=NATS)
 
 
 def right_loss_change_of(seen: Seen) -> Figure:
     """Change of the SFT loss on right expert responses (A11): what is lost of what one would want kept."""
-    objective = OBJECTIVES["sft_loss_right"]
-    if objective.refuses(seen.now.imitated.held) is not None:
+    objective, held = OBJECTIVES["sft_loss_right"], seen.now.imitated.held
+    if objective.refuses(held) is not None:
         return NO_RIGHT
     assert objective.share is not None
-    before, after = (objective.value(at.imitated)[seen.prompts] for at in (seen.start, seen.now))
-    return paired_ratio_change(before, after, objective.share(seen.now.imitated.held)[seen.prompts], unit=NATS)
+    before, after = (objective.value(at.imitated) for at in (seen.start, seen.now))
+    return paired_ratio_change(before, after, objective.share(held), unit=NATS)
 
 
 def excess_of(seen: Seen, limit: Limit | None) -> Figure:
     """SFT loss over the least that any policy can have at this reward (D9)."""
     found = None if limit is None else limit.excess(seen.now.loss, seen.now.reward)
-    return NO_FRONT if found is None else mean_interval(found[seen.prompts], unit=NATS)
+    return NO_FRONT if found is None else mean_interval(found, unit=NATS)
 
 
-def passed_of(seen: Seen) -> Figure:
+def pass_at_k_of(seen: Seen) -> Figure:
     """pass@k, of enumerated rewards of 0 and 1."""
     scores = seen.now.rewarded.scores
     if not scores.reward_is_exact or scores.reward_values is None or scores.reward_probabilities is None:
@@ -82,7 +74,7 @@ def passed_of(seen: Seen) -> Figure:
         return Unresolved("pass@k speaks of rewards of 0 and 1")
     rates = np.clip((scores.reward_probabilities * scores.reward_values).sum(axis=1), 0.0, 1.0)
     passed = 1.0 - (1.0 - rates) ** PASS_K
-    return reward_interval(passed[seen.prompts], np.array([0.0, 1.0]), is_exact=True, unit="fraction")
+    return reward_interval(passed, np.array([0.0, 1.0]), is_exact=True, unit="fraction")
 
 
 def within(figure: Figure, low: float, high: float) -> Figure:
@@ -100,7 +92,7 @@ def value_of(seen: Seen, exchange_rate: float) -> Figure:
 
 def lead_of(seen: Seen, opponent: Seen, exchange_rate: float) -> Figure:
     """By how much the value is above the opponent's, on the same prompts of the same run."""
-    pairs = zip(seen.rises(), opponent.rises(seen.prompts), strict=True)
+    pairs = zip(seen.rises(), opponent.rises(), strict=True)
     reward, loss = (mine - other for mine, other in pairs)
     return _valued(reward, loss, seen.is_paired, exchange_rate)
 

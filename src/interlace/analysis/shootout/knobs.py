@@ -1,25 +1,25 @@
-"""What the options of one method do: arms that differ in nothing else, and the one that half of the prompts choose."""
+"""What the options of one method do: arms that differ in nothing else, and what choosing among them is worth."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from interlace.analysis.averages import over_seeds
-from interlace.analysis.shootout import figures
 from interlace.analysis.shootout.arms import Arm, Pair, method_of
-from interlace.analysis.shootout.row import OPPONENT, Contest
-from interlace.analysis.shootout.seen import CHOOSING, JUDGING, Seen
+from interlace.analysis.shootout.ranks import comparisons_of
+from interlace.analysis.shootout.row import NOT_SEEN, Contest, leads_over_seeds
+from interlace.analysis.shootout.seen import Seen
 from interlace.encoding import jsonable
-from interlace.estimate import Estimate, Figure
+from interlace.estimate import Estimate, Figure, Unresolved
 from interlace.statistics import together
 from interlace.store import RunRecord
 
 SCHEDULING = frozenset({"name", "method", "max_steps", "measure_every", "save_steps"})
 """Options of a stage in which such arms may differ: equal compute sets the number of steps."""
+ONE_RUN = Unresolved("one run alone cannot say what tuning is worth: run more seeds")
 
 
 class Setting(NamedTuple):
@@ -39,9 +39,10 @@ class Knob:
     """The settings of one `method` under one kind of weights, best value of R - lambda L first.
 
     `spread`: by how much the best is above the worst, run by run, reward units; the interval holds for all pairs of
-    settings together, since both are picked from them. `chosen`: the setting that half of the held-out prompts of all
-    runs prefer; `lead`: by how much it is above the arm that all are held against, on the other half of the same runs.
-    Trying the settings took `len(settings)` times an arm's compute.
+    settings together, since both are picked from them. `chosen`: the setting that all runs together prefer, by the half
+    of the held-out prompts that does not judge. `lead`: what tuning is worth, by how much a setting that was chosen on
+    other runs is above the arm that all are held against: in each run that which the others prefer on average is
+    judged, which may be another one than `chosen`. Trying the settings took `len(settings)` times an arm's compute.
     """
 
     method: str
@@ -67,24 +68,22 @@ class Knob:
 
 def knobs_of(contest: Contest, weights: str, seen: Mapping[Arm, list[Seen]]) -> Iterator[Knob]:
     """One of each method that several arms train with, in the arms' order."""
-    opponent = next((each for arm, each in seen.items() if arm.name == contest.opponent), None)
+    rate = contest.exchange_rate
     for method, arms in _families(contest.records[0], list(seen)):
         settings = _settings(contest.records[0], arms)
         if len(settings) < 2:
             continue
-        rate = contest.exchange_rate
-        order = sorted(settings, key=lambda arm: -_mean_gain(seen[arm], rate))
-        chosen = max(
-            settings, key=lambda arm: _mean_gain([replace(each, prompts=CHOOSING) for each in seen[arm]], rate)
-        )
+        tried = {arm: seen[arm] for arm in settings}
+        values = {arm: np.mean([each.gain(rate) for each in runs]) for arm, runs in tried.items()}
+        order = sorted(settings, key=lambda arm: -values[arm])
         yield Knob(
             method=method,
             pair=contest.pair,
             weights=weights,
             settings=tuple(settings[arm] for arm in order),
             spread=_spread(seen[order[0]], seen[order[-1]], rate, len(order)),
-            chosen=settings[chosen],
-            lead=_lead(seen[chosen], opponent, rate),
+            chosen=settings[_preferred(tried, range(len(contest.records)), rate)],
+            lead=_lead(tried, contest.opponent_in(seen), rate),
         )
 
 
@@ -111,18 +110,22 @@ def _settings(record: RunRecord, arms: Sequence[Arm]) -> dict[Arm, Setting]:
     return dict(found.values())
 
 
-def _mean_gain(runs: Sequence[Seen], exchange_rate: float) -> float:
-    return float(np.mean([each.gain(exchange_rate) for each in runs]))
-
-
 def _spread(best: Sequence[Seen], worst: Sequence[Seen], exchange_rate: float, count: int) -> Figure:
-    pairs = zip(best, worst, strict=True)
-    found = over_seeds([figures.lead_of(high, low, exchange_rate) for high, low in pairs])
-    return together(found, count * (count - 1) // 2) if isinstance(found, Estimate) else found
+    found = leads_over_seeds(best, worst, exchange_rate)
+    return together(found, comparisons_of(count)) if isinstance(found, Estimate) else found
 
 
-def _lead(chosen: Sequence[Seen], opponent: Sequence[Seen] | None, exchange_rate: float) -> Figure:
-    if opponent is None or opponent is chosen:
-        return OPPONENT
-    judged = [replace(each, prompts=JUDGING) for each in chosen]
-    return over_seeds([figures.lead_of(*pair, exchange_rate) for pair in zip(judged, opponent, strict=True)])
+def _preferred(tried: Mapping[Arm, Sequence[Seen]], runs: Sequence[int], exchange_rate: float) -> Arm:
+    """The setting of most mean gain in some runs, on the prompts that choose."""
+    return max(tried, key=lambda arm: float(np.mean([tried[arm][run].gain_choosing(exchange_rate) for run in runs])))
+
+
+def _lead(tried: Mapping[Arm, Sequence[Seen]], opponent: Sequence[Seen] | None, exchange_rate: float) -> Figure:
+    """Of the setting that all other runs prefer, run by run."""
+    if opponent is None:
+        return NOT_SEEN
+    if len(opponent) < 2:
+        return ONE_RUN
+    runs = range(len(opponent))
+    chosen = [_preferred(tried, [other for other in runs if other != run], exchange_rate) for run in runs]
+    return leads_over_seeds([tried[arm][run] for run, arm in enumerate(chosen)], opponent, exchange_rate)

@@ -14,14 +14,16 @@ from interlace.analysis.shootout import figures
 from interlace.analysis.shootout.area import dominated_share
 from interlace.analysis.shootout.arms import THEN, Arm, Pair, method_of
 from interlace.analysis.shootout.compute import SHORT
+from interlace.analysis.shootout.halves import JUDGING, half_of
 from interlace.analysis.shootout.limit import Limit
-from interlace.analysis.shootout.ranks import ranks_of
+from interlace.analysis.shootout.ranks import comparisons_of, ranks_of
 from interlace.analysis.shootout.seen import Seen
+from interlace.analysis.shootout.training import exchange_rates_of, imitation_of, is_stopped_or_blended
 from interlace.analysis.trajectory import REWARD, read_trajectory
 from interlace.encoding import jsonable
 from interlace.estimate import THIS_RECIPE, Estimate, Figure, Unresolved
 from interlace.measurement import LINE
-from interlace.statistics import rate_interval, seed_interval
+from interlace.statistics import rate_interval, seed_interval, together
 from interlace.store import RunRecord
 
 OPPONENT = Unresolved("the arm that the others are held against")
@@ -36,18 +38,24 @@ class ShootoutRow:
     """One arm under one kind of weights at the common compute; figures over `num_seeds` seeds. Names of an arm of more
     stages than one, and of its methods, stand in order with arrows between them.
 
+    All figures are of the half of the held-out prompts that judges; the other half may have steered the arm, and chose
+    its place on the line.
+
     `task`: whose reward counts, `imitated`: whose SFT loss. `weights`: raw, averaged, or line (the best place between
-    the stage's start and its end, chosen on half of the held-out prompts, judged on the others). `step`: of the look,
-    mean over seeds. `compute`: what the arm had taken there (FLOPs a parameter, or tokens sampled and trained on);
-    `is_short`: it ended before the others and is told where it ended (`SHORT`).
-    `imitation`: mean weight of imitation among both losses in its updates, a fraction; None where that is not counted.
+    the stage's start and its end). `step`: of the look, mean over seeds. `compute`: what the arm had taken there (FLOPs
+    a parameter, or tokens sampled and trained on); `is_short`: all of it took less than the others' and it is told
+    where it ended (`SHORT`). `imitation`: mean weight of imitation among both losses in its updates, a fraction; None
+    where that is not counted. `exchange_rates`: each that it was told, reward units a nat; `is_stopped_or_blended`:
+    held-out looks end it, or choose the blend that it ends with.
 
     `excess`: SFT loss over the least that any policy can have at this reward (D9), nats/response. `value`: the change
-    of R - lambda L, reward units; `values`: of each seed. `share`: of the value that is to be had from the start (D9),
-    the part that came; `shares`: of each seed. `area`: hypervolume of its looks over the front's, fraction. `lead`: by
-    how much its value is above that of the arm it is held against, run by run; `better`: the share of runs in which it
-    is, with the exact interval; `behind`: by how much the greatest mean value of the same weights is above it, run by
-    run; `rank`: its place by value among the rows of its weights. `on_pareto`: no other arm's means are better in both.
+    of R - lambda L, reward units; `values`: of each seed. `gain_share`: the value over the greatest that any policy
+    could have made from the start (D9), fraction; `gain_shares`: of each seed. `area`: hypervolume of its looks over
+    the front's, fraction. `lead`: by how much its value is above that of the arm it is held against, run by run, a
+    comparison by itself; `better`: the share of runs in which it is, with the exact interval; `behind`: by how much the
+    greatest mean value of the same weights is above it, run by run, all pairs of arms together, since the best was
+    picked from them; `rank`: its place by value among the rows of its weights, the intervals of all of them together.
+    `on_pareto`: no other row's means are better in both, under any weights.
 
     Beside them `sft_loss_right_change` (A11), `pass_at_8`, and `elsewhere`: change of reward on each held-out task that
     is neither reinforced nor imitated.
@@ -64,6 +72,8 @@ class ShootoutRow:
     compute: float
     is_short: bool
     imitation: float | None
+    exchange_rates: tuple[float, ...]
+    is_stopped_or_blended: bool
     sft_loss: Figure
     sft_loss_change: Figure
     reward: Figure
@@ -71,8 +81,8 @@ class ShootoutRow:
     excess: Figure
     value: Figure
     values: tuple[float, ...]
-    share: Figure
-    shares: tuple[float, ...]
+    gain_share: Figure
+    gain_shares: tuple[float, ...]
     area: Figure
     lead: Figure
     better: Figure
@@ -104,72 +114,85 @@ class Contest:
     opponent: str
     exchange_rate: float
 
+    def opponent_in(self, seen: Mapping[Arm, list[Seen]]) -> list[Seen] | None:
+        """The arm that the others are held against, if it was measured under these weights."""
+        return next((each for arm, each in seen.items() if arm.name == self.opponent), None)
 
-def rows_of(contest: Contest, weights: str, seen: Mapping[Arm, list[Seen]]) -> Iterator[ShootoutRow]:
-    """A row an arm, best mean value first."""
-    values = {arm: tuple(item.gain(contest.exchange_rate) for item in each) for arm, each in seen.items()}
-    places = {arm: tuple(np.mean([item.place for item in each], axis=0).tolist()) for arm, each in seen.items()}
-    ranks = ranks_of(seen, contest.exchange_rate)
-    for arm in sorted(seen, key=lambda arm: -float(np.mean(values[arm]))):
-        reward, loss = places[arm]
-        beaten = any(r >= reward and least <= loss and (r, least) != (reward, loss) for r, least in places.values())
-        of_opponent = next((each for other, each in values.items() if other.name == contest.opponent), None)
-        yield _row(contest, weights, arm, seen, values[arm], of_opponent, ranks[arm], not beaten)
+
+def rows_of(contest: Contest, seen: Mapping[str, Mapping[Arm, list[Seen]]]) -> Iterator[ShootoutRow]:
+    """A row an arm and kind of weights, best mean value first within each kind. `seen`: by kind of weights."""
+    everywhere = [_place(each) for found in seen.values() for each in found.values()]
+    for weights, found in seen.items():
+        ranks = ranks_of(found, contest.exchange_rate)
+        for arm in sorted(found, key=lambda arm: -_mean_gain(found[arm], contest.exchange_rate)):
+            yield _row(contest, weights, arm, found, ranks[arm], not _is_beaten(_place(found[arm]), everywhere))
+
+
+def _place(each: Sequence[Seen]) -> tuple[float, float]:
+    """Mean reward and SFT loss over runs."""
+    reward, loss = np.mean([item.now.place for item in each], axis=0).tolist()
+    return reward, loss
+
+
+def _is_beaten(place: tuple[float, float], others: Sequence[tuple[float, float]]) -> bool:
+    reward, loss = place
+    return any(r >= reward and least <= loss and (r, least) != place for r, least in others)
+
+
+def _mean_gain(each: Sequence[Seen], exchange_rate: float) -> float:
+    return float(np.mean([item.gain(exchange_rate) for item in each]))
 
 
 def _row(
-    contest: Contest,
-    weights: str,
-    arm: Arm,
-    seen: Mapping[Arm, list[Seen]],
-    values: tuple[float, ...],
-    of_opponent: tuple[float, ...] | None,
-    rank: Figure,
-    on_pareto: bool,
+    contest: Contest, weights: str, arm: Arm, seen: Mapping[Arm, list[Seen]], rank: Figure, on_pareto: bool
 ) -> ShootoutRow:
-    rate, each = contest.exchange_rate, seen[arm]
+    rate, each, record = contest.exchange_rate, seen[arm], contest.records[0]
+    with_limits = list(zip(each, contest.limits, strict=True))
 
     def mean(figure: Callable[[Seen], Figure]) -> Figure:
         return over_seeds([figure(item) for item in each])
 
-    shares = _known(_share(item, limit, rate) for item, limit in zip(each, contest.limits, strict=True))
-    areas = _known(dominated_share(item, limit, rate) for item, limit in zip(each, contest.limits, strict=True))
-    excesses = [figures.excess_of(item, limit) for item, limit in zip(each, contest.limits, strict=True)]
+    shares = _known(_gain_share(item, limit, rate) for item, limit in with_limits)
+    areas = _known(dominated_share(item, limit, rate) for item, limit in with_limits)
     return ShootoutRow(
-        recipe=contest.records[0].recipe,
+        recipe=record.recipe,
         arm=arm.name,
-        method=THEN.join(str(method_of(stage)["name"]) for stage in arm.of(contest.records[0])),
+        method=THEN.join(str(method_of(stage)["name"]) for stage in arm.of(record)),
         task=contest.pair.rewarded,
         imitated=contest.pair.imitated,
         weights=weights,
         num_seeds=len(each),
-        step=float(np.mean([item.step for item in each])),
-        compute=float(np.mean([item.compute for item in each])),
-        is_short=float(np.mean([item.compute for item in each])) < SHORT * _median_compute(seen),
-        imitation=_imitation(contest.records, arm, each),
+        step=float(np.mean([item.at.step for item in each])),
+        compute=float(np.mean([item.at.compute for item in each])),
+        is_short=_is_short(each, seen),
+        imitation=imitation_of(contest.records, arm, each),
+        exchange_rates=exchange_rates_of(record, arm),
+        is_stopped_or_blended=is_stopped_or_blended(record, arm),
         sft_loss=figures.within(mean(figures.sft_loss_of), 0.0, np.inf),
         sft_loss_change=mean(figures.sft_loss_change_of),
         reward=figures.within(mean(figures.reward_of), *_reward_range(each)),
         reward_change=mean(figures.reward_change_of),
-        excess=over_seeds(excesses),
+        excess=over_seeds([figures.excess_of(item, limit) for item, limit in with_limits]),
         value=mean(lambda item: figures.value_of(item, rate)),
-        values=values,
-        share=_over_runs(shares),
-        shares=shares,
+        values=tuple(item.gain(rate) for item in each),
+        gain_share=_over_runs(shares),
+        gain_shares=shares,
         area=_over_runs(areas),
         lead=_lead(contest, seen, arm),
-        better=_better(of_opponent, values, arm.name == contest.opponent),
+        better=_better(contest, seen, arm),
         behind=_behind(contest, seen, arm),
         rank=rank,
         on_pareto=on_pareto,
         sft_loss_right_change=mean(figures.right_loss_change_of),
-        pass_at_8=figures.within(mean(figures.passed_of), 0.0, 1.0),
+        pass_at_8=figures.within(mean(figures.pass_at_k_of), 0.0, 1.0),
         elsewhere={} if weights == LINE else _elsewhere(contest, weights, arm, each),
     )
 
 
-def _median_compute(seen: Mapping[Arm, list[Seen]]) -> float:
-    return float(np.median([item.compute for each in seen.values() for item in each]))
+def _is_short(each: Sequence[Seen], seen: Mapping[Arm, list[Seen]]) -> bool:
+    """By the ends of the arms: their last looks within the common compute may lie some steps apart."""
+    median = float(np.median([item.end for others in seen.values() for item in others]))
+    return float(np.mean([item.end for item in each])) < SHORT * median
 
 
 def _reward_range(each: Sequence[Seen]) -> tuple[float, float]:
@@ -181,13 +204,12 @@ def _reward_range(each: Sequence[Seen]) -> tuple[float, float]:
     return float(min(each.min() for each in values)), float(max(each.max() for each in values))
 
 
-def _share(seen: Seen, limit: Limit | None, exchange_rate: float) -> float | None:
-    """Of the value that is to be had from the start, the part that came; None where the expert is not known."""
+def _gain_share(seen: Seen, limit: Limit | None, exchange_rate: float) -> float | None:
+    """The gain over the greatest attainable by any policy; None where the expert is not known."""
     if limit is None:
         return None
-    begun = float(seen.start.reward.mean() - exchange_rate * seen.start.loss.mean())
-    to_be_had = limit.most_value(exchange_rate) - begun
-    return seen.gain(exchange_rate) / to_be_had if to_be_had > 0.0 else None
+    attainable = limit.most_value(exchange_rate) - seen.start.value(exchange_rate)
+    return seen.gain(exchange_rate) / attainable if attainable > 0.0 else None
 
 
 def _known(found: Iterator[float | None]) -> tuple[float, ...]:
@@ -204,22 +226,23 @@ def _over_runs(values: tuple[float, ...]) -> Figure:
 
 def _lead(contest: Contest, seen: Mapping[Arm, list[Seen]], arm: Arm) -> Figure:
     """Paired: both arms of a run have the same start and prompts."""
-    if arm.name == contest.opponent:
-        return OPPONENT
-    opponent = next((other for other in seen if other.name == contest.opponent), None)
-    if opponent is None:
-        return NOT_SEEN
-    pairs = zip(seen[arm], seen[opponent], strict=True)
-    return over_seeds([figures.lead_of(mine, other, contest.exchange_rate) for mine, other in pairs])
+    opponent = contest.opponent_in(seen)
+    if arm.name == contest.opponent or opponent is None:
+        return NOT_SEEN if opponent is None else OPPONENT
+    return leads_over_seeds(seen[arm], opponent, contest.exchange_rate)
 
 
-def _better(opponent: Sequence[float] | None, arm: Sequence[float], is_same: bool) -> Figure:
-    if is_same:
-        return OPPONENT
-    if opponent is None:
-        return NOT_SEEN
-    wins = sum(mine > other for mine, other in zip(arm, opponent, strict=True))
-    return _of_recipe(rate_interval(wins, len(arm), kind="clopper_pearson"))
+def leads_over_seeds(each: Sequence[Seen], others: Sequence[Seen], exchange_rate: float) -> Figure:
+    """By how much the value is above that of others, run by run."""
+    return over_seeds([figures.lead_of(*pair, exchange_rate) for pair in zip(each, others, strict=True)])
+
+
+def _better(contest: Contest, seen: Mapping[Arm, list[Seen]], arm: Arm) -> Figure:
+    opponent, rate = contest.opponent_in(seen), contest.exchange_rate
+    if arm.name == contest.opponent or opponent is None:
+        return NOT_SEEN if opponent is None else OPPONENT
+    wins = sum(mine.gain(rate) > other.gain(rate) for mine, other in zip(seen[arm], opponent, strict=True))
+    return _of_recipe(rate_interval(wins, len(opponent), kind="clopper_pearson"))
 
 
 def _of_recipe(figure: Figure) -> Figure:
@@ -228,31 +251,11 @@ def _of_recipe(figure: Figure) -> Figure:
 
 
 def _behind(contest: Contest, seen: Mapping[Arm, list[Seen]], arm: Arm) -> Figure:
-    best = max(seen, key=lambda other: float(np.mean([item.gain(contest.exchange_rate) for item in seen[other]])))
+    best = max(seen, key=lambda other: _mean_gain(seen[other], contest.exchange_rate))
     if arm == best:
         return BEST
-    pairs = zip(seen[best], seen[arm], strict=True)
-    return over_seeds([figures.lead_of(first, mine, contest.exchange_rate) for first, mine in pairs])
-
-
-def _imitation(records: Sequence[RunRecord], arm: Arm, each: Sequence[Seen]) -> float | None:
-    """Mean weight of imitation: 1 in a stage of SFT, 0 in one of RL, counted in a hybrid one."""
-    found = [_imitated_steps(record, arm, seen) for record, seen in zip(records, each, strict=True)]
-    known = [steps / seen.step for steps, seen in zip(found, each, strict=True) if steps is not None and seen.step]
-    return float(np.mean(known)) if len(known) == len(each) else None
-
-
-def _imitated_steps(record: RunRecord, arm: Arm, seen: Seen) -> float | None:
-    total, before = 0.0, 0
-    for stage in arm.of(record):
-        step = min(stage.end_step, seen.step - before)
-        counted = {"sft": float(step), "rl": 0.0}.get(stage.kind, stage.spent.get(step, {}).get("imitation_share"))
-        if counted is None:
-            return None
-        total, before = total + counted, before + step
-        if stage.stage == seen.stage:
-            break
-    return total
+    found = leads_over_seeds(seen[best], seen[arm], contest.exchange_rate)
+    return together(found, comparisons_of(len(seen))) if isinstance(found, Estimate) else found
 
 
 def _elsewhere(contest: Contest, weights: str, arm: Arm, each: Sequence[Seen]) -> Mapping[str, Figure]:
@@ -267,8 +270,11 @@ def _elsewhere(contest: Contest, weights: str, arm: Arm, each: Sequence[Seen]) -
 
 
 def _change_of(record: RunRecord, task: str, weights: str, seen: Seen) -> Figure | None:
-    trajectory = read_trajectory(record, seen.stage, task, weights)
-    if trajectory.gap(REWARD) is not None:
+    trajectory = read_trajectory(record, seen.at.stage, task, weights)
+    if trajectory.gap(REWARD) is not None or trajectory.held.num_prompts < 2:
         return None
-    found = [shot for shot in trajectory.measured(REWARD).snapshots if shot.step == seen.step]
-    return reward_difference(trajectory.start, found[0], figures.REWARD_UNIT).change if found else None
+    found = [shot for shot in trajectory.measured(REWARD).snapshots if shot.step == seen.at.step]
+    if not found:
+        return None
+    before, after = (half_of(shot, JUDGING) for shot in (trajectory.start, found[0]))
+    return reward_difference(before, after, figures.REWARD_UNIT).change

@@ -1,10 +1,11 @@
 """An arm of one run at the common compute, beside its start: under its own weights, their average, and the best place
-of the straight line from its start to its end."""
+of the straight line from its start to its end. Whatever is chosen is chosen on one half of the held-out prompts; what
+is there, every arm under every kind of weights, is said by the other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -12,14 +13,13 @@ from jaxtyping import Float
 
 from interlace.analysis.shootout.arms import Arm, Pair
 from interlace.analysis.shootout.compute import OVERSHOOT, By, common_compute, compute_of, compute_of_all
-from interlace.analysis.trajectory import REWARD, SFT_LOSS, Snapshot, Trajectory, read_trajectory
+from interlace.analysis.shootout.halves import CHOOSING, JUDGING, half_of
+from interlace.analysis.trajectory import REWARD, SFT_LOSS, Snapshot, read_trajectory
 from interlace.measurement import LINE, RAW
 from interlace.store import RunRecord
 from interlace.store.record import StageRecord
 
 PerPrompt = Float[np.ndarray, "prompt"]
-CHOOSING, JUDGING, ALL = slice(0, None, 2), slice(1, None, 2), slice(None)
-"""Held-out prompts that choose a place on the line, those that then say what is there, and all of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,53 +39,63 @@ class At:
         """SFT loss of each prompt of the imitated task, nats/response."""
         return self.imitated.loss
 
+    @property
+    def place(self) -> tuple[float, float]:
+        """Mean reward and SFT loss."""
+        return float(self.reward.mean()), float(self.loss.mean())
 
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """An arm of one run at the common compute. `stage`: the one of its stages that it is in, by folder; `step`: since
-    the arm's start; `looks`: all points up to it, the start first (on the line: all of it); `prompts`: those that
-    speak, half of them where the other half chose the place."""
+    def value(self, exchange_rate: float) -> float:
+        """Mean R - lambda L, reward units."""
+        reward, loss = self.place
+        return reward - exchange_rate * loss
+
+
+class Look(NamedTuple):
+    """A point of an arm: in which of its stages, after how many steps and how much compute since the arm's start, and
+    what each half of the prompts says of it."""
 
     stage: str
     step: int
     compute: float
-    looks: tuple[At, ...]
-    now: At
-    prompts: slice
+    choosing: At
+    judging: At
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """An arm of one run at the common compute. `looks`: all points up to it, the start first (on the line: all of it);
+    `at`: the one it is judged by; `end`: the compute of all of the arm."""
+
+    looks: tuple[Look, ...]
+    at: Look
+    end: float
 
     @property
     def start(self) -> At:
-        """The stage's start."""
-        return self.looks[0]
+        """The arm's start, on the prompts that judge."""
+        return self.looks[0].judging
 
     @property
-    def place(self) -> tuple[float, float]:
-        """Mean reward and SFT loss."""
-        return float(self.now.reward[self.prompts].mean()), float(self.now.loss[self.prompts].mean())
+    def now(self) -> At:
+        """Where it is, on the prompts that judge."""
+        return self.at.judging
 
     @property
     def is_paired(self) -> bool:
         """Whether reward and SFT loss are of the same prompts."""
         return self.now.rewarded is self.now.imitated
 
-    def rises(self, prompts: slice | None = None) -> tuple[PerPrompt, PerPrompt]:
+    def rises(self) -> tuple[PerPrompt, PerPrompt]:
         """Change of reward and of SFT loss since the start, by prompt of each task."""
-        of = self.prompts if prompts is None else prompts
-        return (self.now.reward - self.start.reward)[of], (self.now.loss - self.start.loss)[of]
+        return self.now.reward - self.start.reward, self.now.loss - self.start.loss
 
     def gain(self, exchange_rate: float) -> float:
         """Mean change of R - lambda L, reward units."""
-        reward, loss = self.rises()
-        return float(reward.mean() - exchange_rate * loss.mean())
+        return self.now.value(exchange_rate) - self.start.value(exchange_rate)
 
-
-class Look(NamedTuple):
-    """A point of an arm: in which of its stages, after how many steps and how much compute since the arm's start."""
-
-    stage: str
-    step: int
-    at: At
-    compute: float
+    def gain_choosing(self, exchange_rate: float) -> float:
+        """The same on the prompts that choose."""
+        return self.at.choosing.value(exchange_rate) - self.looks[0].choosing.value(exchange_rate)
 
 
 def seen_at_common_compute(
@@ -93,8 +103,7 @@ def seen_at_common_compute(
 ) -> Mapping[Arm, list[Seen]]:
     """Every arm that all runs measured, at the compute that all arms of its own run reached (`common_compute`).
 
-    On the line: the place of most R - lambda L by half of the prompts, of arms of one stage whose end is at that
-    compute.
+    On the line: the place of most R - lambda L, of arms of one stage whose end is at that compute.
     """
     found: dict[Arm, list[Seen]] = {}
     for record in records:
@@ -111,26 +120,25 @@ def _of_run(
     limit = common_compute([looks[-1].compute for looks in courses.values()]) * OVERSHOOT
     for arm, looks in courses.items():
         within = [look for look in looks if look.compute <= limit]
-        last = within[-1]
+        last, end = within[-1], looks[-1].compute
         if last.stage != arm.of(record)[-1].stage:
             continue  # it has not come to its last stage: the arm without that says the same
-        seen = Seen(last.stage, last.step, last.compute, tuple(look.at for look in within), last.at, ALL)
         if weights != LINE:
-            yield arm, seen
-        elif len(within) == len(looks) and (places := _line(record, arm, pair)):
-            yield arm, _best_place(seen, places, exchange_rate)
+            yield arm, Seen(tuple(within), last, end)
+        elif len(within) == len(looks) and (places := course_of(record, arm, pair, LINE, by)):
+            best = max(places, key=lambda place: place.choosing.value(exchange_rate))
+            yield arm, Seen(tuple(places), best, end)
 
 
 def course_of(record: RunRecord, arm: Arm, pair: Pair, weights: str, by: By) -> list[Look]:
     """An arm's looks at both tasks through all of its stages; none where an objective was not measured in any. On the
-    line its places, all with the compute of its end."""
-    found: list[Look] = []
+    line its places, all with the step and compute of its end."""
+    stages = arm.of(record)
     if weights == LINE:
-        (first, *_) = stages = arm.of(record)
-        spent = sum(compute_of_all(stage, by) for stage in stages)
-        return [Look(first.stage, first.end_step, at, spent) for at in _line(record, arm, pair)]
+        return list(_line(record, stages[0], pair, by)) if len(stages) == 1 else []
+    found: list[Look] = []
     steps, before = 0, 0.0
-    for stage in arm.of(record):
+    for stage in stages:
         looks = list(_looks(record, stage, pair, weights, by, steps, before))
         if not looks:
             return []
@@ -142,37 +150,36 @@ def course_of(record: RunRecord, arm: Arm, pair: Pair, weights: str, by: By) -> 
 def _looks(
     record: RunRecord, stage: StageRecord, pair: Pair, weights: str, by: By, steps: int, before: float
 ) -> Iterator[Look]:
-    rewarded, imitated = (_measured(record, stage.stage, task, weights) for task in pair)
-    if rewarded is None or imitated is None:
-        return
-    others = {shot.step: shot for shot in imitated.snapshots}
-    for shot in rewarded.snapshots:
+    rewarded, imitated = _measured(record, stage.stage, pair, weights)
+    others = {shot.step: shot for shot in imitated}
+    for shot in rewarded:
         compute = compute_of(stage, shot.step, by) if shot.step else 0.0
         if compute is not None and shot.step in others:
-            at = _at(pair, shot, others[shot.step])
-            yield Look(stage.stage, steps + shot.step, at, before + compute)
+            yield Look(stage.stage, steps + shot.step, before + compute, *halves_at(pair, shot, others[shot.step]))
 
 
-def _line(record: RunRecord, arm: Arm, pair: Pair) -> list[At]:
+def _line(record: RunRecord, stage: StageRecord, pair: Pair, by: By) -> Iterator[Look]:
     """The places of the straight line, that of the start first; none where it was not measured."""
-    stages = arm.of(record)
-    found = [_measured(record, stages[0].stage, task, LINE) for task in pair]
-    if len(stages) > 1 or None in found:
-        return []
-    return [_at(pair, *each) for each in zip(*(line.snapshots for line in found if line is not None), strict=True)]
+    for shot, other in zip(*_measured(record, stage.stage, pair, LINE), strict=True):
+        yield Look(stage.stage, stage.end_step, compute_of_all(stage, by), *halves_at(pair, shot, other))
 
 
-def _measured(record: RunRecord, stage: str, task: str, weights: str) -> Trajectory | None:
-    trajectory = read_trajectory(record, stage, task, weights)
-    return trajectory.measured(SFT_LOSS, REWARD) if trajectory.gap(SFT_LOSS, REWARD) is None else None
+def _measured(record: RunRecord, stage: str, pair: Pair, weights: str) -> tuple[Sequence[Snapshot], Sequence[Snapshot]]:
+    """Of both tasks; nothing where an objective was not measured, or no prompt is left to judge."""
+    found = []
+    for task in pair:
+        trajectory = read_trajectory(record, stage, task, weights)
+        if trajectory.gap(SFT_LOSS, REWARD) is not None or trajectory.held.num_prompts < 2:
+            return (), ()
+        found.append(trajectory.measured(SFT_LOSS, REWARD).snapshots)
+    return found[0], found[1]
 
 
-def _at(pair: Pair, rewarded: Snapshot, imitated: Snapshot) -> At:
-    return At(rewarded, rewarded if pair.rewarded == pair.imitated else imitated)
+def halves_at(pair: Pair, rewarded: Snapshot, imitated: Snapshot) -> tuple[At, At]:
+    """Both objectives at one point by the prompts that choose, and by those that judge."""
+    return _at(pair, rewarded, imitated, CHOOSING), _at(pair, rewarded, imitated, JUDGING)
 
 
-def _best_place(end: Seen, places: Sequence[At], exchange_rate: float) -> Seen:
-    line = replace(end, looks=tuple(places))
-    choosing = [replace(line, now=place, prompts=CHOOSING) for place in places]
-    best = max(choosing, key=lambda place: place.gain(exchange_rate))
-    return replace(best, prompts=JUDGING)
+def _at(pair: Pair, rewarded: Snapshot, imitated: Snapshot, half: int) -> At:
+    first = half_of(rewarded, half)
+    return At(first, first if pair.rewarded == pair.imitated else half_of(imitated, half))

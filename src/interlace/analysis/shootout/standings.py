@@ -1,4 +1,4 @@
-"""Arms over several recipes: interquartile means, probabilities and places, with seeds drawn anew within each."""
+"""Arms over several recipes: interquartile means with seeds drawn anew within each, probabilities, and places."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from jaxtyping import Float
 
 from interlace.analysis.shootout.comparison import Shootout
-from interlace.analysis.shootout.ranks import DRAWS, places, places_of
+from interlace.analysis.shootout.ranks import comparisons_of, places, places_of, resolved_above
 from interlace.analysis.shootout.row import NOT_SEEN, OPPONENT, ShootoutRow
 from interlace.encoding import jsonable
 from interlace.errors import DataError
 from interlace.estimate import THIS_RECIPE, Figure, Unresolved
-from interlace.statistics import interquartile_mean_interval, rate_interval, student_draws
+from interlace.statistics import interquartile_mean_interval, rate_interval
 
 RESAMPLES = 30_000
 """As many as the far quantiles of 3 seeds of 2 tasks need."""
@@ -24,11 +24,12 @@ ONE_SEED = Unresolved("one run a task has no place over runs: run more seeds")
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One arm under one kind of weights over `tasks` recipes of `num_seeds` seeds or more each.
+    """One arm under one kind of weights over `tasks` recipes, of each the `num_seeds` seeds that all of them have.
 
-    `share`: interquartile mean over all runs of the part that came of the value that is to be had (D9), fraction;
-    `better`: the share of runs, of all recipes, in which its value is above that of `against` from the same start, with
-    the exact interval; `rank`: its place by value among the arms that all recipes have, mean over recipes.
+    `gain_share`: interquartile mean over all runs of the value over the greatest attainable by any policy (D9),
+    fraction; `better`: the share of runs, of all recipes, in which its value is above that of `against` from the same
+    start, with the exact interval; `rank`: its place by value among the arms that all recipes have, mean over recipes;
+    the intervals of all places of one kind of weights hold together.
     """
 
     arm: str
@@ -36,7 +37,7 @@ class Standing:
     against: str
     tasks: int
     num_seeds: int
-    share: Figure
+    gain_share: Figure
     better: Figure
     rank: Figure
 
@@ -46,64 +47,64 @@ class Standing:
 
 
 def standings(shootouts: Sequence[Shootout]) -> list[Standing]:
-    """The arms that all of `shootouts` have, best mean place first within each kind of weights; each pair of tasks of a
-    recipe counts by itself.
+    """The arms that all of `shootouts` have, over the seeds that all of them have; best mean place first within each
+    kind of weights. Each pair of tasks of a recipe counts by itself.
 
-    Raises DataError for fewer than two of them, different numbers of seeds or arms to be held against, or where no arm
-    is in all.
+    Raises DataError for fewer than two of them, different arms to be held against, or where no seed or no arm is in
+    all.
     """
     if len(shootouts) < 2:
         raise DataError(f"standings must have shoot-outs of two recipes or more. Got {len(shootouts)}. Give more runs.")
-    for name, each in (
-        ("the same number of seeds of each recipe", [max(row.num_seeds for row in found.rows) for found in shootouts]),
-        ("one arm that others are held against", [found.against for found in shootouts]),
-    ):
-        if len(set(each)) > 1:
-            raise DataError(
-                f"standings must have {name}. Got {', '.join(map(str, each))}. Leave runs out, or say which."
-            )
+    against = list(dict.fromkeys(found.against for found in shootouts))
+    if len(against) > 1:
+        raise DataError(
+            f"standings must have one arm that others are held against. Got {', '.join(against)}. Say which."
+        )
+    seeds = [seed for seed in shootouts[0].seeds if all(seed in found.seeds for found in shootouts)]
+    if not seeds:
+        each = "; ".join(", ".join(map(str, found.seeds)) for found in shootouts)
+        raise DataError(f"standings must have a seed that all recipes have. Got {each}. Run the same seeds of each.")
     kinds = dict.fromkeys(row.weights for found in shootouts for row in found.rows)
-    found = [standing for weights in kinds for standing in _of_weights(shootouts, weights)]
+    found = [standing for weights in kinds for standing in _of_weights(shootouts, weights, seeds)]
     if not found:
         raise DataError("standings must have an arm that all recipes have. Got none. Name arms alike in them.")
     return found
 
 
-def _of_weights(shootouts: Sequence[Shootout], weights: str) -> list[Standing]:
-    rows = [
-        {row.arm: row for row in found.rows if row.weights == weights and row.pair == pair}
+def _of_weights(shootouts: Sequence[Shootout], weights: str, seeds: Sequence[int]) -> list[Standing]:
+    tasks = [
+        ([found.seeds.index(seed) for seed in seeds], {row.arm: row for row in found.rows
+                                                       if row.weights == weights and row.pair == pair})
         for found in shootouts
         for pair in found.pairs
-    ]
-    shared = [arm for arm in rows[0] if all(arm in each for each in rows)]
+    ]  # fmt: skip
+    shared = [arm for arm in tasks[0][1] if all(arm in rows for _, rows in tasks)]
     if not shared:
         return []
-    seeds = rows[0][shared[0]].num_seeds
-    values = np.array([[each[arm].values for each in rows] for arm in shared])
-    ranks = _ranks(values)
-    against = shootouts[0].against
+    values = np.array([[np.array(rows[arm].values)[runs] for runs, rows in tasks] for arm in shared])
+    by_arm, against = dict(zip(shared, values, strict=True)), shootouts[0].against
     found = [
         Standing(
             arm=arm,
             weights=weights,
             against=against,
-            tasks=len(rows),
-            num_seeds=seeds,
-            share=_share([each[arm] for each in rows]),
-            better=_better(dict(zip(shared, values, strict=True)), arm, against),
-            rank=ranks[number],
+            tasks=len(tasks),
+            num_seeds=len(seeds),
+            gain_share=_gain_share([(runs, rows[arm]) for runs, rows in tasks]),
+            better=_better(by_arm, arm, against),
+            rank=rank,
         )
-        for number, arm in enumerate(shared)
+        for arm, rank in zip(shared, _ranks(values), strict=True)
     ]
     order = _mean_places(values)
     return [found[number] for number in np.argsort(order, kind="stable").tolist()]
 
 
-def _share(rows: Sequence[ShootoutRow]) -> Figure:
-    missing = [row.recipe for row in rows if not row.shares]
+def _gain_share(tasks: Sequence[tuple[list[int], ShootoutRow]]) -> Figure:
+    missing = [row.recipe for _, row in tasks if not row.gain_shares]
     if missing:
-        return Unresolved(f"what is to be had is not known on {', '.join(missing)}")
-    shares = np.array([row.shares for row in rows])
+        return Unresolved(f"the attainable gain is not known on {', '.join(missing)}")
+    shares = np.array([np.array(row.gain_shares)[runs] for runs, row in tasks])
     return interquartile_mean_interval(shares, rng=np.random.default_rng(0), unit="fraction", resamples=RESAMPLES)
 
 
@@ -117,13 +118,13 @@ def _better(values: Mapping[str, Float[np.ndarray, "task seed"]], arm: str, agai
 
 
 def _ranks(values: Float[np.ndarray, "arm task seed"]) -> list[Figure]:
-    """Each task's runs speak for it alone."""
+    """Each task's runs speak for it alone; the differences of all tasks hold together."""
     arms, tasks, seeds = values.shape
     if seeds < 2:
         return [ONE_SEED] * arms
-    rng = np.random.default_rng(0)
-    drawn = np.stack([student_draws(rng, values[:, task].T, DRAWS) for task in range(tasks)], axis=1)
-    return places_of(values.mean(axis=-1).T, drawn, seeds, f"seeds of {tasks} tasks", THIS_RECIPE)
+    by_task = values.transpose(1, 2, 0)
+    above = resolved_above([by_task], tasks * comparisons_of(arms))
+    return places_of(by_task.mean(axis=1), above, seeds, f"seeds of {tasks} tasks", THIS_RECIPE)
 
 
 def _mean_places(values: Float[np.ndarray, "arm task seed"]) -> Float[np.ndarray, "arm"]:

@@ -7,25 +7,25 @@ from collections.abc import Collection, Sequence
 from interlace.analysis.shootout.arms import Pair
 from interlace.analysis.shootout.comparison import Shootout
 from interlace.analysis.shootout.row import ShootoutRow
-from interlace.estimate import Estimate, Figure, figure_text
+from interlace.estimate import Estimate, figure_text
 from interlace.measurement import AVERAGED, LINE
 from interlace.statistics import together
 from interlace.wording import counted
 
 COUNTED = {"flops": "FLOPs", "tokens": "tokens"}
-WHOSE = {AVERAGED: ", averaged"}
+WHOSE = {AVERAGED: ", averaged", LINE: ", on its line"}
 
 
 def shootout_sentences(found: Shootout, told: Collection[str] = ()) -> list[str]:
     """One of each pair of tasks: who is first by R - lambda L, by how much, and who is not resolved to lie behind.
 
-    `told`: methods that know the expert's distribution; where one is first, the first of the others is named too. Of
-    raw and averaged weights, which are read on the same prompts; places on a line are judged on half of them."""
+    `told`: methods that know the expert's distribution; where one is first, the first of the others is named too.
+    """
     return [_sentence(found, pair, told) for pair in found.pairs]
 
 
 def _sentence(found: Shootout, pair: Pair, told: Collection[str]) -> str:
-    rows = [row for row in found.rows if row.pair == pair and row.weights != LINE]
+    rows = [row for row in found.rows if row.pair == pair]
     if not rows:
         return f"{pair.name}: no arm was measured at the common compute."
     best = _first(rows)
@@ -76,14 +76,10 @@ def _against(found: Shootout, best: ShootoutRow, rows: Sequence[ShootoutRow]) ->
 
 
 def _peers(rows: Sequence[ShootoutRow], best: ShootoutRow) -> str:
-    """Those of the same weights that are not resolved to lie behind it, all comparisons together."""
+    """Those of the same weights that are not resolved to lie behind it, all pairs of arms together (`behind`)."""
     others = [row for row in rows if row.weights == best.weights and row.arm != best.arm]
-    names = [row.arm for row in others if not _is_behind(row.behind, len(others))]
+    names = [row.arm for row in others if row.behind.sign <= 0]
     if not names:
         return ""
     shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
     return f"; not resolved to lie behind it: {shown}"
-
-
-def _is_behind(behind: Figure, comparisons: int) -> bool:
-    return isinstance(behind, Estimate) and together(behind, comparisons).sign > 0

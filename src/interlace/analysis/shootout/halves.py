@@ -1,0 +1,56 @@
+"""Halves of the held-out prompts: one may steer methods, stop stages and choose; the other judges every arm.
+
+The same halves as those that stop rules, methods and blends are steered by (`controllers.best_checkpoint`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Shaped
+
+from interlace.analysis.trajectory import Snapshot
+from interlace.measurement import HeldOut, PromptScores
+
+CHOOSING, JUDGING = 0, 1
+"""Prompts of even and of odd number."""
+
+
+def half_of(snapshot: Snapshot, half: int) -> Snapshot:
+    """What one half of the prompts says at a point; sums over prompts (gradients) are not kept."""
+    return replace(
+        snapshot, held=_half_held(snapshot.held, half), scores=_half_scores(snapshot.held, snapshot.scores, half)
+    )
+
+
+def _half_held(held: HeldOut, half: int) -> HeldOut:
+    kept = held.prompt % 2 == half
+    return replace(
+        held,
+        num_prompts=len(range(half, held.num_prompts, 2)),
+        prompt=held.prompt[kept] // 2,
+        probability=held.probability[kept],
+        reward=held.reward[kept],
+        num_tokens=held.num_tokens[kept],
+    )
+
+
+def _half_scores(held: HeldOut, scores: PromptScores, half: int) -> PromptScores:
+    logprobs = scores.expert_logprobs
+    return replace(
+        scores,
+        expert_logprobs=None if logprobs is None else logprobs[held.prompt % 2 == half],
+        reward_values=_every_other(scores.reward_values, half),
+        reward_probabilities=_every_other(scores.reward_probabilities, half),
+        kl=_every_other(scores.kl, half),
+        gradients=None,
+        lenient_rewards=_every_other(scores.lenient_rewards, half),
+        strict_rewards=_every_other(scores.strict_rewards, half),
+    )
+
+
+def _every_other(
+    values: Shaped[np.ndarray, "prompt *rest"] | None, half: int
+) -> Shaped[np.ndarray, "half *rest"] | None:
+    return None if values is None else values[half::2]
