@@ -1,10 +1,11 @@
 """The shoot-out: mixing methods from one start, compared at the compute that all of them reached.
 
 `arms` finds them in a run, `compute` counts, `seen` takes each at the common compute on the `halves` of the held-out
-prompts, `training` says how it was trained, `limit` holds it against the best of all policies (D9), `row`, `ranks` and
-`knobs` make figures of the runs of one recipe, `comparison` the whole of it; `standings` is over several recipes.
+prompts, `training` says how it was trained, `limit` holds it against the best of all policies (D9), `row`, `ranks`,
+`knobs` and `adapting` make figures of the runs of one recipe, `comparison` the whole of it; `standings` is over several recipes.
 """
 
+from interlace.analysis.shootout.adapting import Matched
 from interlace.analysis.shootout.arms import Pair
 from interlace.analysis.shootout.comparison import Shootout, shootout
 from interlace.analysis.shootout.compute import By, compute_of
@@ -18,6 +19,7 @@ __all__ = [
     "Shootout",
     "ShootoutRow",
     "Knob",
+    "Matched",
     "shootout",
     "shootout_sentences",
     "Standing",

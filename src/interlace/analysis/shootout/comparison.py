@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, get_args
 
 from interlace.analysis.exclusion import exclusion
+from interlace.analysis.shootout.adapting import Matched, matched_of
 from interlace.analysis.shootout.arms import THEN, Arms, Pair, arms_of, pairs_of, rl_alone
 from interlace.analysis.shootout.compute import By
 from interlace.analysis.shootout.knobs import Knob, knobs_of
@@ -27,7 +28,8 @@ class Shootout:
     judges. `started_from`: the stage that all arms begin with; `by`: what compute is counted in; `against`: the arm of
     `lead` and `better`; `seeds`: of the runs, in the order of each row's `values`; `left_out`: how many the recipe's
     rule excludes; `fronts`: of each pair of one task whose expert is known, the front of all policies (D9), from the
-    first run; `knobs`: of each method that several arms train with, what its options do."""
+    first run; `knobs`: of each method that several arms train with, what its options do; `matched`: of each arm
+    with a control at its share of imitation, what adapting is worth."""
 
     rows: tuple[ShootoutRow, ...]
     started_from: str
@@ -38,6 +40,7 @@ class Shootout:
     left_out: int
     fronts: Mapping[Pair, Front]
     knobs: tuple[Knob, ...]
+    matched: tuple[Matched, ...]
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -46,13 +49,14 @@ class Shootout:
 
     def to_json(self) -> dict[str, Any]:
         """The object on the wire."""
-        whole = ("rows", "fronts", "knobs")
+        parts: dict[str, Sequence[ShootoutRow | Knob | Matched]]
+        parts = {"rows": self.rows, "knobs": self.knobs, "matched": self.matched}
+        whole = (*parts, "fronts")
         plain = {field.name: jsonable(getattr(self, field.name)) for field in fields(self) if field.name not in whole}
         fronts = {
             pair.name: {"reward": f.reward.tolist(), "sft_loss": f.sft_loss.tolist()} for pair, f in self.fronts.items()
         }
-        rows, knobs = ([each.to_json() for each in part] for part in (self.rows, self.knobs))
-        return plain | {"rows": rows, "fronts": fronts, "knobs": knobs}
+        return plain | {name: [each.to_json() for each in part] for name, part in parts.items()} | {"fronts": fronts}
 
 
 def shootout(
@@ -81,6 +85,7 @@ def shootout(
     rows: list[ShootoutRow] = []
     fronts: dict[Pair, Front] = {}
     knobs: list[Knob] = []
+    matched: list[Matched] = []
     for pair in pairs_of(kept[0], arms.arms):
         limits = [_limit(record, arms, pair) for record in kept]
         contest = Contest(kept, pair, limits, opponent, exchange_rate)
@@ -89,11 +94,24 @@ def shootout(
             for weights in (RAW, AVERAGED, LINE)
         }
         rows += rows_of(contest, seen)
-        knobs += [knob for weights in (RAW, AVERAGED) for knob in knobs_of(contest, weights, seen[weights])]
+        for weights in (RAW, AVERAGED):
+            knobs += knobs_of(contest, weights, seen[weights])
+            matched += matched_of(contest, weights, seen[weights])
         if limits[0] is not None and limits[0].front is not None:
             fronts[pair] = limits[0].front
     seeds, left_out = tuple(record.seed for record in kept), len(records) - len(kept)
-    return Shootout(tuple(rows), arms.start, by, opponent, exchange_rate, seeds, left_out, fronts, tuple(knobs))
+    return Shootout(
+        rows=tuple(rows),
+        started_from=arms.start,
+        by=by,
+        against=opponent,
+        exchange_rate=exchange_rate,
+        seeds=seeds,
+        left_out=left_out,
+        fronts=fronts,
+        knobs=tuple(knobs),
+        matched=tuple(matched),
+    )
 
 
 def _arrows(name: str) -> str:

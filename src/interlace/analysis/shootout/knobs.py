@@ -92,7 +92,7 @@ def _families(record: RunRecord, arms: Sequence[Arm]) -> list[tuple[str, list[Ar
     found: dict[tuple[str, str], list[Arm]] = {}
     for arm in arms:
         (stage, *others) = arm.of(record)
-        if stage.kind == "hybrid" and not others:
+        if stage.kind == "hybrid" and not others and "like" not in method_of(stage):  # a control is no setting
             alike = {name: value for name, value in stage.options.items() if name not in SCHEDULING}
             found.setdefault((str(method_of(stage)["name"]), repr(sorted(alike.items()))), []).append(arm)
     return [(method, family) for (method, _), family in found.items()]
