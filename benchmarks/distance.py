@@ -5,7 +5,8 @@
 For every arm, its own weights, their average and the straight line from start to end: the SFT loss where the arm first
 comes to a reward, over the least that any policy can have there, nats a response, and beside it over a bound from above
 on what the same network can attain: where it ends from the same start when one method trains it straight to joint
-optima, at one rate for so many steps. How it is read stands in `interlace.analysis.shootout.distance`.
+optima, at one rate for so many steps. The last column is the mean over the rewards that were asked, of the runs that
+come to all of them. How it is read stands in `interlace.analysis.shootout.distance`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def main() -> None:
     straight = {record.seed: record for record in others if exclusion(record) is None}
     arms = arms_of(kept).arms
     for pair in pairs_of(kept[0], arms):
-        table = Table("arm", "weights", *(f"at {reward:.2f}" for reward in given.rewards), title=pair.name)
+        columns = ["arm", "weights", *(f"at {reward:.2f}" for reward in given.rewards), "mean of them"]
+        table = Table(*columns, title=pair.name)
         rows: dict[tuple[str, str], list[str]] = {}
         for item in distances(kept, arms, pair, given.rewards, straight):
             rows.setdefault((item.arm, item.weights), []).append(cell(item, bool(straight)))
@@ -47,7 +49,7 @@ def main() -> None:
                 table.add_row(arm, weights, *cells)
         if not table.row_count:
             table.caption = "No arm comes to these rewards where a front of both objectives is known."
-        Console(width=60 + 34 * len(given.rewards)).print(table)
+        Console(width=60 + 34 * (1 + len(given.rewards))).print(table)
 
 
 def cell(item: Distance, with_bound: bool) -> str:

@@ -71,10 +71,20 @@ def test_distance_is_read_where_half_of_the_prompts_pass_the_reward() -> None:
     assert isinstance(found.over_bound, Unresolved)
 
 
+def test_the_mean_over_rewards_is_of_runs_that_come_to_all() -> None:
+    records, arm = [world(seed) for seed in range(3)], [Arm(("rl",))]
+    *each, mean = (d for d in distances(records, arm, PAIR, [0.7, 0.72, 0.75]) if d.weights == RAW)
+    assert [d.reward for d in each] == [0.7, 0.72, 0.75] and mean.reward is None and mean.reached == 3
+    values = [d.over_front.value for d in each if isinstance(d.over_front, Estimate)]
+    assert isinstance(mean.over_front, Estimate) and mean.over_front.value == pytest.approx(np.mean(values), abs=1e-9)
+    *_, missed = (d for d in distances(records, arm, PAIR, [0.7, 0.999]) if d.weights == RAW)
+    assert missed.reached == 0 and isinstance(missed.over_front, Unresolved)
+
+
 def test_an_arm_that_does_not_come_there_has_no_distance() -> None:
     found = distances([world(0), world(1)], [Arm(("rl",))], PAIR, [0.999])
     assert all(each.reached == 0 and isinstance(each.over_front, Unresolved) for each in found)
-    (one,) = [d for d in distances([world(0)], [Arm(("rl",))], PAIR, [0.6]) if d.weights == RAW]
+    one, _ = [d for d in distances([world(0)], [Arm(("rl",))], PAIR, [0.6]) if d.weights == RAW]
     assert one.reached == 1 and isinstance(one.over_front, Estimate) and one.over_front.n == 20
 
 

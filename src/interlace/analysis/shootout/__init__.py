@@ -2,7 +2,8 @@
 
 `arms` finds them in a run, `compute` counts, `seen` takes each at the common compute on the `halves` of the held-out
 prompts, `training` says how it was trained, `limit` holds it against the best of all policies (D9), `row`, `ranks`,
-`knobs` and `adapting` make figures of the runs of one recipe, `comparison` the whole of it; `standings` is over several recipes.
+`knobs` and `adapting` make figures of the runs of one recipe, `comparison` the whole of it; `standings` is over
+several recipes.
 """
 
 from interlace.analysis.shootout.adapting import Matched

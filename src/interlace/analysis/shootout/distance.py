@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -30,13 +31,14 @@ SAME = 1e-3
 @dataclass(frozen=True, slots=True)
 class Distance:
     """One arm under one kind of weights where it first comes to `reward`, over the `reached` of `runs` runs that do: an
-    arm that few runs bring there is a choice of runs. `over_front`: SFT loss over the least of all policies (D9);
+    arm that few runs bring there is a choice of runs. Of `reward` None it is the mean over all rewards that were asked,
+    of runs that come to each. `over_front`: SFT loss over the least of all policies (D9);
     `over_bound`: over a bound from above on the least that the same network can have there (`bound_curve`);
     nats/response, intervals over runs, of one run over prompts."""
 
     arm: str
     weights: str
-    reward: float
+    reward: float | None
     reached: int
     runs: int
     over_front: Figure
@@ -45,6 +47,7 @@ class Distance:
 
 Curve = tuple[Float[np.ndarray, "point"], Float[np.ndarray, "point"]]
 """Rewards in order, and the SFT loss at each."""
+T = TypeVar("T")
 Place = tuple[float, float]
 """Mean reward and SFT loss."""
 
@@ -56,8 +59,8 @@ def distances(
     rewards: Sequence[float],
     straight: Mapping[int, RunRecord] | None = None,
 ) -> list[Distance]:
-    """Every arm under each kind of weights at each of `rewards`. `straight`: by seed, a run that was trained straight
-    to joint optima from the same start on the same prompts; only its stages' last looks count.
+    """Every arm under each kind of weights at each of `rewards`, then over all of them. `straight`: by seed, a run that
+    was trained straight to joint optima from the same start on the same prompts; only its stages' last looks count.
 
     Half of the prompts find where an arm first crosses a reward, on the straight line between two looks; the others say
     what is there, or the luckiest of many looks would be taken for the arm.
@@ -66,9 +69,10 @@ def distances(
     found = []
     for arm in arms:
         for weights in (RAW, AVERAGED, LINE):
-            for reward in rewards:
-                crossings = [_crossing_of(record, arm, pair, weights, reward) for record in records]
-                found.append(_row(arm, weights, reward, crossings, curves))
+            runs = [[_crossing_of(record, arm, pair, weights, reward) for reward in rewards] for record in records]
+            for place, reward in enumerate(rewards):
+                found.append(_row(arm, weights, reward, [run[place : place + 1] for run in runs], curves))
+            found.append(_row(arm, weights, None, runs, curves))
     return found
 
 
@@ -176,12 +180,17 @@ def crossing(looks: Sequence[Look], reward: float) -> tuple[At, At, float] | Non
 
 
 def _row(
-    arm: Arm, weights: str, reward: float, found: Sequence[Crossing | None], curves: Sequence[Curve | None]
+    arm: Arm,
+    weights: str,
+    reward: float | None,
+    found: Sequence[Sequence[Crossing | None]],
+    curves: Sequence[Curve | None],
 ) -> Distance:
-    known = [(each, curve) for each, curve in zip(found, curves, strict=True) if each is not None]
-    over_front = [mean_interval(each.over, unit=NATS) for each, _ in known]
-    over_bound = [each.over_curve(curve) for each, curve in known]
-    values = [value for value in over_bound if value is not None]
+    """Of the crossings of each run, the mean over them: of runs that have all."""
+    known = [(complete, curve) for run, curve in zip(found, curves, strict=True) if (complete := _all_of(run))]
+    over_front = [mean_interval(np.mean([each.over for each in run], axis=0), unit=NATS) for run, _ in known]
+    over_bound = [[each.over_curve(curve) for each in run] for run, curve in known]
+    values = [float(np.mean(whole)) for run in over_bound if (whole := _all_of(run))]
     return Distance(
         arm.name,
         weights,
@@ -191,6 +200,12 @@ def _row(
         over_seeds(over_front) if known else NOT_REACHED,
         _over_runs(values) if values and len(values) == len(known) else NO_BOUND,
     )
+
+
+def _all_of(found: Sequence[T | None]) -> list[T]:
+    """All of them, or none."""
+    known = [each for each in found if each is not None]
+    return known if len(known) == len(found) else []
 
 
 def _over_runs(values: Sequence[float]) -> Figure:
