@@ -277,14 +277,17 @@ def test_a_stage_that_seeds_trained_otherwise_is_no_arm() -> None:
     assert rows(shootout(records[:1])).keys() == {"a", "b", "c"}
 
 
-def test_an_arm_that_ended_short_cuts_no_other() -> None:
+@pytest.mark.parametrize(("share", "is_short"), [(0.5, True), (0.96, False)])
+def test_an_arm_that_ended_with_less_cuts_no_other(share: float, is_short: bool) -> None:
+    """Two arms of three were looked at twice; the third ended at a share of their compute."""
     problem = problem_of(8)
     long = {10: {"tokens": 1000.0, "tokens_sampled": 100.0}, 20: {"tokens": 2000.0, "tokens_sampled": 200.0}}
     policies = {0: problem.reference, 10: tilted_policy(problem, 1.0), 20: tilted_policy(problem, 2.0)}
     arms = [replace(arm(name, problem, 1.0), policies=policies, spent=long) for name in ("a", "b")]
-    found = rows(shootout([make_record(problem, start(problem), *arms, arm("short", problem, 1.0))]))
-    assert (found["a"].step, found["short"].step) == (20, 10)
-    assert found["short"].is_short and not found["a"].is_short
+    less = replace(arm("less", problem, 1.0), spent={10: {name: share * spent for name, spent in long[20].items()}})
+    found = rows(shootout([make_record(problem, start(problem), *arms, less)]))
+    assert (found["a"].step, found["less"].step) == (20, 10)
+    assert found["less"].is_short == is_short and not found["a"].is_short
 
 
 def test_an_arm_whose_looks_lie_apart_is_not_short() -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median_low
 from typing import Literal, TypeAlias
-
-import numpy as np
 
 from interlace.ledger import estimated_flops
 from interlace.store.record import StageRecord
@@ -14,8 +13,7 @@ By: TypeAlias = Literal["flops", "tokens"]
 OVERSHOOT = 1.03
 """How much more than the common compute a look may have taken: steps differ a little in their tokens."""
 SHORT = 0.95
-"""An arm that ended with less than this share of the median's compute cuts no other arm short: it is told where it
-ended."""
+"""An arm that ended with less than this share of the common compute is said to be short."""
 
 
 def compute_of(stage: StageRecord, step: int, by: By) -> float | None:
@@ -32,9 +30,13 @@ def compute_of(stage: StageRecord, step: int, by: By) -> float | None:
 
 
 def common_compute(ends: Sequence[float]) -> float:
-    """The most that all arms reached, but for those that ended short; 0 without arms."""
-    least = SHORT * float(np.median(ends)) if ends else 0.0
-    return min((end for end in ends if end >= least), default=0.0)
+    """What at least half of the arms reached: the median of their ends, the lower of two; 0 without arms. An arm that
+    ended with less cuts no other short: it is told where it ended.
+
+    >>> common_compute([4.0, 1.0, 3.0, 3.5])
+    3.0
+    """
+    return median_low(ends) if ends else 0.0
 
 
 def compute_of_all(stage: StageRecord, by: By) -> float:

@@ -13,7 +13,7 @@ from interlace.analysis.reward_change import reward_difference
 from interlace.analysis.shootout import figures
 from interlace.analysis.shootout.area import dominated_share
 from interlace.analysis.shootout.arms import THEN, Arm, Pair, method_of
-from interlace.analysis.shootout.compute import SHORT
+from interlace.analysis.shootout.compute import SHORT, common_compute
 from interlace.analysis.shootout.halves import JUDGING, half_of
 from interlace.analysis.shootout.limit import Limit
 from interlace.analysis.shootout.ranks import comparisons_of, ranks_of
@@ -191,8 +191,8 @@ def _row(
 
 def _is_short(each: Sequence[Seen], seen: Mapping[Arm, list[Seen]]) -> bool:
     """By the ends of the arms: their last looks within the common compute may lie some steps apart."""
-    median = float(np.median([item.end for others in seen.values() for item in others]))
-    return float(np.mean([item.end for item in each])) < SHORT * median
+    common = [common_compute([others[run].end for others in seen.values()]) for run in range(len(each))]
+    return float(np.mean([item.end for item in each])) < SHORT * float(np.mean(common))
 
 
 def _reward_range(each: Sequence[Seen]) -> tuple[float, float]:

@@ -101,7 +101,7 @@ class Seen:
 def seen_at_common_compute(
     records: Sequence[RunRecord], arms: Sequence[Arm], pair: Pair, weights: str, by: By, exchange_rate: float
 ) -> Mapping[Arm, list[Seen]]:
-    """Every arm that all runs measured, at the compute that all arms of its own run reached (`common_compute`).
+    """Every arm that all runs measured, at the compute that most arms of its own run reached (`common_compute`).
 
     On the line: the place of most R - lambda L, of arms of one stage whose end is at that compute.
     """
