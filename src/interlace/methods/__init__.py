@@ -87,6 +87,12 @@ METHODS: dict[str, type[Method]] = {
 
 KNOW_EXPERT: frozenset[str] = frozenset(name for name, method in METHODS.items() if method.knows_expert)
 """Methods that are told the expert's distribution, where others see draws."""
+READ_EXPERT_REWARDS: frozenset[str] = frozenset(
+    name for name, method in METHODS.items() if method.reads_expert_rewards or method.expert_rows
+)
+"""Methods that are told the rewards of the expert's responses, those in their groups too."""
+SEE_LOOKS: frozenset[str] = frozenset(name for name, method in METHODS.items() if method.see is not Method.see)
+"""Methods that are steered by looks at held-out prompts."""
 
 __all__ = [
     # what a method is
@@ -94,7 +100,7 @@ __all__ = [
     # what it is handed, and what it gives back
     "Groups", "Given", "Regrouped", "Imitated", "ExpertTokens", "SampledTokens", "Hint", "Update",
     # all of them, and one that is asked for
-    "METHODS", "KNOW_EXPERT", "method_options", "method_config", "build_method",
+    "METHODS", "KNOW_EXPERT", "READ_EXPERT_REWARDS", "SEE_LOOKS", "method_options", "method_config", "build_method",
 ]  # fmt: skip
 
 

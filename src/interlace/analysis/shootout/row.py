@@ -98,6 +98,11 @@ class ShootoutRow:
         """The two tasks."""
         return Pair(self.task, self.imitated)
 
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The method of each of its stages."""
+        return tuple(self.method.split(THEN))
+
     def to_json(self) -> dict[str, Any]:
         """The object on the wire."""
         plain = {field.name: jsonable(getattr(self, field.name)) for field in fields(self) if field.name != "elsewhere"}

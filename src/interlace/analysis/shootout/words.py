@@ -44,8 +44,8 @@ def _first(rows: Sequence[ShootoutRow]) -> ShootoutRow:
 
 def _untold(found: Shootout, best: ShootoutRow, rows: Sequence[ShootoutRow], told: Collection[str]) -> str:
     """Where the best knows more than others: the best of those."""
-    others = [row for row in rows if row.method not in told]
-    if best.method not in told or not others:
+    others = [row for row in rows if not any(method in told for method in row.methods)]
+    if best in others or not others:
         return ""
     first = _first(others)
     return (

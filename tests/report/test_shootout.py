@@ -1,0 +1,99 @@
+"""The shoot-out on the page: what its tables mark and explain, what arms are told, and the plane."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from interlace.analysis.shootout import Shootout, ShootoutRow, shootout
+from interlace.measurement import LINE
+from interlace.report.shootout import Compared, compared, standings_tables
+from interlace.report.shootout.chart import plane_chart
+from interlace.report.shootout.told import told_sentences
+from interlace.report.tables import Table
+from tests.analysis.test_shootout_rows import TOKENS, arm, problem_of, start
+from tests.analysis.worlds import make_record
+
+LONG = {10: {name: 2.0 * value for name, value in TOKENS[10].items()}}
+LINES = (0.0, 0.5, 1.0)
+
+
+def found_by(by: str, recipe: str = "made-up", seed: int = 0) -> Shootout:
+    """Three arms that begin alike; `short` took half of what the others did."""
+    problem = problem_of(0)
+    told = {"method": {"name": "frontier", "exchange_rate": 0.5}}
+    known = replace(arm("known", problem, 2.0, line=LINES, options=told), spent=LONG)
+    stop = {"stop": {"rule": "exchange_rate", "exchange_rate": 0.25}}
+    stopped = replace(arm("stopped", problem, 9.0, line=LINES, options=stop), spent=LONG)
+    arms = [known, stopped, arm("short", problem, 4.0, options={"method": {"name": "luffy"}})]
+    record = replace(make_record(problem, start(problem), *arms, seed=seed), recipe=recipe)
+    return shootout([record], by=by, exchange_rate=0.5)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def held() -> Compared:
+    (found,) = compared([found_by("flops"), found_by("tokens")])
+    return found
+
+
+def by_arm(table: Table) -> dict[tuple[str, str], list[str]]:
+    return {(row[0].text.rstrip("\u2020"), row[1].text): [cell.text for cell in row] for row in table.rows}
+
+
+def row_of(found: Shootout, name: str, weights: str = "raw") -> ShootoutRow:
+    return next(row for row in found.rows if (row.arm, row.weights) == (name, weights))
+
+
+def test_every_table_that_marks_rows_says_what_the_marks_mean(held: Compared) -> None:
+    marked = [table for table in held.tables if any("\u2020" in row[0].text for row in table.rows)]
+    assert [table.name.split(",")[0] for table in marked] == ["Shoot-out on sums"] * 2
+    for table, found in zip(marked, held.found, strict=True):
+        assert "\u2020: no other row" in table.remark and "\u2021: all of it took less than 95%" in table.remark
+        for row, cells in zip(found.rows, table.rows, strict=True):
+            assert (
+                cells[0].text.endswith("\u2020") == row.on_pareto and cells[4].text.endswith("\u2021") == row.is_short
+            )
+        assert {row.arm for row in found.rows if row.is_short} == {"short"}
+
+
+def test_the_page_says_that_one_half_judges_and_which_intervals_hold_together(held: Compared) -> None:
+    main, secondary = held.tables[:2]
+    assert "of every arm, under every kind of weights, are of the other half" in main.remark
+    assert "Lead: each by itself" in main.remark and "the intervals of all of them hold together" in main.remark
+    assert secondary.name == "Secondary metrics, sums" and "all pairs of arms hold together" in secondary.remark
+    assert "Share of the attainable gain" in secondary.columns
+    assert by_arm(main)["known", "straight line"][0].startswith("known")
+
+
+def test_what_arms_are_told_is_listed_of_those_at_hand() -> None:
+    found = found_by("flops")
+    assert told_sentences(found, found.rows) == (
+        "Told the expert\u2019s distribution, where others see its responses: known. "
+        "Told the rewards of the expert\u2019s responses: short, known. "
+        "Steered, stopped or blended by looks at the prompts that do not judge: stopped. "
+        "Told an exchange rate (the score\u2019s is 0.5): known (0.5), stopped (0.25)."
+    )
+    steered = replace(row_of(found, "short"), method="rl \u2192 guarded")
+    assert told_sentences(found, [steered]).endswith("that do not judge: short.")
+    assert told_sentences(found, [replace(steered, method="joint")]) == ""
+
+
+def test_the_plane_draws_every_row_over_the_front_and_labels_what_nothing_beats(held: Compared) -> None:
+    (found, *_) = held.found
+    chart = plane_chart(found, found.pairs[0], 0)
+    assert chart is not None and [each.name for each in held.charts] == ["shootout-0"]
+    assert len(chart.data) == len(found.rows) + 1 and len(chart.keys) == 3
+    labelled = {each["text"] for each in chart.layout["annotations"]}
+    best = max((row for row in found.rows if row.on_pareto), key=lambda row: sum(row.values))
+    assert any(best.arm in text for text in labelled)
+    assert {row.weights for row in found.rows} == {"raw", LINE}
+
+
+def test_standings_are_a_table_or_the_reason_that_there_is_none() -> None:
+    one, two = found_by("flops", "one"), found_by("flops", "two")
+    (table,) = standings_tables(compared([one, two]))
+    assert table.name == "Standings over 2 recipes at equal FLOPs, 1 seed of each" and len(table.rows) == len(one.rows)
+    (refused,) = standings_tables(compared([one, found_by("flops", "two", seed=1)]))
+    assert "a seed that all recipes have. Got 0; 1" in refused.rows[0][0].text
+    assert standings_tables(compared([one])) == []
