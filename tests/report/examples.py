@@ -235,7 +235,16 @@ def samples(prompt: str = "27+58=", expert: str = "58\n") -> tuple[dict[str, obj
 
 def record_of(summary: RunSummary) -> RunRecord:
     """A record that fits a summary."""
-    ledger = Ledger(100, 204_800, 1_638_400, 819_200, 3.2e12, 76_800, 24.7, 8.1).to_json()
+    ledger = Ledger(
+        optimizer_steps=100,
+        tokens_sampled=204_800,
+        tokens_forward=1_638_400,
+        tokens_backward=819_200,
+        flops=3.2e12,
+        expert_examples=76_800,
+        train_seconds=24.7,
+        measure_seconds=8.1,
+    ).to_json()
     agreement = {"ours": 0.6571, "trainers": 0.6572, "difference": 0.0001, "tolerance": 0.001, "agrees": True,
                  "template": "none", "eos": "appended",
                  "mask": "completion only", "dtype": "float32"}  # fmt: skip
