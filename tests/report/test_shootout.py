@@ -49,7 +49,7 @@ def test_every_table_that_marks_rows_says_what_the_marks_mean(held: Compared) ->
     marked = [table for table in held.tables if any("\u2020" in row[0].text for row in table.rows)]
     assert [table.name.split(",")[0] for table in marked] == ["Shoot-out on sums"] * 2
     for table, found in zip(marked, held.found, strict=True):
-        assert "\u2020: no other row" in table.remark and "\u2021: all of it took less than 95%" in table.remark
+        assert "\u2020: no other row" in table.remark and "\u2021: the arm ended with less than 95%" in table.remark
         for row, cells in zip(found.rows, table.rows, strict=True):
             assert (
                 cells[0].text.endswith("\u2020") == row.on_pareto and cells[4].text.endswith("\u2021") == row.is_short

@@ -43,10 +43,10 @@ class ShootoutRow:
 
     `task`: whose reward counts, `imitated`: whose SFT loss. `weights`: raw, averaged, or line (the best place between
     the stage's start and its end). `step`: of the look, mean over seeds. `compute`: what the arm had taken there (FLOPs
-    a parameter, or tokens sampled and trained on); `is_short`: all of it took less than the others' and it is told
-    where it ended (`SHORT`). `imitation`: mean weight of imitation among both losses in its updates, a fraction; None
-    where that is not counted. `exchange_rates`: each that it was told, reward units a nat; `is_stopped_or_blended`:
-    held-out looks end it, or choose the blend that it ends with.
+    a parameter, or tokens sampled and trained on); `is_short`: all of it took less than the common compute and it is
+    told where it ended (`SHORT`). `imitation`: mean weight of imitation among both losses in its updates, a fraction;
+    None where that is not counted. `exchange_rates`: each that it was told, reward units a nat;
+    `is_stopped_or_blended`: held-out looks end it, or choose the blend that it ends with.
 
     `excess`: SFT loss over the least that any policy can have at this reward (D9), nats/response. `value`: the change
     of R - lambda L, reward units; `values`: of each seed. `gain_share`: the value over the greatest that any policy

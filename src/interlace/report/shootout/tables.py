@@ -22,8 +22,8 @@ HALVES = (
     "arm, under every kind of weights, are of the other half, the front too."
 )
 MARKS = (
-    "\u2020: no other row has both more reward and less SFT loss, by the means. \u2021: all of it took less than "
-    f"{SHORT:.0%} of the median arm\u2019s compute, and it is told where it ended."
+    "\u2020: no other row has both more reward and less SFT loss, by the means. \u2021: the arm ended with less than "
+    f"{SHORT:.0%} of the common compute, and is told where it ended."
 )
 PLACE = (
     "Place: by the change of R \u2212 \u03bbL among rows of the same weights; the intervals of all of them hold "
