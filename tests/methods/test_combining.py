@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from scipy.optimize import minimize, nnls
 
+from interlace.encoding import dumps
 from interlace.methods import METHODS, Method, Plan, build_method
 from interlace.methods.combining import Combining
+from interlace.theory.frontier import projected_rates
 
 PLAN = Plan("t", "t", 10, 4, 8, 32, 0)
 CONFLICT = np.array([[1.0, 0.2, -0.5, 0.0, 2.0], [-1.5, 0.4, 0.1, 0.3, -0.6]])
@@ -75,7 +80,7 @@ def test_cagrad_serves_the_worse_served_loss_best_within_its_reach(pair: np.ndar
     assert (pair @ found).min() == pytest.approx(-primal.fun, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["pcgrad", "upgrad", "mgda", "cagrad"])
+@pytest.mark.parametrize("name", ["pcgrad", "upgrad", "mgda", "cagrad", "projected"])
 def test_D12_in_the_optimizers_metric_it_is_the_update_that_is_combined(name: str) -> None:
     """With P the step a unit of gradient: sqrt(P) d is what is made of sqrt(P) g_1 and sqrt(P) g_2 plainly."""
     metric = np.array([0.1, 4.0, 1.0, 9.0, 0.5])
@@ -85,12 +90,104 @@ def test_D12_in_the_optimizers_metric_it_is_the_update_that_is_combined(name: st
     np.testing.assert_allclose(plain, combined(name, CONFLICT), atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["pcgrad", "upgrad", "mgda"])
+@pytest.mark.parametrize("name", ["pcgrad", "upgrad", "mgda", "projected"])
 def test_D12_no_loss_rises_to_first_order(name: str) -> None:
     rng = np.random.default_rng(0)
     for _ in range(200):
         pair = rng.normal(size=(2, 5)) * rng.gamma(1.0, size=(2, 1))
         assert (pair @ combined(name, pair) >= -1e-9).all()
+
+
+@pytest.mark.parametrize("kept", ["sft", "rl"])
+def test_D12_the_kept_loss_stays_and_the_other_falls_at_the_rate_of_a_projection(kept: str) -> None:
+    """In the optimizer's metric, against the theory's rates and finite steps on two quadratics."""
+    metric = np.array([0.1, 4.0, 1.0, 9.0, 0.5])
+    found = metric * combined("projected", CONFLICT, metric, kept=kept, gamma=1.0)
+    norms = np.sqrt((CONFLICT**2 * metric).sum(1))
+    cosine = float((CONFLICT[0] * CONFLICT[1] * metric).sum() / norms.prod())
+    fixed, moving = (1, 0) if kept == "sft" else (0, 1)
+    rates = projected_rates(cosine, float(norms[fixed]), float(norms[moving]))
+    assert cosine < 0.0 and rates.sft == 0.0
+    assert CONFLICT[fixed] @ found == pytest.approx(rates.sft, abs=1e-12)
+    assert CONFLICT[moving] @ found == pytest.approx(rates.reward, rel=1e-12)
+    start, eta = np.linalg.solve(np.eye(5) * 2.0, CONFLICT.T).T, 1e-5  # |x + a|^2 has gradient 2 a at 0
+    changes = [(((-eta * found + a) ** 2).sum() - (a**2).sum()) / eta for a in start]
+    assert changes[fixed] == pytest.approx(0.0, abs=1e-3) and changes[moving] == pytest.approx(-rates.reward, rel=1e-3)
+
+
+def test_D12_gradients_that_agree_are_not_projected() -> None:
+    np.testing.assert_allclose(combined("projected", AGREEMENT), AGREEMENT[0])
+    np.testing.assert_allclose(combined("projected", AGREEMENT, kept="rl"), AGREEMENT[1])
+
+
+SIZE = 300
+MEANS = np.repeat([[1.0, -0.5, 0.0], [0.0, 1.0, 0.0]], 100, axis=1)
+"""Of the RL and the SFT gradient: squared norms 125 and 100, product -50."""
+ONES = {"a": torch.ones(SIZE, dtype=torch.float64)}
+
+
+def updates(method: Any, means: np.ndarray, noise: tuple[float, float], count: int, seed: int = 0) -> np.ndarray:
+    """What the method makes of `count` noisy pairs."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for _ in range(count):
+        sides = [{"a": torch.tensor(m + s * rng.normal(size=SIZE))} for m, s in zip(means, noise, strict=True)]
+        rows.append(method.combine(*sides, ONES)["a"].numpy())
+    return np.stack(rows)
+
+
+def test_C2_the_expected_sft_loss_stays_where_a_batchs_own_projection_takes_too_little_off() -> None:
+    """SFT gradients of which a quarter is signal: `projected` leaves three quarters of the rise, the soft one none."""
+    noise = (0.5, 1.0)
+    plain = updates(build_method("projected", PLAN), MEANS, noise, 400)
+    soft = updates(build_method({"name": "soft_projected", "decay": 0.95}, PLAN), MEANS, noise, 400)[100:]
+    assert (plain @ MEANS[1]).mean() == pytest.approx(-50.0 * 0.75, abs=3.0)
+    assert (soft @ MEANS[1]).mean() == pytest.approx(0.0, abs=3.0)
+    assert (soft @ MEANS[0]).mean() == pytest.approx(125.0 - 50.0**2 / 100.0, abs=5.0)
+
+
+def test_without_noise_the_soft_projection_is_the_projection() -> None:
+    method = build_method("soft_projected", PLAN)
+    found = updates(method, MEANS, (0.0, 0.0), 6)
+    np.testing.assert_allclose(found[0], MEANS[0])  # nothing is known yet
+    np.testing.assert_allclose(found[-1], MEANS[0] + 0.5 * MEANS[1])
+    kept = updates(build_method({"name": "soft_projected", "kept": "rl"}, PLAN), MEANS, (0.0, 0.0), 6)
+    np.testing.assert_allclose(kept[-1], MEANS[1] + 50.0 / 125.0 * MEANS[0])
+    agreeing = updates(build_method("soft_projected", PLAN), np.abs(MEANS), (0.0, 0.0), 6)
+    np.testing.assert_allclose(agreeing[-1], np.abs(MEANS[0]))
+
+
+def test_noise_alone_takes_less_off_than_a_batchs_own_projection_does() -> None:
+    """Orthogonal means: what either takes off is noise. A mean SFT gradient that is not seen takes nothing off."""
+    means, noise, taken = np.repeat([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], 100, axis=1), (3.0, 1.0), {}
+    for name in ("projected", "soft_projected"):
+        found = [updates(build_method(name, PLAN), means, noise, 60, seed)[10:] for seed in range(8)]
+        taken[name] = np.mean(np.stack(found) @ means[1])
+    assert 0.0 < taken["soft_projected"] < 0.5 * taken["projected"]
+    hidden = build_method("soft_projected", PLAN)
+    updates(hidden, np.stack([means[0], 0.0 * means[1]]), noise, 60)
+    assert hidden.weight == 0.0
+
+
+def test_a_soft_projection_takes_no_more_off_than_a_projection_can() -> None:
+    method = build_method("soft_projected", PLAN)
+    updates(method, MEANS, (0.0, 0.0), 6)
+    small = [{"a": torch.tensor(factor * mean)} for factor, mean in zip((0.01, 1.0), MEANS, strict=True)]
+    rest = method.combine(*small, ONES)["a"].numpy() - 0.01 * MEANS[0]
+    assert np.linalg.norm(rest) == pytest.approx(0.01 * np.sqrt(125.0))
+
+
+def test_a_soft_projection_goes_on_where_it_was() -> None:
+    whole, first, second = (build_method("soft_projected", PLAN) for _ in range(3))
+    expected = updates(whole, MEANS, (0.5, 1.0), 30)
+    rng_rows = updates(first, MEANS, (0.5, 1.0), 20)
+    second.restore(json.loads(dumps(first.state)))
+    second.restore_tensors(first.tensors)
+    np.testing.assert_array_equal(rng_rows, expected[:20])
+    assert second.weight == first.weight > 0.0
+    same = [{"a": torch.tensor(mean)} for mean in MEANS]
+    assert torch.equal(second.combine(*same, ONES)["a"], first.combine(*same, ONES)["a"])
+    assert second.state == first.state
 
 
 def test_noise_aware_leans_on_imitation_by_noise_and_agreement() -> None:

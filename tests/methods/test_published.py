@@ -369,7 +369,7 @@ def no_rows(step: int, count: int) -> list[Any]:
 def test_every_method_says_what_it_is_and_whence(name: str) -> None:
     """A source has an arXiv id; what is known second hand says so before anything else."""
     method = METHODS[name]
-    ours = ("guarded", "frontier", "guarded_frontier", "noise_control", "cycle")
+    ours = ("guarded", "frontier", "guarded_frontier", "noise_control", "cycle", "soft_projected")
     own_words = dict.fromkeys(ours, "interlace") | {"random_switch": "control"}
     assert method.name == name and method.sentence and method.cost and method.__doc__
     assert re.search(r"arXiv \d{4}\.\d{5}", method.source) or own_words[name] in method.source

@@ -321,7 +321,7 @@ def test_what_one_process_or_one_engine_cannot_share_is_refused() -> None:
             _refuse_shared_engine("s", METHODS[name], served)
     _refuse_shared_engine("s", METHODS["joint"], served)
     several = SimpleNamespace(world_size=2)
-    for name in ("pcgrad", "noise_aware", "bridge_like"):
+    for name in ("pcgrad", "noise_aware", "bridge_like", "soft_projected"):
         with pytest.raises(RecipeError, match=f"with method {name} must be trained by one process"):
             _refuse_processes("s", METHODS[name], several)
     for name in ("hpt", "mifo_like"):

@@ -27,6 +27,7 @@ STATEFUL: dict[str, Any] = {
     "noise_aware": {"decay": 0.5},
     "noise_control": {"mu": 0.9, "decay": 0.5, "least": 0.01},
     "relift": {"buffer_size": 2},
+    "soft_projected": {"decay": 0.5},
     "replay": {"of": "solved", "share": 0.5},
 }
 """Those that remember, with options under which they do so within three steps."""

@@ -50,11 +50,13 @@ from interlace.methods.pcgrad import PcGrad
 from interlace.methods.positive_lm import PositiveLm
 from interlace.methods.prefix_rft_like import PrefixRftLike
 from interlace.methods.progressive import Progressive
+from interlace.methods.projected import Projected
 from interlace.methods.ptx import Ptx
 from interlace.methods.random_switch import RandomSwitch
 from interlace.methods.relift import Relift
 from interlace.methods.replay import Replay
 from interlace.methods.sequential import Sequential
+from interlace.methods.soft_projected import SoftProjected
 from interlace.methods.srft import Srft
 from interlace.methods.superrl import SuperRl
 from interlace.methods.uft import Uft
@@ -77,7 +79,7 @@ METHODS: dict[str, type[Method]] = {
         # near the start
         KlAnchor,
         # gradients combined
-        PcGrad, UpGrad, Mgda, CaGrad, NoiseAware,
+        PcGrad, UpGrad, Mgda, CaGrad, NoiseAware, Projected, SoftProjected,
         # ours
         Guarded, Frontier, GuardedFrontier, NoiseControl, Cycle,
         # controls

@@ -72,8 +72,11 @@ class Combining(Method, ABC):
         return {name: a * rl[name] + b * sft[name] for name in rl}
 
     def _gram(self, rl: Mapping[str, Tensor], sft: Mapping[str, Tensor], metric: Mapping[str, Tensor]) -> Gram:
-        lengths = None if self.options.metric == "plain" else metric
+        lengths = self._lengths(metric)
         return Gram(inner(rl, rl, lengths), inner(sft, sft, lengths), inner(rl, sft, lengths))
+
+    def _lengths(self, metric: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
+        return None if self.options.metric == "plain" else metric
 
 
 def inner(one: Mapping[str, Tensor], other: Mapping[str, Tensor], metric: Mapping[str, Tensor] | None) -> float:
