@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from interlace.analysis.kept_rises import judged_rises
 from interlace.analysis.trajectory import Snapshot, Trajectory
 from interlace.measurement import HeldOut, PromptScores
 from interlace.methods import Method, Plan, build_method
-from interlace.methods.kept_budget import budget_sentence, judged_rises
+from interlace.methods.kept_budget import budget_sentence
 
 PROMPTS = np.arange(64)
 HELD = HeldOut("t", 64, PROMPTS, np.ones(64), np.ones(64), np.full(64, 2), True)

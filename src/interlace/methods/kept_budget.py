@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from interlace.controllers.best_checkpoint import judging
+from interlace.analysis.kept_rises import judged_rises
 from interlace.estimate import Estimate, Figure, figure_text
-from interlace.statistics import paired_ratio_change
 
 if TYPE_CHECKING:
     from interlace.analysis.trajectory import Trajectory
@@ -33,13 +31,6 @@ def budget_sentence(trajectory: Trajectory, budget: float) -> str:
         f"{len(read) - above} of {len(read)} looks (resolved within it at {within}){unread}; at the last it was "
         f"{figure_text(rises[-1], signed=True)}, {_beside(rises[-1], budget)}"
     )
-
-
-def judged_rises(trajectory: Trajectory) -> Sequence[Figure]:
-    """The paired change of SFT loss from the start to each look, over prompts that did not steer, nats/token."""
-    start, *looks = trajectory.measured(SFT_LOSS).snapshots
-    tokens = judging(trajectory.held.per_prompt(trajectory.held.num_tokens.astype(float)))
-    return [paired_ratio_change(judging(start.loss), judging(look.loss), tokens, unit="nats/token") for look in looks]
 
 
 def _beside(rise: Figure, budget: float) -> str:

@@ -1,0 +1,77 @@
+"""What arms with a budget of SFT loss kept, and what it left them, in runs of a shoot-out.
+
+    python benchmarks/budgets.py runs/shootout-addition [--by tokens] [--exchange-rate 0.5]
+
+Of every arm with a budget (guarded, guarded_frontier), on the held-out prompts that did not steer it: at how many looks
+the rise of SFT loss was within the budget (whole interval / by the mean alone / above by the mean alone / above with
+the whole interval), for the weights that it guards; under raw and averaged weights the share of plain RL's gain of
+reward that it has at the common compute, and in which share of runs its R - lambda L is above SFT -> RL's and above the
+best published method's. Which that is, is chosen for each run on the other ones. Intervals are over runs. How it is
+read stands in `interlace.analysis.shootout.budgets`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from interlace.analysis.exclusion import exclusion
+from interlace.analysis.shootout.arms import arms_of, pairs_of, rl_alone
+from interlace.analysis.shootout.budgets import BudgetKept, budgets_kept
+from interlace.estimate import Figure, Unresolved, figure_text
+from interlace.methods import METHODS
+from interlace.readback import run_folders_in
+from interlace.store import read_run
+
+OWN = ("interlace", "control")
+"""What the source of a method begins with that is none of others'."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+")
+    parser.add_argument("--by", choices=("flops", "tokens"), default="flops")
+    parser.add_argument("--against", help="the arm of RL alone, by name, where it is not found")
+    parser.add_argument("--exchange-rate", type=float, default=0.5)
+    given = parser.parse_args()
+    records = [read_run(folder) for run in given.runs for folder in run_folders_in(run)]
+    kept = [record for record in records if exclusion(record) is None]
+    if not kept:
+        sys.exit("RUNS must hold one that its recipe's rule does not leave out.")
+    arms = arms_of(kept).arms
+    named = next((arm for arm in arms if arm.name == given.against), None)
+    plain = named if given.against else rl_alone(kept, arms)
+    if plain is None:
+        sys.exit("RUNS must have an arm of RL alone, which the others are held against. Name it by --against.")
+    published = {name for name, method in METHODS.items() if not method.source.startswith(OWN)}
+    for pair in pairs_of(kept[0], arms):
+        rows = budgets_kept(kept, arms, pair, plain, published, by=given.by, exchange_rate=given.exchange_rate)
+        Console(width=170).print(table(rows, pair.name) if rows else f"{pair.name}: no arm has a budget.")
+
+
+def table(rows: list[BudgetKept], title: str) -> Table:
+    looked, compared = ("looks", "within", "ended within"), ("RL's gain kept", "over RL", "over published")
+    made = Table("arm", "weights", "budget", *looked, *compared, title=title)
+    for row in rows:
+        of_looks = looks(row) if row.weights == row.guarded else [""] * len(looked)
+        over = f"{cell(row.over_published)} {', '.join(dict.fromkeys(row.rivals))}"
+        made.add_row(row.arm, row.weights, f"{row.budget:g}", *of_looks, cell(row.gain_kept), cell(row.over_rl), over)
+    return made
+
+
+def looks(row: BudgetKept) -> list[str]:
+    found = row.looks
+    counts = f"{found.within}/{found.probably_within}/{found.probably_above}/{found.above}"
+    unread = f" ({found.unread} unread)" if found.unread else ""
+    return [counts + unread, cell(found.share), cell(found.ended)]
+
+
+def cell(figure: Figure) -> str:
+    return f"not told: {figure.reason}" if isinstance(figure, Unresolved) else figure_text(figure, unit=False)
+
+
+if __name__ == "__main__":
+    main()
