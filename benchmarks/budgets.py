@@ -26,7 +26,7 @@ from interlace.methods import METHODS
 from interlace.readback import run_folders_in
 from interlace.store import read_run
 
-OWN = ("interlace", "control")
+OWN = ("interlace", "matched-rate control")
 """What the source of a method begins with that is none of others'."""
 
 

@@ -2,6 +2,7 @@
 
 max over |d - g_0| <= c |g_0| of min_i <g_i, d>, g_0 the mean: d = g_0 + c |g_0| g_w/|g_w|, where g_w, on the segment
 between both gradients, minimises <g_w, g_0> + c |g_0| |g_w|, a convex function of one number.
+Lengths are those of the optimizer's metric unless `metric: plain` asks for the paper's (D12).
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""MGDA: the shortest convex combination of the two gradients; each loss falls by its squared length, to first order."""
+"""MGDA: the shortest convex combination of the two gradients; each loss falls by its squared length, to first order.
+
+Lengths are those of the optimizer's metric unless `metric: plain` asks for the paper's (D12).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""PCGrad: where the two gradients conflict, each loses its part along the other before they are added."""
+"""PCGrad: where the two gradients conflict, each loses its part along the other before they are added.
+
+Inner products are those of the optimizer's metric unless `metric: plain` asks for the paper's (D12).
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 For two objectives the nearest point to g_R is g_R itself, or its projection off g_S where they conflict: half of
 PCGrad's sum. As an update it differs from PCGrad by its length alone (which a normalising optimizer forgets).
+Inner products are those of the optimizer's metric unless `metric: plain` asks for the paper's (D12).
 """
 
 from __future__ import annotations

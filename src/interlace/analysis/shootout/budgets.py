@@ -12,7 +12,7 @@ import numpy as np
 from interlace.analysis.kept_rises import judged_rises
 from interlace.analysis.shootout.arms import Arm, Pair, method_of
 from interlace.analysis.shootout.compute import By
-from interlace.analysis.shootout.seen import JUDGING, Seen, seen_at_common_compute
+from interlace.analysis.shootout.seen import Seen, seen_at_common_compute
 from interlace.analysis.trajectory import SFT_LOSS, read_trajectory
 from interlace.estimate import THIS_RECIPE, Estimate, Figure, Unresolved
 from interlace.measurement import AVERAGED, RAW
@@ -76,11 +76,10 @@ def budgets_kept(
     found: list[BudgetKept] = []
     for weights in (RAW, AVERAGED):
         seen = seen_at_common_compute(records, arms, pair, weights, by, exchange_rate)
-        judged = {arm: [replace(item, prompts=JUDGING) for item in each] for arm, each in seen.items()}
-        rivals = {arm: each for arm, each in judged.items() if arm != rl_alone and _is_of(records[0], arm, published)}
-        of_rl = judged.get(rl_alone)
-        guarded = [arm for arm in judged if _budget(records[0], arm) is not None]
-        found += [_row(records, arm, pair, weights, judged, of_rl, rivals, exchange_rate) for arm in guarded]
+        rivals = {arm: each for arm, each in seen.items() if arm != rl_alone and _is_of(records[0], arm, published)}
+        of_rl = seen.get(rl_alone)
+        guarded = [arm for arm in seen if _budget(records[0], arm) is not None]
+        found += [_row(records, arm, pair, weights, seen, of_rl, rivals, exchange_rate) for arm in guarded]
     return found
 
 
