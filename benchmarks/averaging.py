@@ -1,0 +1,62 @@
+"""What averaged weights, and the line back to the start, have over a run's own weights: lag, noise, and the rest.
+
+    python benchmarks/averaging.py runs/rivals-addition
+
+For runs of a recipe that merges the ends of equal runs linearly (rivals-addition: rl, rl-b, rl-c and merge-mean): how
+much less SFT loss the average has at its end at the same step, which part of that is lag, and how much at equal reward;
+of the latter, for the average and for the line, what noise explains by the seed average as referee, and the rest
+(interpolation). What each part means stands in `interlace.analysis.shootout.averaging`. nats/response, intervals over
+runs; a part whose interval holds 0 is not resolved, and said so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from interlace.analysis.exclusion import exclusion
+from interlace.analysis.shootout.arms import arms_of, pairs_of
+from interlace.analysis.shootout.averaging import NO_MERGE, Split, splits_of
+from interlace.estimate import Figure, Unresolved, figure_text
+from interlace.readback import run_folders_in
+from interlace.store import read_run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+")
+    given = parser.parse_args()
+    records = [read_run(folder) for run in given.runs for folder in run_folders_in(run)]
+    kept = [record for record in records if exclusion(record) is None]
+    if not kept:
+        sys.exit("RUNS must hold one that its recipe's rule does not leave out.")
+    for pair in pairs_of(kept[0], arms_of(kept).arms):
+        found = splits_of(kept, pair)
+        if not found:
+            sys.exit(f"RUNS must have a referee of noise. {NO_MERGE.reason}. See recipe rivals-addition.")
+        Console(width=170).print(table(found, pair.name))
+
+
+def table(found: list[Split], title: str) -> Table:
+    made = Table("weights", "same step", "= lag", "+ at equal reward", "= noise", "+ rest", title=title)
+    for row in found:
+        parts = (row.same_step, row.lag, row.equal_reward, row.noise, row.rest)
+        made.add_row(row.weights, *map(cell, parts))
+    if any(row.noise_is_all for row in found):
+        made.caption = "Noise: all that is in a run's own weights; what is left of it in others is in the rest."
+    return made
+
+
+def cell(figure: Figure | None) -> str:
+    if figure is None:
+        return ""
+    if isinstance(figure, Unresolved):
+        return f"not told: {figure.reason}"
+    return figure_text(figure, signed=True, unit=False) + ("" if figure.sign else " (not resolved)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+"""What averaged weights, and the line back to the start, have over a run's own weights: lag, noise, and the rest.
+
+Arms are equal runs from one start (`replicate`) whose ends a stage merges linearly. SFT loss is compared as the excess
+over the front of all policies (D9), each policy's at its own reward: what is left of two that differ a little in reward
+is then no step along the front. Half of the prompts find where a reward is crossed, the others judge.
+
+Of the average at the run's end, beside the run's own weights at the same step:
+
+    less SFT loss at the same step = lag + at equal reward,  at equal reward = noise + rest
+
+- **lag**: the average is where the run was some steps ago. What raw weights had less at that step, when they first
+  crossed the average's reward, is no gain: stopping there has it too.
+- **noise**: by the seed average as referee. The mean of S equal runs has E L = L_drift + c/S (B8), and so has R to
+  second order, and the excess: c = (mean excess of the ends - excess of their merge) S/(S - 1) is all that noise adds
+  at the end. Diffusion adds up step by step: at the step of the crossing it is taken to be that share of c. What the
+  average itself has left is known where its own ends are merged too (`of: [{stage: rl, weights: averaged}, ...]`):
+  noise is then the difference. Where they are not it is all of c, the most that any average can take off.
+- **rest**: interpolation, what the average gains that noise does not explain: it lies off the way that training went.
+  Below 0: it has not lost all noise.
+
+The line has no step of its own, and so no lag: its place is where it crosses the same reward. All figures are means
+over the arms of a run, intervals over runs; the referee's second order is an assumption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from interlace.analysis.shootout.arms import Arm, Pair
+from interlace.analysis.shootout.distance import NATS, ONE_RUN, crossing
+from interlace.analysis.shootout.limit import Limit, limit_of
+from interlace.analysis.shootout.seen import At, Look, course_of, halves_at
+from interlace.analysis.trajectory import REWARD, SFT_LOSS, read_trajectory
+from interlace.estimate import Figure, Unresolved
+from interlace.measurement import AVERAGED, LINE, RAW
+from interlace.statistics import seed_interval
+from interlace.store import RunRecord
+from interlace.store.record import StageRecord
+
+NO_MERGE = Unresolved("no finished stage merges raw ends of two equal runs or more linearly: noise has no referee")
+NO_CROSSING = Unresolved("in a run no raw weights cross the reward from below")
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Of one kind of weights (averaged, line), nats/response, positive: less SFT loss than a run's own weights.
+
+    `same_step` = `lag` + `equal_reward`, `equal_reward` = `noise` + `rest`; the line has neither of the first two.
+    `noise_is_all`: what the weights have left of it is not known.
+    """
+
+    weights: str
+    same_step: Figure | None
+    lag: Figure | None
+    equal_reward: Figure
+    noise: Figure
+    rest: Figure
+    noise_is_all: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """Of one arm of one run: SFT loss less than its own weights' at the same step (None on the line) and at equal
+    reward, and the share of its steps that it had taken there."""
+
+    same_step: float | None
+    equal_reward: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """A merge of equal runs: its stage, the arms, and which of their weights."""
+
+    stage: StageRecord
+    arms: tuple[Arm, ...]
+    weights: str
+
+
+def splits_of(records: Sequence[RunRecord], pair: Pair) -> list[Split]:
+    """Of averaged weights and of the line; nothing where the runs have no referee."""
+    merges = {merge.weights: merge for merge in merges_of(records[0])}
+    if RAW not in merges:
+        return []
+    found = []
+    for weights in (AVERAGED, LINE):
+        gains = [[gain_of(record, arm, pair, weights) for arm in merges[RAW].arms] for record in records]
+        noises = [noise_of(record, merges[RAW], pair) for record in records]
+        own = merges.get(weights)
+        left = [0.0] * len(records) if own is None else [noise_of(record, own, pair) for record in records]
+        found.append(split_over_runs(weights, gains, noises, left, own is None))
+    return found
+
+
+def merges_of(record: RunRecord) -> Iterator[Merge]:
+    """The linear merges of two equal runs or more, each of one kind of weights."""
+    for stage in record.stages:
+        how = stage.options.get("how") or "linear"
+        name = how.get("name") if isinstance(how, Mapping) else how
+        if stage.kind != "merge" or name != "linear" or stage.blend is not None or not stage.finished:
+            continue
+        ends = [_end(each) for each in stage.options.get("of", ())]
+        named = [next(each for each in record.stages if each.name == end) for end, _ in ends]
+        if len(ends) > 1 and len({weights for _, weights in ends}) == 1 and _are_alike(named):
+            yield Merge(stage, tuple(Arm((end,)) for end, _ in ends), ends[0][1])
+
+
+def _end(asked: Any) -> tuple[str, str]:
+    return (asked, RAW) if isinstance(asked, str) else (str(asked["stage"]), str(asked.get("weights", RAW)))
+
+
+def _are_alike(stages: Sequence[StageRecord]) -> bool:
+    """Whether they differ in their draws alone."""
+    told = [{key: value for key, value in each.options.items() if key not in ("name", "replicate")} for each in stages]
+    return all(each == told[0] for each in told) and all(each.stopped is None for each in stages)
+
+
+def gain_of(record: RunRecord, arm: Arm, pair: Pair, weights: str) -> Gain | None:
+    """At the reward of the arm's average at its end; None where its raw weights do not cross it, or the line or the
+    front is not known there."""
+    raw, averaged = (course_of(record, arm, pair, each, "flops") for each in (RAW, AVERAGED))
+    if not raw or not averaged or (limit := limit_of(raw[0].judging.rewarded, raw[0].judging.imitated)) is None:
+        return None
+    end, reward = averaged[-1], averaged[-1].choosing.place[0]
+    own = _excess_at(raw, reward, limit)
+    if weights == LINE:
+        mine = _excess_at(course_of(record, arm, pair, LINE, "flops"), reward, limit)
+        other = None if mine is None else mine[0]
+        same_step = None
+    else:
+        other = _excess(end.judging.loss, end.judging.reward, limit)
+        same_step = raw[-1].judging.place[1] - end.judging.place[1]
+    if own is None or other is None:
+        return None
+    return Gain(same_step, own[0] - other, own[1] / raw[-1].step)
+
+
+def _excess_at(looks: Sequence[Look], reward: float, limit: Limit) -> tuple[float, float] | None:
+    """The excess where looks first cross a reward, and the step."""
+    found = crossing(looks, reward)
+    if found is None:
+        return None
+    one, other, share = found
+    steps = [_step_of(looks, at) for at in (one, other)]
+    mixed = [
+        before + share * (after - before) for before, after in ((one.loss, other.loss), (one.reward, other.reward))
+    ]
+    excess = _excess(mixed[0], mixed[1], limit)
+    return None if excess is None else (excess, steps[0] + share * (steps[1] - steps[0]))
+
+
+def _step_of(looks: Sequence[Look], at: At) -> int:
+    return next(look.step for look in looks if look.judging is at)
+
+
+def _excess(loss: np.ndarray, reward: np.ndarray, limit: Limit) -> float | None:
+    found = limit.excess(loss, reward)
+    return None if found is None else float(found.mean())
+
+
+def noise_of(record: RunRecord, merge: Merge, pair: Pair) -> float | None:
+    """What noise adds to the excess of one run's weights at its end: (mean of S ends - their merge) S/(S - 1)."""
+    stage = next(each for each in record.stages if each.name == merge.stage.name)
+    found = [read_trajectory(record, stage.stage, task, RAW) for task in pair]
+    if any(each.gap(SFT_LOSS, REWARD) is not None for each in found):
+        return None
+    rewarded, imitated = (each.measured(SFT_LOSS, REWARD) for each in found)
+    start, end = (halves_at(pair, a, b)[1] for a, b in ((rewarded.start, imitated.start), (rewarded.end, imitated.end)))
+    limit = limit_of(start.rewarded, start.imitated)
+    courses = [course_of(record, arm, pair, merge.weights, "flops") for arm in merge.arms]
+    if limit is None or not all(courses):
+        return None
+    ends = [_excess(looks[-1].judging.loss, looks[-1].judging.reward, limit) for looks in courses]
+    merged, known = _excess(end.loss, end.reward, limit), [each for each in ends if each is not None]
+    if merged is None or len(known) < len(ends):
+        return None
+    return noise_from_ends(known, merged)
+
+
+def noise_from_ends(ends: Sequence[float], merged: float) -> float:
+    """c of E L_S = L_drift + c/S, from runs of their own (S = 1) and their mean.
+
+    >>> noise_from_ends([4.0, 4.0, 4.0], 2.0)  # L_drift = 1, c = 3
+    3.0
+    """
+    return (float(np.mean(ends)) - merged) * len(ends) / (len(ends) - 1)
+
+
+def split_over_runs(
+    weights: str,
+    gains: Sequence[Sequence[Gain | None]],
+    noises: Sequence[float | None],
+    left: Sequence[float | None],
+    noise_is_all: bool,
+) -> Split:
+    """The parts, means over the arms of each run. `noises`: of raw ends; `left`: of the weights' own."""
+    runs = [_mean_gain(run) for run in gains]
+    known = [run for run in runs if run is not None]
+    if not known or len(known) < len(runs):
+        none = None if weights == LINE else NO_CROSSING
+        return Split(weights, none, none, NO_CROSSING, NO_CROSSING, NO_CROSSING, noise_is_all)
+    equal = [run.equal_reward for run in known]
+    same = [run.same_step for run in known if run.same_step is not None]
+    removed = [
+        run.share * noise - own
+        for run, noise, own in zip(known, noises, left, strict=True)
+        if noise is not None and own is not None
+    ]
+    is_told = len(removed) == len(known)
+    return Split(
+        weights=weights,
+        same_step=_over_runs(same) if same else None,
+        lag=_over_runs(_less(same, equal)) if same else None,
+        equal_reward=_over_runs(equal),
+        noise=_over_runs(removed) if is_told else NO_MERGE,
+        rest=_over_runs(_less(equal, removed)) if is_told else NO_MERGE,
+        noise_is_all=noise_is_all,
+    )
+
+
+def _mean_gain(run: Sequence[Gain | None]) -> Gain | None:
+    """Over the arms of a run; None where one has none, as leaving arms out would choose."""
+    known = [gain for gain in run if gain is not None]
+    if not known or len(known) < len(run):
+        return None
+    same = [gain.same_step for gain in known if gain.same_step is not None]
+    return Gain(
+        float(np.mean(same)) if same else None,
+        float(np.mean([gain.equal_reward for gain in known])),
+        float(np.mean([gain.share for gain in known])),
+    )
+
+
+def _less(ones: Sequence[float], others: Sequence[float]) -> list[float]:
+    return [one - other for one, other in zip(ones, others, strict=True)]
+
+
+def _over_runs(values: Sequence[float]) -> Figure:
+    return seed_interval(values, unit=NATS) if len(values) > 1 else ONE_RUN
