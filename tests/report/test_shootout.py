@@ -79,6 +79,20 @@ def test_what_arms_are_told_is_listed_of_those_at_hand() -> None:
     assert told_sentences(found, [replace(steered, method="joint")]) == ""
 
 
+def test_adapting_has_a_table_where_there_are_controls(held: Compared) -> None:
+    assert not any("adapting" in table.name for table in held.tables)
+    problem = problem_of(0)
+    adaptive = arm("steered", problem, 2.0, options={"method": {"name": "guarded"}})
+    fixed = arm("fixed", problem, 4.0, options={"method": {"name": "joint", "mu": 0.5, "like": "steered"}})
+    found = shootout([make_record(problem, start(problem), adaptive, fixed)], exchange_rate=0.5)
+    (tables,) = compared([found])
+    (table,) = [table for table in tables.tables if table.name.startswith("What adapting is worth")]
+    values = {row.arm: row.values[0] for row in found.rows if row.weights == "raw"}
+    (first,) = [row for row in table.rows if row[1].text == "raw"]
+    assert [cell.text for cell in first[:3]] == ["steered", "raw", "fixed"] and first[2].interval == "joint"
+    assert float(first[3].text.replace("\u2212", "-")) == pytest.approx(values["steered"] - values["fixed"], abs=0.01)
+
+
 def test_the_plane_draws_every_row_over_the_front_and_labels_what_nothing_beats(held: Compared) -> None:
     (found, *_) = held.found
     chart = plane_chart(found, found.pairs[0], 0)

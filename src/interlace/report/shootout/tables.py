@@ -1,8 +1,9 @@
-"""Tables of one shoot-out: what it comes to at equal FLOPs, secondary metrics, what options do, places by tokens."""
+"""Tables of one shoot-out: what it comes to at equal FLOPs, secondary metrics, what options do, what adapting is worth,
+places by tokens."""
 
 from __future__ import annotations
 
-from interlace.analysis.shootout import Knob, Pair, Shootout, ShootoutRow, Standing
+from interlace.analysis.shootout import Knob, Matched, Pair, Shootout, ShootoutRow, Standing
 from interlace.analysis.shootout.compute import SHORT
 from interlace.analysis.shootout.words import COUNTED
 from interlace.estimate import Estimate
@@ -17,6 +18,7 @@ BY_TOKENS = ("Arm", "Weights", "Place", "Step", "Compute", "SFT loss", "Reward",
 SECONDARY = ("Arm", "Weights", "Behind the best", "Share of the attainable gain", "Hypervolume",
              "Change of SFT loss on right responses", "pass@8")  # fmt: skip
 KNOBS = ("Method", "Weights", "Best", "Worst", "Best less worst", "Chosen", "What tuning is worth over {}")
+MATCHED = ("Arm", "Weights", "Control", "What adapting is worth")
 HALVES = (
     "One half of the held-out prompts may steer methods, stop stages and choose places on lines; all figures of every "
     "arm, under every kind of weights, are of the other half, the front too."
@@ -38,8 +40,8 @@ READING = (
 
 
 def flops_tables(found: Shootout, pair: Pair) -> list[Table]:
-    """What a pair of tasks comes to at equal FLOPs, secondary metrics, and what options do."""
-    return [_main_table(found, pair), _secondary(found, pair), *_knobs(found, pair)]
+    """What a pair of tasks comes to at equal FLOPs, secondary metrics, what options do, and what adapting is worth."""
+    return [_main_table(found, pair), _secondary(found, pair), *_knobs(found, pair), *_matched(found, pair)]
 
 
 def rows_of(found: Shootout, pair: Pair) -> list[ShootoutRow]:
@@ -167,4 +169,26 @@ def _knob_cells(knob: Knob, notes: Notes) -> tuple[Cell, ...]:
         notes.figure(knob.spread),
         Cell(knob.chosen.text, interval=knob.chosen.arm),
         notes.figure(knob.lead, signed=True),
+    )
+
+
+def _matched(found: Shootout, pair: Pair) -> list[Table]:
+    matched, notes = [each for each in found.matched if each.pair == pair], Notes()
+    if not matched:
+        return []
+    rows = tuple(_matched_cells(each, notes) for each in matched)
+    remark = (
+        "An arm whose share of imitation adapts, beside one that has the mean of it throughout: as one weight (joint) "
+        "or by a coin for each update (random_switch). By R \u2212 \u03bbL, run by run, each by itself. What is not "
+        "above 0 does not beat its control."
+    )
+    return [Table(f"What adapting is worth, {_title(found, pair)}", MATCHED, rows, 3, tuple(notes.reasons), remark)]
+
+
+def _matched_cells(each: Matched, notes: Notes) -> tuple[Cell, ...]:
+    return (
+        Cell(each.arm, interval="" if each.method == each.arm else each.method, tone="stage"),
+        *words(weights_name(each.weights)),
+        Cell(each.control, interval=each.control_method),
+        notes.figure(each.lead, signed=True),
     )
