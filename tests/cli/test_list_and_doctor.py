@@ -75,7 +75,7 @@ def test_methods_rules_and_merges_are_listed_with_their_options(call: Call) -> N
     methods = {item["name"]: item for item in json.loads(call("list", "methods", "--json").out)["items"]}
     batch = {name for name, item in methods.items() if any(o["name"] == "expert_batch_size" for o in item["options"])}
     assert batch == {name for name, method in METHODS.items() if method.follows == "stream"}
-    assert _options_line(methods["relift"]) == "options: expert_batch_size: null, buffer_size: 128, reward_above: 0.5"
+    assert _options_line(methods["relift"]) == "options: buffer_size: 128, reward_above: 0.5"
     assert _options_line(methods["mgda"]).endswith("metric: optimizer")
     assert _options_line({"options": [{"name": "nats", "is_required": True, "default": None}]}) == "options: nats"
 
