@@ -17,22 +17,17 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from interlace.analysis.exclusion import exclusion
 from interlace.analysis.shootout.arms import arms_of, pairs_of
 from interlace.analysis.shootout.averaging import NO_MERGE, Split, splits_of
 from interlace.estimate import Figure, Unresolved, figure_text
-from interlace.readback import run_folders_in
-from interlace.store import read_run
+from interlace.readback import kept_runs
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+")
     given = parser.parse_args()
-    records = [read_run(folder) for run in given.runs for folder in run_folders_in(run)]
-    kept = [record for record in records if exclusion(record) is None]
-    if not kept:
-        sys.exit("RUNS must hold one that its recipe's rule does not leave out.")
+    kept = kept_runs(*given.runs)
     for pair in pairs_of(kept[0], arms_of(kept).arms):
         found = splits_of(kept, pair)
         if not found:

@@ -18,13 +18,11 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from interlace.analysis.exclusion import exclusion
 from interlace.analysis.shootout.arms import arms_of, pairs_of, rl_alone
 from interlace.analysis.shootout.budgets import BudgetKept, budgets_kept
 from interlace.estimate import Figure, Unresolved, figure_text
 from interlace.methods import METHODS
-from interlace.readback import run_folders_in
-from interlace.store import read_run
+from interlace.readback import kept_runs
 
 OWN = ("interlace", "matched-rate control")
 """What the source of a method begins with that is none of others'."""
@@ -37,10 +35,7 @@ def main() -> None:
     parser.add_argument("--against", help="the arm of RL alone, by name, where it is not found")
     parser.add_argument("--exchange-rate", type=float, default=0.5)
     given = parser.parse_args()
-    records = [read_run(folder) for run in given.runs for folder in run_folders_in(run)]
-    kept = [record for record in records if exclusion(record) is None]
-    if not kept:
-        sys.exit("RUNS must hold one that its recipe's rule does not leave out.")
+    kept = kept_runs(*given.runs)
     arms = arms_of(kept).arms
     named = next((arm for arm in arms if arm.name == given.against), None)
     plain = named if given.against else rl_alone(kept, arms)

@@ -12,17 +12,14 @@ come to all of them. How it is read stands in `interlace.analysis.shootout.dista
 from __future__ import annotations
 
 import argparse
-import sys
 
 from rich.console import Console
 from rich.table import Table
 
-from interlace.analysis.exclusion import exclusion
 from interlace.analysis.shootout.arms import arms_of, pairs_of
 from interlace.analysis.shootout.distance import Distance, distances
 from interlace.estimate import Unresolved, figure_text
-from interlace.readback import run_folders_in
-from interlace.store import read_run
+from interlace.readback import kept_runs
 
 
 def main() -> None:
@@ -31,12 +28,8 @@ def main() -> None:
     parser.add_argument("--rewards", type=float, nargs="+", default=[0.80, 0.85, 0.90, 0.95])
     parser.add_argument("--bound", help="runs of front-addition")
     given = parser.parse_args()
-    records = [read_run(folder) for run in given.runs for folder in run_folders_in(run)]
-    kept = [record for record in records if exclusion(record) is None]
-    if not kept:
-        sys.exit("RUNS must hold one that its recipe's rule does not leave out.")
-    others = [read_run(folder) for folder in run_folders_in(given.bound)] if given.bound else []
-    straight = {record.seed: record for record in others if exclusion(record) is None}
+    kept = kept_runs(*given.runs)
+    straight = {record.seed: record for record in kept_runs(given.bound)} if given.bound else {}
     arms = arms_of(kept).arms
     for pair in pairs_of(kept[0], arms):
         columns = ["arm", "weights", *(f"at {reward:.2f}" for reward in given.rewards), "mean of them"]
