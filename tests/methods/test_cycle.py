@@ -126,7 +126,7 @@ def worst(world: World, exchange_rate: float) -> tuple[float, float]:
 
 def test_D11_it_settles_within_h_of_the_joint_optimum_and_a_wrong_ratio_does_not() -> None:
     """A quarter of h: a quarter of the distance or less, a sixteenth of the regret or less."""
-    problem, rate, found = problem_of(), 0.5, []
+    problem, rate, found = problem_of(num_prompts=48), 0.5, []
     for h in (0.4, 0.1):
         world = World(cycle(exchange_rate=rate, begin=2.0), problem, h, h / 2)
         world.train(int(80 / h))
@@ -200,6 +200,21 @@ def test_it_waits_for_a_look_after_updates_of_both_sides() -> None:
         compared.append(world.method.state["since"])
     assert world.sides == "r" + 7 * "s" + "r" + 8 * "s" + "rss"
     assert compared == [2, 2, 2, 2, 10, 10, 10, 10, 18, 18]
+
+
+def test_prompts_that_judge_do_not_steer() -> None:
+    """Looks that differ in every second prompt alone turn the ratio alike."""
+    ratios = []
+    for judged in (0.0, 0.9):
+        world = World(cycle(), problem_of(), 0.05, 0.01)
+        world.policy = world.policy.copy()
+        world.train(5)
+        other = world.policy.copy()
+        other[1::2] = (1.0 - judged) * other[1::2] + judged * world.problem.expert[1::2]
+        world.policy = other
+        world.train(5)
+        ratios.append(world.ratio)
+    assert ratios[0] == ratios[1] != 1.0
 
 
 def test_what_the_looks_cannot_tell_is_said_once_and_the_ratio_stays() -> None:

@@ -71,11 +71,11 @@ def test_what_arms_are_told_is_listed_of_those_at_hand() -> None:
     assert told_sentences(found, found.rows) == (
         "Told the expert\u2019s distribution, where others see its responses: known. "
         "Told the rewards of the expert\u2019s responses: short, known. "
-        "Steered, stopped or blended by looks at the prompts that do not judge: stopped. "
+        "Steered or blended by the prompts that do not judge, or stopped by looks: stopped. "
         "Told an exchange rate (the score\u2019s is 0.5): known (0.5), stopped (0.25)."
     )
     steered = replace(row_of(found, "short"), method="rl \u2192 guarded")
-    assert told_sentences(found, [steered]).endswith("that do not judge: short.")
+    assert told_sentences(found, [steered]).endswith("stopped by looks: short.")
     assert told_sentences(found, [replace(steered, method="joint")]) == ""
 
 

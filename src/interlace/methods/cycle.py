@@ -5,7 +5,7 @@ RL for h, then SFT of weight w, over and over, settles within O(h) of the best R
 RL. Between two looks, a updates of RL and b of imitation took the earlier look's policy, known on the held-out prompts
 as a finite problem, through some h and s (`sides_between`): h/a and s/b an update, so rho is to be (b/a) lambda h/s. At
 each look log rho goes a share of the way. Averaged weights are read where the stage keeps them: D11 is of drift,
-and a single update moves raw weights by more than they drift from look to look.
+and a single update moves raw weights by more than they drift from look to look. Every second held-out prompt steers.
 
 RL in a network leaves the tilt: SFT loss rises by more than h explains. h is then what reward says, and s what is left:
 net imitation, that of b updates less what RL undid, delta an update. It is net imitation that has to be lambda h, being
@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from interlace.analysis.shootout.halves import CHOOSING, half_held, half_scores
 from interlace.analysis.trajectory import REWARD, SFT_LOSS
 from interlace.estimate import Unresolved
 from interlace.forecasting import Start, start_of
@@ -99,7 +100,7 @@ class Cycle(Method):
         if min(imitated, reinforced) < 1:  # one side alone: wait for a look after both
             return None
         sides = self._sides(sighting, imitated, reinforced)
-        self.since, self.due, self.earlier = sighting.step, due - imitated, kept(sighting.scores)
+        self.since, self.due, self.earlier = sighting.step, due - imitated, _steering(sighting, sighting.scores)
         if isinstance(sides, Unresolved):
             return self._once(sides.reason)
         if sides.rl_time > 0.0:
@@ -114,8 +115,9 @@ class Cycle(Method):
     def _sides(self, sighting: Sighting, imitated: int, reinforced: int) -> Sides | Unresolved:
         if self.plan.task != self.plan.imitated:
             return Unresolved(f"task {self.plan.imitated} is imitated, task {self.plan.task} rewarded")
-        begin = _known(sighting.held, scores_of(self.earlier or kept(sighting.start_scores)))
-        end = _known(sighting.held, scores_of(kept(sighting.scores)))
+        held = half_held(sighting.held, CHOOSING)
+        begin = _known(held, scores_of(self.earlier or _steering(sighting, sighting.start_scores)))
+        end = _known(held, scores_of(_steering(sighting, sighting.scores)))
         if isinstance(begin, Unresolved):
             return begin
         if isinstance(end, Unresolved):
@@ -159,6 +161,11 @@ class Cycle(Method):
         """Go on with them."""
         self.ratio, self.since, self.due = float(state["ratio"]), int(state["since"]), float(state["due"])
         self.pace, self.earlier, self.said = state["pace"], state["earlier"], bool(state["said"])
+
+
+def _steering(sighting: Sighting, scores: PromptScores) -> dict[str, Any]:
+    """What the prompts that steer say, as it is kept."""
+    return kept(half_scores(sighting.held, scores, CHOOSING))
 
 
 def _known(held: HeldOut, scores: PromptScores) -> Start | Unresolved:

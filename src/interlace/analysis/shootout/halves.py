@@ -1,7 +1,7 @@
-"""Halves of the held-out prompts: one may steer methods, stop stages and choose; the other judges every arm.
+"""Halves of the held-out prompts: one may steer methods and choose; the other judges every arm.
 
-The same halves as those that stop rules, methods and blends are steered by (`controllers.best_checkpoint`).
-"""
+The same halves as those that methods, blends and the rule best_checkpoint are steered by
+(`controllers.best_checkpoint`). The rules parity and exchange_rate read all prompts."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ CHOOSING, JUDGING = 0, 1
 def half_of(snapshot: Snapshot, half: int) -> Snapshot:
     """What one half of the prompts says at a point; sums over prompts (gradients) are not kept."""
     return replace(
-        snapshot, held=_half_held(snapshot.held, half), scores=_half_scores(snapshot.held, snapshot.scores, half)
+        snapshot, held=half_held(snapshot.held, half), scores=half_scores(snapshot.held, snapshot.scores, half)
     )
 
 
-def _half_held(held: HeldOut, half: int) -> HeldOut:
+def half_held(held: HeldOut, half: int) -> HeldOut:
+    """The responses to one half of the prompts."""
     kept = held.prompt % 2 == half
     return replace(
         held,
@@ -36,7 +37,8 @@ def _half_held(held: HeldOut, half: int) -> HeldOut:
     )
 
 
-def _half_scores(held: HeldOut, scores: PromptScores, half: int) -> PromptScores:
+def half_scores(held: HeldOut, scores: PromptScores, half: int) -> PromptScores:
+    """What a point scored on them; sums over prompts (gradients) are not kept."""
     logprobs = scores.expert_logprobs
     return replace(
         scores,

@@ -20,8 +20,8 @@ SECONDARY = ("Arm", "Weights", "Behind the best", "Share of the attainable gain"
 KNOBS = ("Method", "Weights", "Best", "Worst", "Best less worst", "Chosen", "What tuning is worth over {}")
 MATCHED = ("Arm", "Weights", "Control", "What adapting is worth")
 HALVES = (
-    "One half of the held-out prompts may steer methods, stop stages and choose places on lines; all figures of every "
-    "arm, under every kind of weights, are of the other half, the front too."
+    "One half of the held-out prompts may steer methods and choose places on lines and blends; all figures of every "
+    "arm, under every kind of weights, are of the other half, the front too. Stop rules but best_checkpoint read both."
 )
 MARKS = (
     "\u2020: no other row has both more reward and less SFT loss, by the means. \u2021: the arm ended with less than "
@@ -137,7 +137,8 @@ def _secondary(found: Shootout, pair: Pair) -> Table:
         "Behind the best: of the same weights, run by run; the intervals of all pairs of arms hold together, since the "
         "best is picked from them. Share of the attainable gain: the change of R \u2212 \u03bbL over the greatest that "
         "any policy could have made from the start (D9). Hypervolume: the area of reward and SFT loss that an "
-        "arm\u2019s looks dominate, over the front\u2019s. Other held-out tasks are in nobody\u2019s training."
+        "arm\u2019s looks dominate, over the front\u2019s. Other held-out tasks: those "
+        "that this pair neither reinforces nor imitates."
     )
     return Table(f"Secondary metrics, {pair.name}", columns, cells, 2, tuple(notes.reasons), remark)
 

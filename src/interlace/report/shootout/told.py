@@ -17,7 +17,10 @@ def told_sentences(found: Shootout, rows: Sequence[ShootoutRow]) -> str:
         for text, names in (
             ("Told the expert\u2019s distribution, where others see its responses", _named(arms, _knows_expert)),
             ("Told the rewards of the expert\u2019s responses", _named(arms, _reads_rewards)),
-            ("Steered, stopped or blended by looks at the prompts that do not judge", _named(arms, _sees_looks)),
+            (
+                "Steered or blended by the prompts that do not judge, or stopped by looks",
+                _named(arms, _sees_looks),
+            ),
             (f"Told an exchange rate (the score\u2019s is {found.exchange_rate:g})", _exchange_rates(arms)),
         )
         if names
