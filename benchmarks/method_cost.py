@@ -65,6 +65,8 @@ HOOKS = (
     "expert_loss",
     "token_advantages",
     "hint",
+    "imitation",
+    "displacement",
     "regroup",
     "see_second_point",
     "combine",
@@ -97,7 +99,8 @@ class Clock:
 
 
 class Watch(CountingCallback):
-    """Counts what the trainer counts, marks the end of each step, and shows a steered method real looks."""
+    """Counts what the trainer counts, marks the end of each step (CPU seconds, without looks), and shows a
+    steered method real looks."""
 
     def __init__(self, target: MeasuredTask, policy: Policy, start: Policy, every: int) -> None:
         self.counters: dict[str, float] = {}
@@ -118,7 +121,7 @@ class Watch(CountingCallback):
             self.num_looks += 1
             sighting = Sighting(event.step, self._target.heldout, self._start_scores, scores)
             self.steer(lambda task, weights: sighting if weights == RAW else None)
-        self.marks.append(time.process_time())
+        self.marks.append(time.process_time() - self.looks.seconds)
 
     def _scores(self, policy: Policy) -> PromptScores:
         was_training = policy.model.training
@@ -224,7 +227,7 @@ def cost_of(name: str, seed: int, world: World) -> Cost:
     trainer = stage.trainer(request, stage.configure(request), policy, watch)
     own = clocked(trainer, watch)
     trainer.train()
-    took = watch.marks[-1] - watch.marks[0] - watch.looks.seconds
+    took = watch.marks[-1] - watch.marks[0]
     return Cost(
         seconds=took / world.steps,
         own=own.seconds / (world.steps + 1) / (took / world.steps),

@@ -135,7 +135,7 @@ def coupling_table(*runs: str | Path) -> list[CouplingRow]:
 
 
 def shootout(*runs: str | Path, by: By = "flops", against: str | None = None, exchange_rate: float = 0.5) -> Shootout:
-    """Compare mixing methods: stages that begin with one stage's weights, at the compute that most of them reached.
+    """Compare mixing methods: stages that begin with one stage's weights, at the compute that half of them reached.
 
     ``shootout("runs/shootout-addition").rows[0].arm``. `runs`: those of one recipe's seeds, or a folder of them. `by`:
     what compute is counted in. `exchange_rate`: lambda of the value R - lambda L, reward units a nat. `against`: the

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from interlace.methods import METHODS, Imitated, Update
+from interlace.methods import METHODS, Imitated, Update, Weights
 from interlace.methods.low_rank import new_adapter
 from tests.methods.worlds import PLAN, expert, groups, hint, made, own, softmax
 
@@ -147,7 +147,7 @@ def test_prompts_that_fail_are_imitated_and_have_no_advantage(name: str, options
 def test_own_successes_are_imitated_beside_unchanged_advantages() -> None:
     batch = groups()
     found = made("positive_lm").regroup(batch)
-    assert found.imitated == tuple(Imitated(own(p, k)) for p, k in [(1, 0), (1, 3), (2, 0)])
+    assert found.imitated == tuple(Imitated(own(p, k), is_own=True) for p, k in [(1, 0), (1, 3), (2, 0)])
     assert (found.advantages == batch.advantages).all() and found.sft == 1.0
 
 
@@ -245,6 +245,28 @@ def test_what_the_expert_does_not_answer_is_neither_imitated_nor_without_advanta
     relift = made("relift", buffer_size=1)
     relift.regroup(batch)
     assert relift.weights(1).sft == 0.0 and relift.state["buffer"] == []
+
+
+@pytest.mark.parametrize("weight", ["fixed", "share"])
+def test_hpts_share_of_imitation_is_that_of_its_prompts(weight: str) -> None:
+    """Two of three prompts fail, then one: whatever their loss weighs, a coin for each prompt had these rates."""
+    method = made("hpt", gate=0.25, weight=weight)
+    method.regroup(groups())
+    assert method.imitation(Weights(1.0, 1.0)) == pytest.approx(2 / 3)
+    method.regroup(groups(is_answered=np.array([False, True, True])))
+    assert method.imitation(Weights(1.0, 1.0)) == pytest.approx(1 / 3)
+
+
+def test_own_completions_are_told_from_the_experts() -> None:
+    """positive_lm imitates the policy's own; frontier where they are better; replay those that it kept."""
+    batch = groups()
+    assert all(item.is_own for item in made("positive_lm").regroup(batch).imitated)
+    assert not any(item.is_own for item in made("hpt", gate=0.25).regroup(batch).imitated)
+    replay = made("replay", of="solved", share=0.5)
+    replay.regroup(batch)
+    drawn = replay.imitated(1, lambda step, count: [expert(0)] * count)
+    assert {item.is_own for item in drawn} == {True, False}
+    assert all(item.is_own == (item.response != expert(0)) for item in drawn)
 
 
 def test_relift_imitates_once_when_its_buffer_is_full() -> None:

@@ -31,8 +31,13 @@ TASKS = "tasks: {sums: {kind: addition}}\nstages:\n  - "
         ),
         (
             "hybrid: {task: sums, max_steps: 2, method: {name: joint, like: hpt}}",
-            "like must name an earlier hybrid stage, and there is none. Got 'hpt'. Change it, or drop it.",
+            "like must name an earlier hybrid stage whose share of imitation is counted, and there is none. Got 'hpt'.",
         ),
+        (
+            "hybrid: {task: sums, max_steps: 2, method: {name: joint, like: hpt, mu: 0.2}}",
+            "like must stand without mu, whose place it takes. Got both. Remove one.",
+        ),
+        ("hybrid: {task: sums, max_steps: 2, method: {name: noise_control, like: hpt}}", "like"),
         (
             "sft: {task: sums, max_steps: 2, blend: {position: 0.5}}",
             "blend must stand in a stage of kind rl, hybrid or",
@@ -49,6 +54,21 @@ def test_mistakes_of_hybrid_stages_are_said_with_their_line(tmp_path: Path, stag
     with pytest.raises(RecipeError) as caught:
         load_recipe(path)
     assert str(caught.value).startswith(f"{path}:3: ") and message in str(caught.value)
+
+
+def test_a_control_is_like_a_stage_whose_share_is_counted(tmp_path: Path) -> None:
+    """LUFFY's experts stand inside its groups, so that no weight says how much it imitates."""
+    path = tmp_path / "mix.yaml"
+    stage = "hybrid: {task: sums, max_steps: 2, name: NAME, method: METHOD}\n  - "
+    made = [stage.replace("NAME", name).replace("METHOD", method) for name, method in (("a", "luffy"), ("b", "hpt"))]
+    path.write_text(TASKS + "".join(made) + "hybrid: {task: sums, max_steps: 2, method: {name: joint, like: a}}")
+    with pytest.raises(RecipeError, match="share of imitation is counted, one of b. Got 'a'"):
+        load_recipe(path)
+    path.write_text(path.read_text().replace("like: a", "like: b"))
+    resolved = load_recipe(path).stages[-1].to_options()["method"]
+    assert resolved == {"name": "joint", "expert_batch_size": None, "like": "b"}
+    path.write_text(load_recipe(path).to_yaml())
+    assert load_recipe(path).stages[-1].to_options()["method"] == resolved
 
 
 ROWS = [{"prompt": f"{n}=", "completion": str(n % 10)} for n in range(60)]

@@ -283,7 +283,7 @@ def test_the_share_of_imitation_is_that_of_the_update(
     assert share is not None or len(expected) == 3
 
 
-@pytest.mark.parametrize("name", ["luffy", "srft", "prefix_rft_like"])
+@pytest.mark.parametrize("name", ["luffy", "srft", "prefix_rft_like", "uft"])
 def test_experts_inside_groups_have_no_share_of_imitation(name: str, tmp_path: Path) -> None:
     assert "imitation_share" not in trained(hybrid(tmp_path, name)).counters
 

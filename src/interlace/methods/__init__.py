@@ -42,6 +42,7 @@ from interlace.methods.joint import Joint
 from interlace.methods.kl_anchor import KlAnchor
 from interlace.methods.lspo_like import LspoLike
 from interlace.methods.luffy import Luffy
+from interlace.methods.matched import MatchedOptions
 from interlace.methods.mgda import Mgda
 from interlace.methods.mifo_like import MifoLike
 from interlace.methods.noise_aware import NoiseAware
@@ -120,10 +121,13 @@ def method_options(config: str | Mapping[str, Any]) -> tuple[type[Method], Metho
 
 
 def method_config(config: str | Mapping[str, Any]) -> dict[str, Any]:
-    """The config with every option written out, but those that stand only where they are asked for."""
+    """The config with every option written out: of `like` and the share that it takes the place of, the one that
+    counts."""
     method, options = method_options(config)
-    written = options.model_dump(mode="json")
-    return {"name": method.name, **{name: value for name, value in written.items() if (name, value) != ("like", None)}}
+    idle = set()
+    if isinstance(options, MatchedOptions):
+        idle = {"like"} if options.like is None else {options.share}
+    return {"name": method.name, **options.model_dump(mode="json", exclude=idle)}
 
 
 def build_method(config: str | Mapping[str, Any], plan: Plan) -> Method:

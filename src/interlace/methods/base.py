@@ -72,10 +72,12 @@ ONLY_RL, ONLY_SFT = Weights(1.0, 0.0), Weights(0.0, 1.0)
 
 @dataclass(frozen=True)
 class Imitated:
-    """A response that is imitated: its loss is `weight` times that of the token mean."""
+    """A response that is imitated: its loss is `weight` times that of the token mean. `is_own`: the policy's, not the
+    expert's."""
 
     response: EncodedResponse
     weight: float = 1.0
+    is_own: bool = False
 
 
 @dataclass(frozen=True)
@@ -201,9 +203,10 @@ class Method:
     the log-probabilities of the whole vocabulary, under the policy and under the stage's start, of which a copy is
     kept. `trl`: TRL's options as the source has them, under the user's own. `reads_expert_rewards`: the expert's
     responses must have been scored. `knows_expert`: it is told the expert's distribution (as the task has it), where
-    others see draws. `splits_gradient`: both losses' gradients are taken apart and handed to `combine`.
-    `second_point`: the RL loss's gradient is also taken at other weights, `displacement` away, on the same completions
-    (old log-probabilities being those of the weights that are trained), and handed to `see_second_point`.
+    others see draws. `counts_imitation`: weights say how much it imitates, which they do not where the expert's tokens
+    stand inside its groups or their prompts. `splits_gradient`: both losses' gradients are taken apart and handed to
+    `combine`. `second_point`: the RL loss's gradient is also taken at other weights, `displacement` away, on the same
+    completions (old log-probabilities being those of the weights that are trained), and handed to `see_second_point`.
     `moments_apart`: updates of imitation alone have optimizer moments of their own. `needs_fresh_batches`: no two
     updates may share a batch of generations.
     """
@@ -223,6 +226,7 @@ class Method:
     second_point: ClassVar[bool] = False
     reads_expert_rewards: ClassVar[bool] = False
     knows_expert: ClassVar[bool] = False
+    counts_imitation: ClassVar[bool] = True
     moments_apart: ClassVar[bool] = False
     needs_fresh_batches: ClassVar[bool] = False
 
@@ -240,8 +244,8 @@ class Method:
 
     def imitation(self, weights: Weights) -> float | None:
         """Share of imitation in the update just made, whose losses had these `weights`, fraction: what a control is
-        matched to. None where weights do not say it, as with the expert's completions inside a group."""
-        if self.expert_rows:
+        matched to. None where it is not counted."""
+        if not self.counts_imitation:
             return None
         total = weights.rl + weights.sft
         return weights.sft / total if total else 0.0

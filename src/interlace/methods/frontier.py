@@ -74,7 +74,7 @@ class Frontier(Method):
         for item, weight in zip(responses, optimum, strict=False):
             yield Imitated(item.response, float(weight))
         if best is not None and optimum[-1] > 0.0:
-            yield Imitated(best[1], float(optimum[-1]))
+            yield Imitated(best[1], float(optimum[-1]), is_own=True)
 
 
 def _best_of(groups: Groups, prompt: int) -> Iterator[Imitated]:
@@ -82,4 +82,4 @@ def _best_of(groups: Groups, prompt: int) -> Iterator[Imitated]:
     rewards = groups.rewards[prompt]
     best = int(rewards.argmax())
     if rewards[best] > rewards.mean():
-        yield Imitated(groups.own(prompt, best))
+        yield Imitated(groups.own(prompt, best), is_own=True)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from interlace.methods.base import Follows, Groups, Imitated, Method, MethodOptions, Regrouped, Weights
+from interlace.methods.base import Follows, Groups, Imitated, Method, MethodOptions, Plan, Regrouped, Weights
 
 
 class HptOptions(MethodOptions):
@@ -39,6 +39,10 @@ class Hpt(Method):
     trl: ClassVar[Mapping[str, Any]] = {"scale_rewards": "none", "beta": 0.0}
     follows: ClassVar[Follows] = "groups"
 
+    def __init__(self, options: Any, plan: Plan) -> None:
+        super().__init__(options, plan)
+        self._failed = 0.0
+
     @property
     def gate(self) -> float:
         """Share of a group that passes, up to which its prompt is imitated."""
@@ -48,11 +52,15 @@ class Hpt(Method):
         """1 and 1; the switch decides."""
         return Weights(1.0, 1.0)
 
+    def imitation(self, weights: Weights) -> float | None:
+        """The share of prompts that are imitated, whatever their weight: a coin for each prompt has that rate."""
+        return self._failed
+
     def regroup(self, groups: Groups) -> Regrouped:
         """No advantage where the expert is imitated; a prompt that it does not answer is reinforced."""
         passed = (groups.rewards > self.options.reward_above).mean(axis=1)
         failed = (passed <= self.gate) & groups.is_answered
         imitated = tuple(Imitated(groups.expert(prompt)) for prompt in failed.nonzero()[0].tolist())
         advantages = np.where(failed[:, None], np.float32(0.0), groups.advantages)
-        share = float(failed.mean()) if self.options.weight == "share" else 1.0
-        return Regrouped(advantages, imitated, share)
+        self._failed = float(failed.mean())
+        return Regrouped(advantages, imitated, self._failed if self.options.weight == "share" else 1.0)

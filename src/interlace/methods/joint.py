@@ -14,11 +14,17 @@ from interlace.methods.base import Method, MethodOptions, Plan, Weights
 from interlace.methods.matched import MatchedOptions
 
 
-class JointOptions(MatchedOptions):
-    """Of the method `joint`."""
+class WeightOptions(MethodOptions):
+    """Of methods with a fixed weight."""
 
     mu: float = Field(default=0.5, ge=0.0, le=1.0)
     """Weight of imitation; the rest is the RL loss's."""
+
+
+class JointOptions(MatchedOptions, WeightOptions):
+    """Of the method `joint`."""
+
+    share: ClassVar[str] = "mu"
 
 
 class Joint(Method):
@@ -30,7 +36,7 @@ class Joint(Method):
     cost: ClassVar[str] = "GRPO and an SFT step"
     takes: ClassVar[type[MethodOptions]] = JointOptions
 
-    def __init__(self, options: JointOptions, plan: Plan) -> None:
+    def __init__(self, options: WeightOptions, plan: Plan) -> None:
         super().__init__(options, plan)
         self.mu = options.mu if plan.matched is None else plan.matched
 

@@ -37,6 +37,7 @@ class Luffy(Method):
     trl: ClassVar[Mapping[str, Any]] = {"scale_rewards": "none", "beta": 0.0}
     follows: ClassVar[Follows] = "neither"
     expert_rows: ClassVar[int] = 1
+    counts_imitation: ClassVar[bool] = False
 
     def weights(self, step: int) -> Weights:
         """The RL loss, which holds the expert's response."""

@@ -25,8 +25,8 @@ from jaxtyping import Float
 from pydantic import Field
 
 from interlace.estimate import Unresolved, figure_text, significant_texts
-from interlace.methods.base import Plan, Update
-from interlace.methods.joint import Joint, JointOptions
+from interlace.methods.base import MethodOptions, Plan, Update
+from interlace.methods.joint import Joint, WeightOptions
 from interlace.methods.successive_gradients import SuccessiveGradients
 from interlace.statistics.successive import RunningShare, batch_for_share, share_over_blocks
 from interlace.wording import counted
@@ -54,7 +54,7 @@ class Block:
         return Block(self.updates + 1, self.product + product, self.square + square, self.scale + scale)
 
 
-class NoiseControlOptions(JointOptions):
+class NoiseControlOptions(WeightOptions):
     """Of the method `noise_control`."""
 
     mu: float = Field(default=0.0, ge=0.0, le=1.0)
@@ -74,7 +74,7 @@ class NoiseControl(Joint):
     sentence: ClassVar[str] = "RL (or `joint`, with mu) whose updates are shortened where they are mostly noise"
     source: ClassVar[str] = "interlace: B8 and C9, the share by C2"
     cost: ClassVar[str] = "as GRPO; a copy of the weights during an update, and one of the gradient"
-    takes: ClassVar[type[JointOptions]] = NoiseControlOptions
+    takes: ClassVar[type[MethodOptions]] = NoiseControlOptions
     needs_fresh_batches: ClassVar[bool] = True
 
     def __init__(self, options: NoiseControlOptions, plan: Plan) -> None:

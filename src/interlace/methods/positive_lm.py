@@ -37,4 +37,5 @@ class PositiveLm(Method):
     def regroup(self, groups: Groups) -> Regrouped:
         """Every completion above the bound is imitated."""
         rewarded = np.argwhere(groups.rewards > self.options.reward_above).tolist()
-        return Regrouped(groups.advantages, tuple(Imitated(groups.own(prompt, place)) for prompt, place in rewarded))
+        own = tuple(Imitated(groups.own(prompt, place), is_own=True) for prompt, place in rewarded)
+        return Regrouped(groups.advantages, own)

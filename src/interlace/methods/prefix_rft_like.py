@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from jaxtyping import Float
 from pydantic import Field
 
-from interlace.methods.base import Follows, Hint, Method, MethodOptions, SampledTokens, Weights
+from interlace.methods.base import Follows, Hint, Method, MethodOptions, SampledTokens
 from interlace.methods.selection import highest
 
 if TYPE_CHECKING:
@@ -40,10 +40,7 @@ class PrefixRftLike(Method):
     takes: ClassVar[type[MethodOptions]] = PrefixRftOptions
     follows: ClassVar[Follows] = "neither"
     answers_prompts: ClassVar[bool] = True
-
-    def imitation(self, weights: Weights) -> float | None:
-        """Tokens of the expert's stand inside the groups."""
-        return None
+    counts_imitation: ClassVar[bool] = False
 
     def hint(self, step: int, prompt: int, completion: int) -> Hint | None:
         """Of the first completion: a share that falls along a cosine."""

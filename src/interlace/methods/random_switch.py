@@ -17,6 +17,8 @@ from interlace.methods.matched import MatchedOptions
 class RandomSwitchOptions(MatchedOptions):
     """Of the method `random_switch`."""
 
+    share: ClassVar[str] = "rate"
+
     rate: float = Field(default=0.5, ge=0.0, le=1.0)
     """Probability that an update is of imitation."""
 

@@ -69,7 +69,8 @@ class Replay(Method):
             return [Imitated(response) for response in stream(step, count)]
         drawn = self.plan.rng(step).permutation(len(self._solved))[:count]
         expert = stream(step, batch)[: batch - len(drawn)]
-        return [Imitated(response) for response in (*expert, *(self._solved[place] for place in drawn.tolist()))]
+        own = [Imitated(self._solved[place], is_own=True) for place in drawn.tolist()]
+        return [*map(Imitated, expert), *own]
 
     @property
     def state(self) -> dict[str, Any]:

@@ -2,17 +2,16 @@
 
 With the SFT loss kept the update is g_R + b g_S. The expected SFT loss stays, to first order, at b = -P/D with P = <E
 g_R, E g_S> and D = |E g_S|^2. A batch's own products, as `projected` has them, are noisy in P and too large in D. Here
-both are means over the updates before, of products of gradients whose batches share nothing: <g_R, g_S> of one update,
-and <g_S, g_S'> of two in a row (C2). The new gradients have no part in them, so that nothing is chosen by its noise.
+both are means over the updates before, of products of gradients whose batches are drawn independently: <g_R, g_S> of
+one update, and <g_S, g_S'> of two in a row (C2). The new gradients have no part in them, so that nothing is chosen by
+its noise.
 
-P is shrunk by the share of its square that its error does not explain, 1 - error^2/P^2 or 0 (James and Stein's
-positive part): of all multiples the one that is nearest to the true P on average, where P is as often above 0 as below
-by what is known. So a conflict that noise alone would show takes little off, and a resolved one all. No projection
-where P > 0, nor where the interval of D reaches 0: a mean SFT gradient that is not seen cannot be projected off. It is
-thus RL beside the least weight of imitation that is measured to keep the SFT loss. |b g_S| is at most |g_R|, as of any
-projection. What an update changes is in the products with the one before (`statistics.successive`): steps that
-overshoot make D too small.
-"""
+P is shrunk by the share of its square that its error does not explain, 1 - error^2/P^2 or 0 (as James and Stein's
+positive part): the plug-in estimate of the multiple that is nearest to the true P on average. So a conflict that noise
+alone would show takes little off, and a resolved one all. No projection where P > 0, nor where the interval of D
+reaches 0: a mean SFT gradient that is not seen cannot be projected off. It is thus RL beside the least weight of
+imitation that is measured to keep the SFT loss. |b g_S| is at most |g_R|, as of any projection. What an update changes
+is in the products with the one before (`statistics.successive`): steps that overshoot make D too small."""
 
 from __future__ import annotations
 

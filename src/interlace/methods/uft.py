@@ -40,6 +40,7 @@ class Uft(Method):
     takes: ClassVar[type[MethodOptions]] = UftOptions
     follows: ClassVar[Follows] = "groups"
     answers_prompts: ClassVar[bool] = True
+    counts_imitation: ClassVar[bool] = False
 
     def weights(self, step: int) -> Weights:
         """1 and the hint's coefficient."""

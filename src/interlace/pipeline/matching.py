@@ -13,7 +13,7 @@ def matched_share(config: StageConfig, run_folder: Path) -> float | None:
     """Mean share of imitation over the updates of the stage that the method of `config` is `like`; None for one that is
     like no other.
 
-    Raises RecipeError where that stage's method does not say its share.
+    Raises RecipeError where no look of that stage says its share.
     """
     like = (config.method or {}).get("like")
     if like is None:
@@ -23,7 +23,7 @@ def matched_share(config: StageConfig, run_folder: Path) -> float | None:
     share = stage.spent.get(last, {}).get("imitation_share")
     if share is None or not last:
         raise RecipeError(
-            f"stage {config.name!r} must be like a stage whose share of imitation is counted. {like!r} has experts "
-            "inside its groups, or was not looked at. Name another, or give the share itself."
+            f"stage {config.name!r} must be like a stage whose share of imitation was counted. {like!r} has no look "
+            "that says it. Name another, or give the share itself."
         ).about("method")
     return share / last

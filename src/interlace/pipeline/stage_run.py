@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -230,8 +231,9 @@ class StageRun:
 def refuse_if_stopped(stop: StopRequest, where: str, base: Path) -> None:
     """Raise Interrupted if a signal asked the run to stop; what was trained is saved by then."""
     if stop.signal_number is not None:
+        out = shlex.quote(str(base))
         raise Interrupted(
-            f"stopped {where}; all of it is saved. Run the same command again with --out {base} to continue.",
+            f"stopped {where}; all of it is saved. Run the same command again with --out {out} to continue.",
             exit_code=128 + stop.signal_number,
         )
 

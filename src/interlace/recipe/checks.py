@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from interlace.controllers import problems_of_rule, rewinds, rule_config
 from interlace.errors import InterlaceError, RecipeError, unknown_name
-from interlace.methods import method_config, method_options
+from interlace.methods import METHODS, method_config, method_options
 from interlace.options import Problem
 from interlace.policies.merging import merge_config
 from interlace.probes import PRESETS
@@ -211,13 +211,23 @@ def _method_problems(stage: StageConfig, before: tuple[StageConfig, ...], recipe
                 "method with weights: averaged must stand in a stage that keeps averaged_weights. It keeps none. Add "
                 "averaged_weights, or drop weights.",
             )
-        hybrid = [other.name for other in before if other.kind == "hybrid"]
         like = getattr(options, "like", None)
-        if like is not None and like not in hybrid:
-            known = f"one of {', '.join(hybrid)}" if hybrid else "and there is none"
-            yield "method", f"like must name an earlier hybrid stage, {known}. Got {like!r}. Change it, or drop it."
+        counted = [other.name for other in before if other.kind == "hybrid" and _counts_imitation(other)]
+        if like is not None and like not in counted:
+            known = f"one of {', '.join(counted)}" if counted else "and there is none"
+            yield (
+                "method",
+                "like must name an earlier hybrid stage whose share of imitation is counted, "
+                f"{known}. Got {like!r}. Change it, or drop it.",
+            )
     except RecipeError as error:
         yield "method", str(error)
+
+
+def _counts_imitation(stage: StageConfig) -> bool:
+    """Whether a hybrid stage's method says its share; of a method that is a mistake itself, said elsewhere, yes."""
+    method = METHODS.get(str((stage.method or {}).get("name")))
+    return method is None or method.counts_imitation
 
 
 def _kind_problems(stage: StageConfig) -> Iterator[tuple[str, str]]:

@@ -68,8 +68,8 @@ def coupling(
     0. Both are of the losses themselves: the `weights` that their gradients come with are taken out.
 
     Of one batch each, so without an interval: noise in a squared norm makes the slopes and the cosine too small (C2),
-    also on average. The batches share no prompt where a method imitates a `stream`; where the expert answers the
-    groups' prompts they do, and noise that both share is in it.
+    also on average. Where a method imitates a `stream` the two batches are drawn independently of each other; where the
+    expert answers the groups' prompts they are not, and noise that both share is in it.
     """
     of_rl = inner(rl, rl, metric) / weights.rl**2
     of_sft, of_both = inner(sft, sft, metric) / weights.sft**2, inner(rl, sft, metric) / (weights.rl * weights.sft)

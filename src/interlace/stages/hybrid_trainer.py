@@ -102,7 +102,7 @@ class HybridTrainer(ComposingGRPOTrainer):
             self.state.num_input_tokens_seen += self.tokens_generated // self._updates
         tokens = sum(row.response.num_tokens for row in rows)
         self.state.num_input_tokens_seen += tokens
-        self._count("expert_examples", len(rows))
+        self._count("expert_examples", sum(not row.is_own for row in rows))
         if self.start is not None:
             self._count("tokens_scored", tokens)
 

@@ -13,7 +13,9 @@ from interlace.statistics.intervals import LEVEL
 
 @dataclass(frozen=True, slots=True)
 class RunningMean:
-    """Of independent values of which each counts `decay` times the next.
+    """Of values of which each counts `decay` times the next. Its error takes them for independent: of products of
+    successive gradients, which share one with their neighbours, it is right where there is no signal and too small by
+    up to the square root of 2 where nearly all is.
 
     `count`: values so far; `total`: their weighted sum; `squares`, `singles`: sums of value^2 and value under the
     squared weights, of which the error is made.

@@ -1,4 +1,4 @@
-"""The shoot-out: mixing methods from one start, compared at the compute that most of them reached.
+"""The shoot-out: mixing methods from one start, compared at the compute that at least half of them reached.
 
 `arms` finds them in a run, `compute` counts, `seen` takes each at the common compute on the `halves` of the held-out
 prompts, `training` says how it was trained, `limit` holds it against the best of all policies (D9), `row`, `ranks`,

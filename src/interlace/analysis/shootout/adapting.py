@@ -15,9 +15,9 @@ from interlace.estimate import Figure
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """`arm` under one kind of weights beside its `control`, an arm whose method is `like` it: the same mean share of
-    imitation in every update, or by a coin, without adapting. `lead`: by how much the arm's value of R - lambda L is
-    above its control's, run by run, reward units; each comparison by itself."""
+    """`arm` under one kind of weights beside its `control`, an arm whose method is `like` it: the mean share of
+    imitation over all of its stage in every update, or by a coin, without adapting. `lead`: by how much the arm's value
+    of R - lambda L is above its control's, run by run, reward units; each comparison by itself."""
 
     pair: Pair
     weights: str

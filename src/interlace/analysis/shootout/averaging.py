@@ -31,13 +31,12 @@ from typing import Any
 import numpy as np
 
 from interlace.analysis.shootout.arms import Arm, Pair
-from interlace.analysis.shootout.distance import NATS, ONE_RUN, crossing
+from interlace.analysis.shootout.distance import crossing, over_runs
 from interlace.analysis.shootout.limit import Limit, limit_of
 from interlace.analysis.shootout.seen import At, Look, course_of, halves_at
 from interlace.analysis.trajectory import REWARD, SFT_LOSS, read_trajectory
 from interlace.estimate import Figure, Unresolved
 from interlace.measurement import AVERAGED, LINE, RAW
-from interlace.statistics import seed_interval
 from interlace.store import RunRecord
 from interlace.store.record import StageRecord
 
@@ -82,15 +81,16 @@ class Merge:
 
 
 def splits_of(records: Sequence[RunRecord], pair: Pair) -> list[Split]:
-    """Of averaged weights and of the line; nothing where the runs have no referee."""
-    merges = {merge.weights: merge for merge in merges_of(records[0])}
-    if RAW not in merges:
+    """Of averaged weights and of the line, of the arms of the first merge of raw ends; nothing where there is none."""
+    merges = list(merges_of(records[0]))
+    referee = next((merge for merge in merges if merge.weights == RAW), None)
+    if referee is None:
         return []
     found = []
     for weights in (AVERAGED, LINE):
-        gains = [[gain_of(record, arm, pair, weights) for arm in merges[RAW].arms] for record in records]
-        noises = [noise_of(record, merges[RAW], pair) for record in records]
-        own = merges.get(weights)
+        gains = [[gain_of(record, arm, pair, weights) for arm in referee.arms] for record in records]
+        noises = [noise_of(record, referee, pair) for record in records]
+        own = next((merge for merge in merges if (merge.weights, merge.arms) == (weights, referee.arms)), None)
         left = [0.0] * len(records) if own is None else [noise_of(record, own, pair) for record in records]
         found.append(split_over_runs(weights, gains, noises, left, own is None))
     return found
@@ -213,11 +213,11 @@ def split_over_runs(
     is_told = len(removed) == len(known)
     return Split(
         weights=weights,
-        same_step=_over_runs(same) if same else None,
-        lag=_over_runs(_less(same, equal)) if same else None,
-        equal_reward=_over_runs(equal),
-        noise=_over_runs(removed) if is_told else NO_MERGE,
-        rest=_over_runs(_less(equal, removed)) if is_told else NO_MERGE,
+        same_step=over_runs(same) if same else None,
+        lag=over_runs(_less(same, equal)) if same else None,
+        equal_reward=over_runs(equal),
+        noise=over_runs(removed) if is_told else NO_MERGE,
+        rest=over_runs(_less(equal, removed)) if is_told else NO_MERGE,
         noise_is_all=noise_is_all,
     )
 
@@ -237,7 +237,3 @@ def _mean_gain(run: Sequence[Gain | None]) -> Gain | None:
 
 def _less(ones: Sequence[float], others: Sequence[float]) -> list[float]:
     return [one - other for one, other in zip(ones, others, strict=True)]
-
-
-def _over_runs(values: Sequence[float]) -> Figure:
-    return seed_interval(values, unit=NATS) if len(values) > 1 else ONE_RUN

@@ -202,5 +202,8 @@ def _rises(record: RunRecord, arm: Arm, pair: Pair, weights: str) -> Sequence[Fi
 
 
 def _is_of(record: RunRecord, arm: Arm, methods: Collection[str]) -> bool:
-    """Whether every stage of an arm is of one of `methods`."""
-    return all(method_of(stage).get("name") in methods for stage in arm.of(record))
+    """Whether every stage of an arm is of one of `methods`, and the arm no control: matched to another, or one side
+    alone."""
+    told = [method_of(stage) for stage in arm.of(record)]
+    is_control = any("like" in each or each.get("mu") in (0.0, 1.0) for each in told)
+    return not is_control and all(each.get("name") in methods for each in told)

@@ -198,7 +198,7 @@ def _row(
         len(known),
         len(found),
         over_seeds(over_front) if known else NOT_REACHED,
-        _over_runs(values) if values and len(values) == len(known) else NO_BOUND,
+        over_runs(values) if values and len(values) == len(known) else NO_BOUND,
     )
 
 
@@ -208,5 +208,6 @@ def _all_of(found: Sequence[T | None]) -> list[T]:
     return known if len(known) == len(found) else []
 
 
-def _over_runs(values: Sequence[float]) -> Figure:
+def over_runs(values: Sequence[float]) -> Figure:
+    """Mean over runs, nats/response; of one run alone there is no interval."""
     return seed_interval(list(values), unit=NATS) if len(values) > 1 else ONE_RUN

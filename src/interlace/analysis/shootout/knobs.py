@@ -69,7 +69,7 @@ class Knob:
 def knobs_of(contest: Contest, weights: str, seen: Mapping[Arm, list[Seen]]) -> Iterator[Knob]:
     """One of each method that several arms train with, in the arms' order."""
     rate = contest.exchange_rate
-    for method, arms in _families(contest.records[0], list(seen)):
+    for method, arms in _families(contest, list(seen)):
         settings = _settings(contest.records[0], arms)
         if len(settings) < 2:
             continue
@@ -87,12 +87,14 @@ def knobs_of(contest: Contest, weights: str, seen: Mapping[Arm, list[Seen]]) -> 
         )
 
 
-def _families(record: RunRecord, arms: Sequence[Arm]) -> list[tuple[str, list[Arm]]]:
-    """Arms of one hybrid stage, by method, that are alike in all but the method's options and their schedule."""
+def _families(contest: Contest, arms: Sequence[Arm]) -> list[tuple[str, list[Arm]]]:
+    """Arms of one hybrid stage, by method, that are alike in all but the method's options and their schedule. The arm
+    that all are held against, and controls that are like others, are no settings."""
     found: dict[tuple[str, str], list[Arm]] = {}
     for arm in arms:
-        (stage, *others) = arm.of(record)
-        if stage.kind == "hybrid" and not others and "like" not in method_of(stage):  # a control is no setting
+        (stage, *others) = arm.of(contest.records[0])
+        is_setting = arm.name != contest.opponent and "like" not in method_of(stage)
+        if stage.kind == "hybrid" and not others and is_setting:
             alike = {name: value for name, value in stage.options.items() if name not in SCHEDULING}
             found.setdefault((str(method_of(stage)["name"]), repr(sorted(alike.items()))), []).append(arm)
     return [(method, family) for (method, _), family in found.items()]

@@ -13,7 +13,7 @@ from interlace.analysis.reward_change import reward_difference
 from interlace.analysis.shootout import figures
 from interlace.analysis.shootout.area import dominated_share
 from interlace.analysis.shootout.arms import THEN, Arm, Pair, method_of
-from interlace.analysis.shootout.compute import SHORT, common_compute
+from interlace.analysis.shootout.compute import SHORT
 from interlace.analysis.shootout.halves import JUDGING, half_of
 from interlace.analysis.shootout.limit import Limit
 from interlace.analysis.shootout.ranks import comparisons_of, ranks_of
@@ -43,10 +43,10 @@ class ShootoutRow:
 
     `task`: whose reward counts, `imitated`: whose SFT loss. `weights`: raw, averaged, or line (the best place between
     the stage's start and its end). `step`: of the look, mean over seeds. `compute`: what the arm had taken there (FLOPs
-    a parameter, or tokens sampled and trained on); `is_short`: all of it took less than the common compute and it is
-    told where it ended (`SHORT`). `imitation`: mean weight of imitation among both losses in its updates, a fraction;
-    None where that is not counted. `exchange_rates`: each that it was told, reward units a nat;
-    `is_stopped_or_blended`: held-out looks end it, or choose the blend that it ends with.
+    a parameter, or tokens read and sampled in generation and trained on); `is_short`: all of it took less than the
+    common compute and it is told where it ended (`SHORT`). `imitation`: mean weight of imitation among both losses in
+    its updates, a fraction; None where that is not counted. `exchange_rates`: each that it was told, reward units a
+    nat; `is_stopped_or_blended`: held-out looks end it, or choose the blend that it ends with.
 
     `excess`: SFT loss over the least that any policy can have at this reward (D9), nats/response. `value`: the change
     of R - lambda L, reward units; `values`: of each seed. `gain_share`: the value over the greatest that any policy
@@ -169,7 +169,7 @@ def _row(
         num_seeds=len(each),
         step=float(np.mean([item.at.step for item in each])),
         compute=float(np.mean([item.at.compute for item in each])),
-        is_short=_is_short(each, seen),
+        is_short=_is_short(each),
         imitation=imitation_of(contest.records, arm, each),
         exchange_rates=exchange_rates_of(record, arm),
         is_stopped_or_blended=is_stopped_or_blended(record, arm),
@@ -194,10 +194,9 @@ def _row(
     )
 
 
-def _is_short(each: Sequence[Seen], seen: Mapping[Arm, list[Seen]]) -> bool:
-    """By the ends of the arms: their last looks within the common compute may lie some steps apart."""
-    common = [common_compute([others[run].end for others in seen.values()]) for run in range(len(each))]
-    return float(np.mean([item.end for item in each])) < SHORT * float(np.mean(common))
+def _is_short(each: Sequence[Seen]) -> bool:
+    """By the arm's ends: its last looks within the common compute may lie some steps before."""
+    return float(np.mean([item.end for item in each])) < SHORT * float(np.mean([item.common for item in each]))
 
 
 def _reward_range(each: Sequence[Seen]) -> tuple[float, float]:

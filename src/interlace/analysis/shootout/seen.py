@@ -64,11 +64,13 @@ class Look(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class Seen:
     """An arm of one run at the common compute. `looks`: all points up to it, the start first (on the line: all of it);
-    `at`: the one it is judged by; `end`: the compute of all of the arm."""
+    `at`: the one it is judged by; `end`: the compute of all of the arm; `common`: that of its run
+    (`common_compute`)."""
 
     looks: tuple[Look, ...]
     at: Look
     end: float
+    common: float
 
     @property
     def start(self) -> At:
@@ -101,7 +103,7 @@ class Seen:
 def seen_at_common_compute(
     records: Sequence[RunRecord], arms: Sequence[Arm], pair: Pair, weights: str, by: By, exchange_rate: float
 ) -> Mapping[Arm, list[Seen]]:
-    """Every arm that all runs measured, at the compute that most arms of its own run reached (`common_compute`).
+    """Every arm that all runs measured, at the common compute of its own run (`common_compute`).
 
     On the line: the place of most R - lambda L, of arms of one stage whose end is at that compute.
     """
@@ -117,17 +119,17 @@ def _of_run(
 ) -> Iterator[tuple[Arm, Seen]]:
     own = RAW if weights == LINE else weights
     courses = {arm: looks for arm in arms if (looks := course_of(record, arm, pair, own, by))}
-    limit = common_compute([looks[-1].compute for looks in courses.values()]) * OVERSHOOT
+    common = common_compute([looks[-1].compute for looks in courses.values()])
     for arm, looks in courses.items():
-        within = [look for look in looks if look.compute <= limit]
+        within = [look for look in looks if look.compute <= common * OVERSHOOT]
         last, end = within[-1], looks[-1].compute
         if last.stage != arm.of(record)[-1].stage:
             continue  # it has not come to its last stage: the arm without that says the same
         if weights != LINE:
-            yield arm, Seen(tuple(within), last, end)
+            yield arm, Seen(tuple(within), last, end, common)
         elif len(within) == len(looks) and (places := course_of(record, arm, pair, LINE, by)):
             best = max(places, key=lambda place: place.choosing.value(exchange_rate))
-            yield arm, Seen(tuple(places), best, end)
+            yield arm, Seen(tuple(places), best, end, common)
 
 
 def course_of(record: RunRecord, arm: Arm, pair: Pair, weights: str, by: By) -> list[Look]:
