@@ -26,6 +26,7 @@ from interlace.readback import kept_runs
 
 OWN = ("interlace", "matched-rate control")
 """What the source of a method begins with that is none of others'."""
+PUBLISHED = {name for name, method in METHODS.items() if not method.source.startswith(OWN)}
 
 
 def main() -> None:
@@ -41,9 +42,8 @@ def main() -> None:
     plain = named if given.against else rl_alone(kept, arms)
     if plain is None:
         sys.exit("RUNS must have an arm of RL alone, which the others are held against. Name it by --against.")
-    published = {name for name, method in METHODS.items() if not method.source.startswith(OWN)}
     for pair in pairs_of(kept[0], arms):
-        rows = budgets_kept(kept, arms, pair, plain, published, by=given.by, exchange_rate=given.exchange_rate)
+        rows = budgets_kept(kept, arms, pair, plain, PUBLISHED, by=given.by, exchange_rate=given.exchange_rate)
         Console(width=170).print(table(rows, pair.name) if rows else f"{pair.name}: no arm has a budget.")
 
 

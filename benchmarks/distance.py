@@ -12,14 +12,16 @@ come to all of them. How it is read stands in `interlace.analysis.shootout.dista
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from interlace.analysis.shootout.arms import arms_of, pairs_of
+from interlace.analysis.shootout.arms import Arm, Pair, arms_of, pairs_of
 from interlace.analysis.shootout.distance import Distance, distances
 from interlace.estimate import Unresolved, figure_text
 from interlace.readback import kept_runs
+from interlace.store import RunRecord
 
 
 def main() -> None:
@@ -32,17 +34,27 @@ def main() -> None:
     straight = {record.seed: record for record in kept_runs(given.bound)} if given.bound else {}
     arms = arms_of(kept).arms
     for pair in pairs_of(kept[0], arms):
-        columns = ["arm", "weights", *(f"at {reward:.2f}" for reward in given.rewards), "mean of them"]
-        table = Table(*columns, title=pair.name)
-        rows: dict[tuple[str, str], list[str]] = {}
-        for item in distances(kept, arms, pair, given.rewards, straight):
-            rows.setdefault((item.arm, item.weights), []).append(cell(item, bool(straight)))
-        for (arm, weights), cells in rows.items():
-            if any(cells):
-                table.add_row(arm, weights, *cells)
-        if not table.row_count:
-            table.caption = "No arm comes to these rewards where a front of both objectives is known."
-        Console(width=60 + 34 * (1 + len(given.rewards))).print(table)
+        Console(width=60 + 34 * (1 + len(given.rewards))).print(table_of(kept, arms, pair, given.rewards, straight))
+
+
+def table_of(
+    runs: Sequence[RunRecord],
+    arms: Sequence[Arm],
+    pair: Pair,
+    rewards: Sequence[float],
+    straight: Mapping[int, RunRecord],
+) -> Table:
+    columns = ["arm", "weights", *(f"at {reward:.2f}" for reward in rewards), "mean of them"]
+    table = Table(*columns, title=pair.name)
+    rows: dict[tuple[str, str], list[str]] = {}
+    for item in distances(runs, arms, pair, rewards, straight):
+        rows.setdefault((item.arm, item.weights), []).append(cell(item, bool(straight)))
+    for (arm, weights), cells in rows.items():
+        if any(cells):
+            table.add_row(arm, weights, *cells)
+    if not table.row_count:
+        table.caption = "No arm comes to these rewards where a front of both objectives is known."
+    return table
 
 
 def cell(item: Distance, with_bound: bool) -> str:

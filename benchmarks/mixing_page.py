@@ -1,0 +1,127 @@
+"""What finished shoot-outs say, as a page: their tables in Markdown, made from the runs alone.
+
+    python benchmarks/mixing_page.py RUNS... --bound runs/front-addition --averaging runs/rivals-addition
+
+RUNS may be of several recipes. For each: what it says in sentences, all arms at equal FLOPs and their places at equal
+tokens, what options do, what adapting is worth, how far from the front arms come (`distance`), and what budgets kept
+(`budgets`); over recipes the standings; of `--averaging` what averaged weights gain (`averaging`). The page is written
+to the output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import averaging
+import budgets
+import distance
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from interlace.analysis.shootout.arms import arms_of, pairs_of, rl_alone
+from interlace.analysis.shootout.averaging import splits_of
+from interlace.analysis.shootout.budgets import budgets_kept
+from interlace.analysis.shootout.comparison import shootout
+from interlace.readback import kept_runs
+from interlace.report.formatting import Cell
+from interlace.report.shootout import Compared, compared, standings_tables
+from interlace.report.tables import Table as PageTable
+from interlace.store import RunRecord
+
+REWARDS = (0.80, 0.85, 0.90, 0.95)
+SECONDARY = "Secondary metrics"
+"""Begins the name of a table that stands in the reports alone."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+")
+    parser.add_argument("--bound", help="runs of front-addition, for recipes with its start")
+    parser.add_argument("--averaging", nargs="*", default=[], help="runs of rivals-addition")
+    parser.add_argument("--exchange-rate", type=float, default=0.5)
+    given = parser.parse_args()
+    recipes = by_recipe(kept_runs(*given.runs))
+    rate = given.exchange_rate
+    found = [shootout(each, by=by, exchange_rate=rate) for each in recipes for by in ("flops", "tokens")]
+    bound = {record.seed: record for record in kept_runs(given.bound)} if given.bound else {}
+    print("# Mixing SFT and RL at equal compute\n")
+    for records, those in zip(recipes, compared(found), strict=True):
+        print("\n\n".join(of_recipe(records, those, bound, rate)), "\n")
+    for table in standings_tables(compared(found)):
+        print(of_page(table), "\n")
+    for path in given.averaging:
+        print("\n\n".join(of_averaging(by_recipe(kept_runs(path)))), "\n")
+
+
+def by_recipe(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
+    """Runs of each recipe, in its name's order."""
+    ordered = sorted(records, key=lambda record: (record.recipe, record.seed))
+    return [list(each) for _, each in groupby(ordered, key=lambda record: record.recipe)]
+
+
+def of_recipe(records: Sequence[RunRecord], those: Compared, bound: dict[int, RunRecord], rate: float) -> Iterator[str]:
+    """What the runs of one recipe come to."""
+    yield f"## {records[0].recipe}"
+    seeds = ", ".join(str(record.seed) for record in records)
+    packages = records[0].manifest["packages"]
+    made = ", ".join(f"{name} {packages[name]}" for name in ("interlace", "torch", "transformers", "trl"))
+    yield f"`interlace run {records[0].recipe} --seeds {seeds.replace(' ', '')}` ({made})."
+    yield "\n".join(f"- {sentence}" for sentence in those.sentences)
+    yield from (of_page(table) for table in those.tables if not table.name.startswith(SECONDARY))
+    arms = arms_of(records).arms
+    same_start = {seed: each for seed, each in bound.items() if starts_alike(each, records[0])}
+    for pair in pairs_of(records[0], arms):
+        yield of_rich(distance.table_of(records, arms, pair, REWARDS, same_start), "SFT loss over the front")
+        plain = rl_alone(records, arms)
+        if plain is not None:
+            rows = budgets_kept(records, arms, pair, plain, budgets.PUBLISHED, by="flops", exchange_rate=rate)
+            yield from [of_rich(budgets.table(rows, pair.name), "Budgets of SFT loss")] if rows else []
+
+
+def starts_alike(one: RunRecord, other: RunRecord) -> bool:
+    """Whether a bound from one is a bound for the other."""
+    return all(one.resolved.get(part) == other.resolved.get(part) for part in ("model", "model_options", "tasks")) and (
+        one.resolved["stages"][0] == other.resolved["stages"][0]
+    )
+
+
+def of_averaging(recipes: Sequence[Sequence[RunRecord]]) -> Iterator[str]:
+    """What averaged weights and the line have over a run's own."""
+    for records in recipes:
+        for pair in pairs_of(records[0], arms_of(records).arms):
+            found = splits_of(records, pair)
+            if found:
+                yield of_rich(averaging.table(found, pair.name), f"Averaged weights, {records[0].recipe}")
+
+
+def of_page(table: PageTable) -> str:
+    """A table of the report, its remark, and the reasons of its dashes."""
+    made = Table(*table.columns)
+    for row in table.rows:
+        made.add_row(*map(cell, row))
+    notes = "\n".join(f"{number}. {note}" for number, note in enumerate(table.notes, 1))
+    return "\n\n".join(part for part in (of_rich(made, table.name), table.remark, notes) if part)
+
+
+def cell(each: Cell) -> str:
+    note = "" if each.note is None else f"({each.note})"
+    return " ".join(part for part in (each.text, each.interval, note) if part)
+
+
+def of_rich(table: Table, name: str) -> str:
+    """A table as Markdown, under its name."""
+    title, table.title, table.box = table.title, None, box.MARKDOWN
+    caption, table.caption = table.caption, None
+    page = io.StringIO()
+    Console(file=page, width=100_000).print(table, markup=False, highlight=False)
+    lines = [line.rstrip() for line in page.getvalue().splitlines() if line.strip()]
+    head = f"### {name}" + (f", {title}" if title else "")
+    return "\n\n".join(part for part in (head, "\n".join(lines), str(caption or "")) if part)
+
+
+if __name__ == "__main__":
+    main()
