@@ -7,8 +7,8 @@ that the same command without --dry-run starts from it.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, TrainingArguments
 
+from interlace.analysis.shootout.compute import common_compute
 from interlace.environment import quiet_libraries
 from interlace.errors import InterlaceError
 from interlace.ledger import estimated_flops
@@ -29,6 +30,7 @@ from interlace.recipe import ForksConfig, Recipe, StageConfig
 from interlace.recipe.fork_options import asked_of
 from interlace.stages import STAGES, load_stage
 from interlace.stages.base import StageRequest
+from interlace.stages.spending import Lengths, Spending
 from interlace.store.checkpoints import write_text_atomically
 from interlace.store.run_store import RESOLVED, refuse_foreign
 from interlace.tasks import build_task
@@ -59,17 +61,25 @@ class PlannedForks:
 class StagePlan:
     """What one stage would do in a run; seconds are a rough estimate, None where the model is not on this machine.
     `num_seeds`: how many of the runs have it.
+
+    `compute`: of training, FLOPs a parameter, by the mean lengths of prompts and expert responses; `is_open`: more or
+    less, as it depends on what training sees. `even_steps`: with how many it would take what at least half of the
+    stages from the same start take, as a shoot-out compares them; None where no other stage starts there.
     """
 
     stage: str
     kind: str
+    method: str | None
     task: str
     start_from: str
     steps: int
+    compute: float
+    is_open: bool
     seconds: float | None
     disk_bytes: float | None
     forks: PlannedForks | None = None
     num_seeds: int = 1
+    even_steps: int | None = None
 
     @property
     def whole_seconds(self) -> float:
@@ -116,7 +126,9 @@ def plan_recipe(recipe: Recipe, out: Path | None = None, fresh: bool = False) ->
         (stage_request(stage, config, tasks, folders[0], recipe.seeds[0], False), config)
         for stage, config in stage_folders(recipe)
     ]
-    plans = tuple(_stage_plan(recipe, tasks, request, config, parameters, speed) for request, config in requests)
+    plans = _with_even_steps(
+        recipe, [_stage_plan(recipe, tasks, request, config, parameters, speed) for request, config in requests]
+    )
     for seed, folder in zip(recipe.seeds, folders, strict=True):
         keep_resolved(recipe.for_seed(seed), folder)
     beside = max((plan.forks.disk_bytes or 0.0 for plan in plans if plan.forks), default=0.0)
@@ -185,18 +197,42 @@ def _stage_plan(
     parameters: int | None,
     speed: float,
 ) -> StagePlan:
-    arguments = load_stage(config.kind).configure(request)
-    forks = None if config.forks is None else asked_of(config, config.forks)
+    stage = load_stage(config.kind)
+    arguments = stage.configure(request)
+    lengths = {name: _mean_tokens(task, recipe.model) for name, task in tasks.items()}
+    spending = stage.spends(request, arguments, lengths)
+    planned = None
+    if config.forks is not None:
+        forks = asked_of(config, config.forks)
+        planned = _planned_forks(recipe, tasks, config, forks, arguments, spending, parameters, speed)
     return StagePlan(
         stage=request.stage,
         kind=config.kind,
+        method=None if config.method is None else str(config.method["name"]),
         task=config.task,
         start_from=config.start_from,
         steps=arguments.max_steps if STAGES[config.kind].trains else 0,
-        seconds=None if parameters is None else _work(recipe, request, config, arguments, parameters) / speed,
+        compute=spending.flops_per_parameter,
+        is_open=spending.is_open,
+        seconds=None if parameters is None else _work(recipe, request, config, arguments, spending, parameters) / speed,
         disk_bytes=None if parameters is None else _kept_bytes(config, parameters),
-        forks=None if forks is None else _planned_forks(recipe, tasks, config, forks, arguments, parameters, speed),
+        forks=planned,
         num_seeds=sum(map(config.is_of, recipe.seeds)),
+    )
+
+
+def _with_even_steps(recipe: Recipe, plans: Sequence[StagePlan]) -> tuple[StagePlan, ...]:
+    """The plans, of stages that share their start with the steps of equal compute."""
+    starts = [recipe.start_of(config.name) if plan.compute else None
+              for plan, config in zip(plans, recipe.stages, strict=True)]  # fmt: skip
+    common = {
+        start: common_compute([plan.compute for plan, other in zip(plans, starts, strict=True) if other == start])
+        for start in starts
+        if start is not None and starts.count(start) > 1
+    }
+    return tuple(
+        plan if start not in common else replace(plan, even_steps=round(plan.steps * common[start] / plan.compute))
+        for plan, start in zip(plans, starts, strict=True)
     )
 
 
@@ -206,6 +242,7 @@ def _planned_forks(
     config: StageConfig,
     forks: ForksConfig,
     arguments: TrainingArguments,
+    spending: Spending,
     parameters: int | None,
     speed: float,
 ) -> PlannedForks:
@@ -220,7 +257,7 @@ def _planned_forks(
     seconds = kept = None
     if parameters is not None:
         share = forks.count * arms * marks[-1] / last
-        training = share * _training_flops(recipe, tasks[config.task], config, arguments, parameters)
+        training = share * _timed_flops(spending, parameters)
         looked = readings * sum(_looked_flops(recipe, task, parameters) for task in tasks.values())
         seconds = (training / REACHED_IN_TRAINING + looked / REACHED_IN_LOOKING) / speed
         kept = float(forks.count * (2 if arms == 3 else 1) * len(marks) * parameters * AVERAGE_BYTES)
@@ -235,45 +272,44 @@ def _kept_bytes(config: StageConfig, parameters: int) -> float:
 
 
 def _work(
-    recipe: Recipe, request: StageRequest, config: StageConfig, arguments: TrainingArguments, parameters: int
+    recipe: Recipe,
+    request: StageRequest,
+    config: StageConfig,
+    arguments: TrainingArguments,
+    spending: Spending,
+    parameters: int,
 ) -> float:
     """FLOPs of one stage's training and looks, each over the share of the machine's speed that it reaches."""
-    training = _training_flops(recipe, request.task, config, arguments, parameters)
     every = config.measure_every or recipe.measure.every
     looks = (arguments.max_steps // every + 2) * (2 if config.averaged_weights else 1)
     looked = looks * _looked_flops(recipe, request.task, parameters)
-    return training / REACHED_IN_TRAINING + looked / REACHED_IN_LOOKING
+    return _timed_flops(spending, parameters) / REACHED_IN_TRAINING + looked / REACHED_IN_LOOKING
 
 
-def _training_flops(
-    recipe: Recipe, task: Task, config: StageConfig, arguments: TrainingArguments, parameters: int
-) -> float:
-    if not STAGES[config.kind].trains:
-        return 0.0
-    tokens, response = _mean_tokens(task, recipe.model)
-    rows = arguments.max_steps * arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
-    sampled = rows * (response * SAMPLED_TOKEN_COST + tokens - response) if STAGES[config.kind].samples else 0.0
-    return estimated_flops(parameters, int(sampled), int(rows * tokens), int(rows * tokens))
+def _timed_flops(spending: Spending, parameters: int) -> float:
+    """FLOPs of training that take as long: sampling a token costs several forwards."""
+    generated = spending.sampled * SAMPLED_TOKEN_COST + spending.prefilled
+    return estimated_flops(parameters, int(generated), int(spending.trained + spending.scored), int(spending.trained))
 
 
 def _looked_flops(recipe: Recipe, task: Task, parameters: int) -> float:
     """One look: the expert's responses scored, completions sampled and walked by two policies."""
-    tokens, response = _mean_tokens(task, recipe.model)
+    mean = _mean_tokens(task, recipe.model)
     prompts = min(recipe.measure.prompts or len(task.heldout), len(task.heldout))
     prompts += min(recipe.measure.training_prompts or 0, len(task.train))
     is_enumerated = task.heldout[0].rewarded is not None
     completions = min(prompts, MAX_PROMPTS_FOR_DIVERGENCE) if is_enumerated else prompts * recipe.measure.completions
-    walked = completions * (2 * tokens + SAMPLED_TOKEN_COST * response)
-    return estimated_flops(parameters, 0, int(prompts * (tokens + response) + walked), 0)
+    walked = completions * (2 * mean.both + SAMPLED_TOKEN_COST * mean.response)
+    return estimated_flops(parameters, 0, int(prompts * (mean.both + mean.response) + walked), 0)
 
 
-def _mean_tokens(task: Task, model: str) -> tuple[float, float]:
-    """Tokens of prompt and response together, and of the response, in the mean: from their characters."""
+def _mean_tokens(task: Task, model: str) -> Lengths:
+    """From their characters."""
     a_token = 1.0 if model == EMBEDDED else CHARACTERS_A_TOKEN
     few = (task.demonstrated or task.train)[:200]
     prompt = float(np.mean([len(str(example.prompt)) for example in few])) / a_token
     response = 1.0 + float(np.mean([len(item.text) for example in few for item in example.responses] or [0])) / a_token
-    return prompt + response, response
+    return Lengths(prompt, response)
 
 
 def _task_note(task: Task) -> str:

@@ -64,6 +64,22 @@ def test_the_line_is_chosen_on_one_half_and_judged_on_the_other() -> None:
     assert row.value.n == 20 and "b" not in rows(shootout([record]), LINE)
 
 
+def test_that_arms_read_their_common_start_with_noise_is_none_of_their_differences() -> None:
+    """Where rewards are sampled each arm reads the start anew: its value is counted from the first one's reading."""
+    problem = problem_of(1)
+    read_otherwise = tilted_policy(problem, 0.2)
+    noisy = arm("b", problem, 2.0)
+    noisy = replace(noisy, policies={**noisy.policies, 0: read_otherwise})
+    found = rows(shootout([make_record(problem, start(problem), arm("a", problem, 1.0), noisy)], exchange_rate=0.5))
+    ends = [tilted_policy(problem, time)[1::2] for time in (1.0, 2.0)]
+    judging_half = {name: getattr(problem, name)[1::2] for name in ("expert", "reward")}
+    one, two = (
+        float(((end * judging_half["reward"]) + 0.5 * judging_half["expert"] * np.log(end)).sum(axis=1).mean())
+        for end in ends
+    )
+    assert found["b"].value.value - found["a"].value.value == pytest.approx(two - one, abs=1e-9)
+
+
 def test_every_kind_of_weights_is_judged_on_the_prompts_that_do_not_choose() -> None:
     """By hand, on the prompts of odd number; those that steer methods and stop rules are the others."""
     problem = problem_of(0)
@@ -115,7 +131,7 @@ def test_places_are_those_of_all_pairs_together() -> None:
     """Arms far apart have a place without doubt; two that differ by seed share theirs."""
     records = []
     for seed, problem in enumerate(map(problem_of, range(6))):
-        times = (1.0, 1.2, 12.0) if seed % 2 else (1.2, 1.0, 12.0)
+        times = (1.0, 1.2, 12.0) if seed % 2 else (1.2, 1.0, 10.0)
         arms = [arm(name, problem, time) for name, time in zip(("a", "b", "far"), times, strict=True)]
         records.append(make_record(problem, start(problem), *arms, seed=seed))
     found = rows(shootout(records, exchange_rate=0.5))

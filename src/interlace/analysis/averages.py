@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -30,8 +31,26 @@ def over_seeds(figures: Sequence[Figure], shared: Sequence[PerPrompt] | None = N
         return Unresolved(f"{len(missing)} of {len(figures)} seeds have no figure: {missing[0]}")
     unit = next(figure.unit for figure in figures if isinstance(figure, Estimate))
     if shared is None:
-        return seed_interval(values, unit=unit)
+        return _at_least(seed_interval(values, unit=unit), [each for each in figures if isinstance(each, Estimate)])
     return seed_prompt_interval(np.stack(shared), shared_prompts=True, unit=unit)
+
+
+def _at_least(mean: Figure, figures: Sequence[Estimate]) -> Figure:
+    """Its interval no narrower than the runs' own errors leave it. Seeds scatter by these at least; that a few of them
+    came out alike, or the same where few values are possible, is luck."""
+    if isinstance(mean, Unresolved):
+        return mean
+    below, above = (
+        float(np.sqrt(np.mean(np.square(ends)) / len(figures)))
+        for ends in (
+            [figure.value - figure.lower for figure in figures],
+            [figure.upper - figure.value for figure in figures],
+        )
+    )
+    lower, upper = min(mean.lower, mean.value - below), max(mean.upper, mean.value + above)
+    if (lower, upper) == (mean.lower, mean.upper):
+        return mean
+    return replace(mean, lower=lower, upper=upper, method=f"{mean.method}, no narrower than the runs' own errors")
 
 
 def objective_over_seeds(group: Sequence[RunSummary], changes: Sequence[ObjectiveChange], end: End) -> Figure:

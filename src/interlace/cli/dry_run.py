@@ -7,6 +7,7 @@ from rich.table import Table
 from interlace.analysis import SCHEMA_VERSION
 from interlace.cli.output import print_json, stderr, stdout
 from interlace.dry_run import DryRun, PlannedForks
+from interlace.report.formatting import compact
 from interlace.store.run_store import RESOLVED
 from interlace.wording import counted, duration, size
 
@@ -24,23 +25,31 @@ def print_plan(plan: DryRun, json: bool) -> None:
 
 
 def plan_table(plan: DryRun) -> Table:
-    """A row a stage: what it starts from, its steps, time and disk; its forks under it."""
+    """A row a stage: what it starts from, its steps, FLOPs a parameter, time and disk; its forks under it. Where stages
+    share a start, the steps with which each would take as much as the others."""
     table = Table(title=f"{plan.recipe}: plan", title_justify="left", title_style="bold", box=None, header_style="bold")
-    for column in ("stage", "kind", "task", "starts from", "steps", "time", "disk"):
-        table.add_column(column, justify="right" if column in ("steps", "time", "disk") else "left")
+    are_compared = any(stage.even_steps is not None for stage in plan.stages)
+    figures = ("steps", "compute", *(["at equal compute"] if are_compared else []), "time", "disk")
+    for column in ("stage", "kind", "task", "starts from", *figures):
+        table.add_column(column, justify="right" if column in figures else "left")
     for stage in plan.stages:
         few = f"\n  {stage.num_seeds} of {len(plan.folders)} seeds" * (stage.num_seeds < len(plan.folders))
-        cells = (stage.stage + few, stage.kind, stage.task, stage.start_from, str(stage.steps))
-        table.add_row(*cells, duration(stage.seconds), size(stage.disk_bytes))
+        cells = (stage.stage + few, stage.method or stage.kind, stage.task, stage.start_from, str(stage.steps))
+        even = ["" if stage.even_steps is None else f"{stage.even_steps} steps"] if are_compared else []
+        spent = compact(stage.compute) if stage.compute else ""
+        sign = "~" if stage.is_open else ""
+        table.add_row(*cells, sign + spent, *(sign + each for each in even), duration(stage.seconds),
+                      size(stage.disk_bytes))  # fmt: skip
         if stage.forks is not None:
-            table.add_row(*_fork_cells(stage.forks))
+            table.add_row(*_fork_cells(stage.forks, len(even)))
     return table
 
 
-def _fork_cells(forks: PlannedForks) -> tuple[str, ...]:
+def _fork_cells(forks: PlannedForks, num_even: int) -> tuple[str, ...]:
     """What forks add under their stage's row; their disk is free again when they are done."""
     made = f"{forks.count} in {counted(forks.arms, 'arm')}"
-    return ("  its forks", made, "", "", str(forks.steps), duration(forks.seconds), size(forks.disk_bytes))
+    spent = ("",) * (1 + num_even)
+    return ("  its forks", made, "", "", str(forks.steps), *spent, duration(forks.seconds), size(forks.disk_bytes))
 
 
 def _totals(plan: DryRun) -> str:

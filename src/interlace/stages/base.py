@@ -15,6 +15,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 from interlace.callback import CountingCallback
 from interlace.errors import RecipeError
 from interlace.policies import Policy
+from interlace.stages.spending import LengthsOf, Spending
 from interlace.tasks.base import Task
 
 
@@ -63,6 +64,10 @@ class Stage(Protocol):
         Raises RecipeError for options that TRL or we refuse, DataError for a task that lacks what the stage trains on.
         Loads no model: everything that can be known wrong beforehand is found here.
         """
+        ...
+
+    def spends(self, request: StageRequest, arguments: TrainingArguments, lengths: LengthsOf) -> Spending:
+        """What it is expected to take; `lengths`: of each task."""
         ...
 
     def resumable_every(self, arguments: TrainingArguments) -> int:

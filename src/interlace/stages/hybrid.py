@@ -21,6 +21,7 @@ from interlace.stages.hybrid_trainer import HybridTrainer
 from interlace.stages.moments_apart import MomentsApart
 from interlace.stages.rl import RlStage
 from interlace.stages.settled_updates import SettledUpdates
+from interlace.stages.spending import LengthsOf, Spending, responses_a_prompt, spent_mixing
 
 TOKEN_MEAN = "dapo"
 """TRL's loss type that is a token mean over the global batch, whatever it is split into."""
@@ -49,6 +50,13 @@ class HybridStage(RlStage):
         if options.expert_batch_size is not None:
             _refuse_expert_batch(request.stage, method, options.expert_batch_size, arguments)
         return arguments
+
+    def spends(self, request: StageRequest, arguments: TrainingArguments, lengths: LengthsOf) -> Spending:
+        """Both sides, as far as the method says beforehand which updates have them."""
+        assert request.method is not None and isinstance(arguments, GRPOConfig)
+        method = build_method(request.method, plan_of(request, arguments))
+        of_each = lengths[request.task.name], lengths[request.imitated.name]
+        return spent_mixing(arguments, method, *of_each, responses_a_prompt(request.imitated))
 
     def trainer(
         self, request: StageRequest, arguments: TrainingArguments, policy: Policy, callback: CountingCallback

@@ -15,6 +15,7 @@ from interlace.policies.merging import merge_options
 from interlace.policies.parameters import widened
 from interlace.policies.policy import CausalModel
 from interlace.stages.base import StageRequest, built, common_options, quieted
+from interlace.stages.spending import LengthsOf, Spending
 
 
 class MergeStage:
@@ -26,6 +27,10 @@ class MergeStage:
     def configure(self, request: StageRequest) -> TrainingArguments:
         """Transformers' arguments of one step; the checkpoint has no optimizer in it."""
         return built(TrainingArguments, request.stage, {**common_options(request, 1), "save_only_model": True})
+
+    def spends(self, request: StageRequest, arguments: TrainingArguments, lengths: LengthsOf) -> Spending:
+        """Nothing."""
+        return Spending()
 
     def resumable_every(self, arguments: TrainingArguments) -> int:
         """The one step."""

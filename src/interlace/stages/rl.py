@@ -16,6 +16,7 @@ from interlace.policies import Policy
 from interlace.stages.base import StageRequest, built, common_options, quieted
 from interlace.stages.completions import completion_limit
 from interlace.stages.grpo import CountingGRPOTrainer, PlaceboGRPOTrainer, refuse_leaks
+from interlace.stages.spending import LengthsOf, Spending, spent_reinforcing
 from interlace.tasks.base import Task
 
 DEFAULTS: Mapping[str, Any] = {"per_device_train_batch_size": 8, "num_generations": 8, "beta": 0.0}
@@ -47,6 +48,11 @@ class RlStage:
         if request.placebo in ("strict", "mirrored"):
             refuse_leaks(arguments)
         return arguments
+
+    def spends(self, request: StageRequest, arguments: TrainingArguments, lengths: LengthsOf) -> Spending:
+        """Completions that are sampled and trained on; with `beta` those that a reference scores."""
+        assert isinstance(arguments, GRPOConfig)
+        return spent_reinforcing(arguments, lengths[request.task.name])
 
     def resumable_every(self, arguments: TrainingArguments) -> int:
         """Generation boundaries: TRL does not save the completions it has in hand."""

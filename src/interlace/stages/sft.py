@@ -15,6 +15,7 @@ from interlace.callback import CountingCallback
 from interlace.policies import Policy, encode_responses, refuse_long_responses, response_logprobs
 from interlace.stages.base import StageRequest, built, common_options, quieted
 from interlace.stages.mixing import imitated_tasks, mixed_rows, refuse_what_does_not_mix
+from interlace.stages.spending import LengthsOf, Spending, spent_imitating
 from interlace.tasks.base import Example, Prompt, Task
 from interlace.tasks.example import completion_for, for_trainer
 
@@ -35,6 +36,10 @@ class SftStage:
         fields = {**common_options(request, planned), "include_num_input_tokens_seen": "non_padding", **options}
         fields |= {"max_steps": planned, "bf16": request.bf16, "per_device_eval_batch_size": RECONCILED_ROWS}
         return built(SFTConfig, request.stage, fields)
+
+    def spends(self, request: StageRequest, arguments: TrainingArguments, lengths: LengthsOf) -> Spending:
+        """Rows of its own task, each forward and backward."""
+        return spent_imitating(arguments, lengths[request.task.name])
 
     def resumable_every(self, arguments: TrainingArguments) -> int:
         """Every step."""

@@ -120,16 +120,31 @@ def _of_run(
     own = RAW if weights == LINE else weights
     courses = {arm: looks for arm in arms if (looks := course_of(record, arm, pair, own, by))}
     common = common_compute([looks[-1].compute for looks in courses.values()])
+    start = _common_start(record, arms, pair, by)
     for arm, looks in courses.items():
-        within = [look for look in looks if look.compute <= common * OVERSHOOT]
+        within = _from(start, [look for look in looks if look.compute <= common * OVERSHOOT])
         last, end = within[-1], looks[-1].compute
         if last.stage != arm.of(record)[-1].stage:
             continue  # it has not come to its last stage: the arm without that says the same
         if weights != LINE:
             yield arm, Seen(tuple(within), last, end, common)
-        elif len(within) == len(looks) and (places := course_of(record, arm, pair, LINE, by)):
+        elif len(within) == len(looks) and (places := _from(start, course_of(record, arm, pair, LINE, by))):
             best = max(places, key=lambda place: place.choosing.value(exchange_rate))
             yield arm, Seen(tuple(places), best, end, common)
+
+
+def _common_start(record: RunRecord, arms: Sequence[Arm], pair: Pair, by: By) -> Look | None:
+    """The start that all arms of a run share, as the first of them saw it: where rewards are sampled each saw it with
+    noise of its own, which is none of the arms' differences."""
+    courses = (course_of(record, arm, pair, RAW, by) for arm in arms)
+    return next((looks[0] for looks in courses if looks), None)
+
+
+def _from(start: Look | None, looks: Sequence[Look]) -> list[Look]:
+    """`looks`, the first of them seen as the common start is."""
+    if start is None or not looks:
+        return list(looks)
+    return [looks[0]._replace(choosing=start.choosing, judging=start.judging), *looks[1:]]
 
 
 def course_of(record: RunRecord, arm: Arm, pair: Pair, weights: str, by: By) -> list[Look]:
