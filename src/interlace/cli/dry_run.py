@@ -11,6 +11,9 @@ from interlace.report.formatting import compact
 from interlace.store.run_store import RESOLVED
 from interlace.wording import counted, duration, size
 
+SPENT = "FLOPs: of training, a parameter; ~: more or less, it depends on what training sees."
+EVEN = " Equal: the steps with which a stage would take what the others from its start take."
+
 
 def print_plan(plan: DryRun, json: bool) -> None:
     """The plan on stdout, as a table or as JSON, and where the resolved recipe is on stderr."""
@@ -27,15 +30,17 @@ def print_plan(plan: DryRun, json: bool) -> None:
 def plan_table(plan: DryRun) -> Table:
     """A row a stage: what it starts from, its steps, FLOPs a parameter, time and disk; its forks under it. Where stages
     share a start, the steps with which each would take as much as the others."""
-    table = Table(title=f"{plan.recipe}: plan", title_justify="left", title_style="bold", box=None, header_style="bold")
+    table = Table(title=f"{plan.recipe}: plan", title_justify="left", title_style="bold", box=None, header_style="bold",
+                  padding=(0, 1, 0, 0))  # fmt: skip
     are_compared = any(stage.even_steps is not None for stage in plan.stages)
-    figures = ("steps", "compute", *(["at equal compute"] if are_compared else []), "time", "disk")
+    figures = ("steps", "FLOPs", *(["equal"] if are_compared else []), "time", "disk")
     for column in ("stage", "kind", "task", "starts from", *figures):
-        table.add_column(column, justify="right" if column in figures else "left")
+        table.add_column(column, justify="right" if column in figures else "left", no_wrap=column == "stage")
+    table.caption, table.caption_justify = f"{SPENT}{EVEN if are_compared else ''}", "left"
     for stage in plan.stages:
         few = f"\n  {stage.num_seeds} of {len(plan.folders)} seeds" * (stage.num_seeds < len(plan.folders))
         cells = (stage.stage + few, stage.method or stage.kind, stage.task, stage.start_from, str(stage.steps))
-        even = ["" if stage.even_steps is None else f"{stage.even_steps} steps"] if are_compared else []
+        even = ["" if stage.even_steps is None else str(stage.even_steps)] if are_compared else []
         spent = compact(stage.compute) if stage.compute else ""
         sign = "~" if stage.is_open else ""
         table.add_row(*cells, sign + spent, *(sign + each for each in even), duration(stage.seconds),
