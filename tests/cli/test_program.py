@@ -164,6 +164,12 @@ def test_a_failure_of_ours_is_one_sentence(call: Call, monkeypatch: pytest.Monke
     )
 
 
+@pytest.mark.parametrize("words", ["it broke.", "it broke"])
+def test_a_failure_ends_with_one_full_stop(call: Call, monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    monkeypatch.setattr(app, "app", failing(ValueError(words)))
+    assert call("run", "x").error.startswith("Error: interlace failed: ValueError: it broke. For the traceback")
+
+
 def test_debug_shows_the_traceback(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "app", failing(KeyError("lost")))
     assert "Traceback (most recent call last)" in call("--debug", "run", "x").err

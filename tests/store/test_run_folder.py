@@ -83,6 +83,36 @@ def test_damage_before_the_last_line_is_refused_with_its_place(tmp_path: Path) -
         read_run(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "found"),
+    {
+        "a word for a number": ('"value": 1.0', '"value": "abc"', "a number must be a float, 'inf', '-inf' or 'nan'"),
+        "outside its interval": ('"value": 1.0', '"value": 7.0', "an interval must contain its value. Got 7.0 outside"),
+        "a field that is gone": ('"unit": "nats/response"', '"union": 0', "it has no 'unit'"),
+    }.values(),
+)  # fmt: skip
+def test_a_damaged_figure_is_refused_with_its_place(tmp_path: Path, before: str, after: str, found: str) -> None:
+    store = claim(tmp_path)
+    begin(store)
+    write(store, 1, 1.0)
+    events = tmp_path / "events.jsonl"
+    events.write_text(events.read_text().replace(before, after))
+    with pytest.raises(RunFolderError) as caught:
+        read_run(tmp_path)
+    assert str(caught.value).startswith(f"{events}:2 must hold what interlace wrote there: {found}")
+    assert caught.value.exit_code == 3 and ".." not in str(caught.value).removeprefix(str(events))
+
+
+@pytest.mark.parametrize("line", ["3", "{}", '{"kind": "flag", "step": "two"}'])
+def test_a_line_that_is_no_record_is_refused_with_its_place(tmp_path: Path, line: str) -> None:
+    store = claim(tmp_path)
+    begin(store)
+    with (tmp_path / "events.jsonl").open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(RunFolderError, match=r"events\.jsonl:2 must be one JSON record"):
+        read_run(tmp_path)
+
+
 def test_a_resume_takes_back_what_it_does_again(tmp_path: Path) -> None:
     store = claim(tmp_path)
     begin(store)

@@ -77,7 +77,8 @@ def main() -> None:
         _fail(f"files and folders must be readable and writable. {where}{error.strerror or error}. Check the path.", 3)
     except Exception as error:  # noqa: BLE001 -- the last resort: nothing reaches a user as a bare traceback
         again = shlex.join(["interlace", "--debug", *(item for item in sys.argv[1:] if item != "--debug")])
-        _fail(f"interlace failed: {type(error).__name__}: {error}. For the traceback: {again}", 1)
+        said = f"{type(error).__name__}: {error}".rstrip(".: ")
+        _fail(f"interlace failed: {said}. For the traceback: {again}", 1)
 
 
 def _fail(sentence: str, exit_code: int) -> None:

@@ -5,12 +5,22 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from interlace.encoding import dumps
 from interlace.errors import RunFolderError
+
+Read = TypeVar("Read")
+DAMAGED = "The file was changed by something other than interlace: restore it or start a new run folder."
+
+
+class Event(dict[str, Any]):
+    """One record of a run, that knows its file and line."""
+
+    place: str = "an event"
 
 
 class EventLog:
@@ -65,16 +75,29 @@ class EventLog:
 def read_events(path: Path) -> list[dict[str, Any]]:
     """Every whole event in order; a torn last line is left out. Raises RunFolderError for damage anywhere else."""
     lines = path.read_bytes().split(b"\n")
-    events = []
-    for number, line in enumerate(lines[:-1], start=1):
-        try:
-            events.append(json.loads(line))
-        except ValueError as error:
-            raise RunFolderError(
-                f"{path}:{number} must be one JSON record. Got {line[:80]!r}. "
-                "The file was changed by something other than interlace: restore it or start a new run folder."
-            ) from error
-    return events
+    return [_event(f"{path}:{number}", line) for number, line in enumerate(lines[:-1], start=1)]
+
+
+def _event(place: str, line: bytes) -> Event:
+    try:
+        event = Event(json.loads(line))
+    except (ValueError, TypeError):
+        event = Event()
+    if not isinstance(event.get("kind"), str) or not isinstance(event.get("step", 0), int):
+        raise RunFolderError(f"{place} must be one JSON record. Got {line[:80]!r}. {DAMAGED}")
+    event.place = place
+    return event
+
+
+def decoded(event: Mapping[str, Any], decode: Callable[[Any], Read]) -> Read:
+    """What `decode` makes of an event. Raises RunFolderError, with its file and line, for one that does not hold what
+    interlace writes."""
+    try:
+        return decode(event)
+    except (ValueError, TypeError, KeyError) as error:
+        lack = f"it has no {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
+        place = event.place if isinstance(event, Event) else Event.place
+        raise RunFolderError(f"{place} must hold what interlace wrote there: {lack}. {DAMAGED}") from error
 
 
 def last_event(path: Path, kind: str, stage: str, last_step: int) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from interlace.store.events import decoded
+
 
 @dataclass(frozen=True, slots=True)
 class ForksRecord:
@@ -43,17 +45,18 @@ def fork_weights(number: int, reading: str) -> str:
 
 def forks_of(events: Sequence[Mapping[str, Any]]) -> tuple[ForksRecord, ...]:
     """The whole experiments among a stage's `forks` events, in order."""
-    return tuple(
-        ForksRecord(
-            number=int(event["number"]),
-            from_step=int(event["from_step"]),
-            count=int(event["count"]),
-            marks=tuple(event["marks"]),
-            placebo=event["placebo"],
-            is_disjoint=bool(event["is_disjoint"]),
-            is_comparable=bool(event["is_comparable"]),
-            tasks=tuple(event["tasks"]),
-            arms=event["arms"],
-        )
-        for event in events
+    return tuple(decoded(event, _fork_record) for event in events)
+
+
+def _fork_record(event: Mapping[str, Any]) -> ForksRecord:
+    return ForksRecord(
+        number=int(event["number"]),
+        from_step=int(event["from_step"]),
+        count=int(event["count"]),
+        marks=tuple(event["marks"]),
+        placebo=event["placebo"],
+        is_disjoint=bool(event["is_disjoint"]),
+        is_comparable=bool(event["is_comparable"]),
+        tasks=tuple(event["tasks"]),
+        arms=event["arms"],
     )

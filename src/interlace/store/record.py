@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from interlace.estimate import Figure
 from interlace.measurement import LINE, RAW, HeldOut, Measurement, Point, PromptScores
-from interlace.store.events import read_events
+from interlace.store.events import decoded, read_events
 from interlace.store.forecasts import FORECAST, ForecastRecord, forecasts_of
 from interlace.store.forks import ForksRecord, forks_of
 from interlace.store.run_store import EVENTS, RESOLVED, SAMPLES, read_manifest
@@ -160,19 +160,14 @@ def _stage(stage: str, events: list[dict[str, Any]]) -> StageRecord:
         by_kind.setdefault(event["kind"], []).append(event)
     started = by_kind["stage_started"][-1]
     finished = by_kind.get("stage_finished", [])
-    measurements = {
-        (item.point, item.quantity): item for item in map(Measurement.from_json, by_kind.get("measurement", []))
-    }
+    found = (decoded(event, Measurement.from_json) for event in by_kind.get("measurement", []))
+    measurements = {(item.point, item.quantity): item for item in found}
     reached = max((item.point.step for item in measurements.values()), default=0)
     return StageRecord(
         stage=stage,
-        name=started["name"],
-        kind=started["stage_kind"],
-        task=started["task"],
-        steps_planned=int(started["steps_planned"]),
-        steps_done=int(finished[-1]["steps_done"]) if finished else reached,
+        **decoded(started, _begun),
+        steps_done=decoded(finished[-1], lambda event: int(event["steps_done"])) if finished else reached,
         finished=bool(finished),
-        options=started["options"],
         ledger=finished[-1]["ledger"] if finished else {},
         measurements=tuple(sorted(measurements.values(), key=lambda item: item.point.step)),
         reconciliation=_bare(by_kind["reconciliation"][-1]) if "reconciliation" in by_kind else None,
@@ -182,12 +177,23 @@ def _stage(stage: str, events: list[dict[str, Any]]) -> StageRecord:
         forks=forks_of(by_kind.get("forks", [])),
         forecasts=forecasts_of(by_kind.get(FORECAST, [])),
         instruments=_instruments(by_kind.get("instrument", [])),
-        stopped=Stopped.from_json(by_kind[STOPPED][-1]) if STOPPED in by_kind else None,
-        blend=float(by_kind[BLEND][-1]["position"]) if BLEND in by_kind else None,
+        stopped=decoded(by_kind[STOPPED][-1], Stopped.from_json) if STOPPED in by_kind else None,
+        blend=decoded(by_kind[BLEND][-1], lambda event: float(event["position"])) if BLEND in by_kind else None,
         dead_reward=next((e["text"] for e in by_kind.get("flag", []) if e.get("rule") == REWARD_FAILED), None),
         overhead=_bare(by_kind["overhead"][-1]) if "overhead" in by_kind else {},
         spent={int(event["step"]): _figures(event) for event in by_kind.get(SPENT, [])},
     )
+
+
+def _begun(event: dict[str, Any]) -> dict[str, Any]:
+    """What a stage's record has of its start."""
+    return {
+        "name": event["name"],
+        "kind": event["stage_kind"],
+        "task": event["task"],
+        "steps_planned": int(event["steps_planned"]),
+        "options": event["options"],
+    }
 
 
 def _instruments(events: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
