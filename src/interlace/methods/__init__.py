@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from interlace.errors import RecipeError, unknown_name
+from interlace.methods.asked import asked, blamed_on
 from interlace.methods.base import (
     ONLY_RL,
     ONLY_SFT,
@@ -104,6 +105,7 @@ __all__ = [
     "Groups", "Given", "Regrouped", "Imitated", "ExpertTokens", "SampledTokens", "Hint", "Update",
     # all of them, and one that is asked for
     "METHODS", "KNOW_EXPERT", "READ_EXPERT_REWARDS", "SEE_LOOKS", "method_options", "method_config", "build_method",
+    "blamed_on",
 ]  # fmt: skip
 
 
@@ -131,6 +133,9 @@ def method_config(config: str | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_method(config: str | Mapping[str, Any], plan: Plan) -> Method:
-    """The method for a stage of `plan`. Raises RecipeError as `method_options`."""
+    """The method for a stage of `plan`, checked wherever it is asked (`asked`). Raises RecipeError as
+    `method_options`."""
     method, options = method_options(config)
-    return method(options, plan)
+    with blamed_on(method, "__init__"):
+        made = method(options, plan)
+    return asked(made)

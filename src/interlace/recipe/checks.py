@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from interlace.controllers import problems_of_rule, rewinds, rule_config
 from interlace.errors import InterlaceError, RecipeError, unknown_name
-from interlace.methods import METHODS, method_config, method_options
+from interlace.methods import METHODS, blamed_on, method_config, method_options
 from interlace.options import Problem
 from interlace.policies.merging import merge_config
 from interlace.probes import PRESETS
@@ -202,7 +202,8 @@ def _method_problems(stage: StageConfig, before: tuple[StageConfig, ...], recipe
         yield "imitate", unknown_name("imitate", stage.imitate, recipe.tasks)
     try:
         method, options = method_options(stage.method or {})
-        refused = method.refuses(stage.options)
+        with blamed_on(method, "refuses"):
+            refused = method.refuses(stage.options)
         if refused is not None:
             yield refused
         if getattr(options, "weights", None) == "averaged" and stage.averaged_weights is None:

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from interlace.encoding import dumps
-from interlace.methods import ExpertTokens, Imitated, SampledTokens, Weights
+from interlace.methods import ExpertTokens, Imitated, SampledTokens, Weights, blamed_on
 from interlace.stages.composed_groups import ADVANTAGES, IS_EXPERT, NUM_GIVEN, ComposingGRPOTrainer
 from interlace.stages.expert_rows import ImitationBatch, imitation_batch
 from interlace.stages.gradients_apart import GradientsApart, SummedGradients
@@ -236,7 +236,9 @@ class HybridTrainer(ComposingGRPOTrainer):
         super()._save_checkpoint(model, trial)
         if self.args.should_save:
             folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
-            (folder / STATE).write_text(dumps(self.method.state))
+            with blamed_on(type(self.method), "state"):
+                state = dumps(self.method.state)
+            (folder / STATE).write_text(state)
             if self.moments is not None:
                 torch.save(self.moments.written(self.optimizer), folder / MOMENTS)
             if self.method.tensors:
