@@ -22,7 +22,7 @@ from interlace.errors import InterlaceError
 from interlace.ledger import estimated_flops
 from interlace.pipeline import EMBEDDED, base_folder, run_folders, stage_folders
 from interlace.pipeline.forks import fork_lengths
-from interlace.pipeline.requests import refuse_what_cannot_run, stage_request
+from interlace.pipeline.requests import build_tasks, refuse_what_cannot_run, remarks, stage_request
 from interlace.policies import CoreShare, source_of
 from interlace.policies.embedded import embedded_config
 from interlace.probes.context import MAX_PROMPTS_FOR_DIVERGENCE
@@ -33,7 +33,6 @@ from interlace.stages.base import StageRequest
 from interlace.stages.spending import Lengths, Spending
 from interlace.store.checkpoints import write_text_atomically
 from interlace.store.run_store import RESOLVED, refuse_foreign
-from interlace.tasks import build_task
 from interlace.tasks.base import Task
 
 REACHED_IN_TRAINING, REACHED_IN_LOOKING = 0.25, 0.5
@@ -118,7 +117,7 @@ def plan_recipe(recipe: Recipe, out: Path | None = None, fresh: bool = False) ->
     cores.settle()
     cores.close()
     folders = run_folders(recipe, base_folder(recipe, out, fresh))
-    tasks = {name: build_task(name, config, recipe.seeds[0]) for name, config in recipe.tasks.items()}
+    tasks = build_tasks(recipe, recipe.seeds[0])
     refuse_what_cannot_run(recipe, tasks, folders[0], recipe.seeds[0])
     parameters, notes = _parameters(recipe, tasks)
     speed = matrix_flops_per_second()
@@ -140,7 +139,7 @@ def plan_recipe(recipe: Recipe, out: Path | None = None, fresh: bool = False) ->
         stages=plans,
         seconds=None if parameters is None else sum(plan.num_seeds * plan.whole_seconds for plan in plans),
         disk_bytes=None if parameters is None else sum(p.num_seeds * (p.disk_bytes or 0.0) for p in plans) + beside,
-        notes=(*notes, *(_task_note(task) for task in tasks.values())),
+        notes=(*notes, *(_task_note(task) for task in tasks.values()), *remarks(tasks)),
     )
 
 

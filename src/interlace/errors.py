@@ -7,13 +7,13 @@ assert. The command line turns each kind into its exit code.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class InterlaceError(Exception):
     """Base of every error that a user can mend; `exit_code` is what the command line returns for it.
 
-    `option`: the option of a stage that is at fault, where it is one: whoever knows the recipe says its line.
+    `option`: the option of a stage or a task that is at fault, where it is one: whoever knows the recipe says its line.
     """
 
     exit_code = 1
@@ -39,6 +39,8 @@ class DataError(InterlaceError, ValueError):
 
 class RewardError(DataError):
     """A reward that raises or breaks its contract; `reward` is its name, under which it is said once."""
+
+    option = "reward"
 
     def __init__(self, message: str, reward: str = "") -> None:
         super().__init__(message)
@@ -85,13 +87,14 @@ class Interrupted(InterlaceError):
         self.exit_code = exit_code
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """One sentence for a name that is not registered: the nearest known one first, then all of them.
+def unknown_name(kind: str, name: str, known: Iterable[str], taken: Collection[str] = ()) -> str:
+    """One sentence for a name that is not registered: the nearest known one first, then all of them. `taken`: those of
+    them that are in use and cannot be meant.
 
     >>> unknown_name("task", "additon", ["addition", "files"])
     "task must be one of addition, files. Got 'additon'. Did you mean 'addition'?"
     """
     names = sorted(known)
-    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(name, [each for each in names if each not in taken], n=1, cutoff=0.5)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     return f"{kind} must be one of {', '.join(names)}. Got {name!r}.{hint}"

@@ -195,6 +195,10 @@ def test_options_reach_the_task(build):
     assert fixed[0] == fixed[1]
 
 
+NO_EXPERT = (
+    " It holds the expert's responses, which sft and hybrid stages imitate. Without any, completion: null and a reward "
+    "leave RL alone."
+)
 MISSING = "a column of FILE must be one of label, source, text. Got"
 
 
@@ -208,7 +212,7 @@ def named(option: str) -> str:
         ({"prompt": "txt"}, f"{MISSING} 'txt'. Did you mean 'text'? {named('prompt')}"),
         ({"prompt_template": "{sentence}"}, f"{MISSING} 'sentence'. Correct the option prompt_template."),
         ({"messages": "chat"}, f"{MISSING} 'chat'. {named('messages')}"),
-        ({"prompt": "text"}, f"{MISSING} 'completion'. {named('completion')}"),
+        ({"prompt": "text"}, f"{MISSING} 'completion'. {named('completion')}{NO_EXPERT}"),
         (
             LABELLED | {"exclude": {"where": {"sorce": 1}}},
             f"{MISSING} 'sorce'. Did you mean 'source'? Correct the option exclude.where.",

@@ -206,7 +206,8 @@ GOOD = [{"prompt": str(n), "completion": "a"} for n in range(4)]
         (
             GOOD,
             {"reward": right},
-            "reward 'right' must be given every column that it asks for: 'answer'. Got columns none. Rename one.",
+            "reward 'right' must be given every column that it asks for: 'answer'. Got none beside prompt and "
+            "completion. Add it to the rows.",
         ),
     ],
 )

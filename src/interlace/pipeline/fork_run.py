@@ -18,13 +18,12 @@ from interlace.errors import RecipeError, RunFolderError, unknown_name
 from interlace.forking import ForkCost
 from interlace.observer import Observer
 from interlace.pipeline.forks import StageForks
-from interlace.pipeline.requests import refuse_changed_data, stage_folders
+from interlace.pipeline.requests import build_tasks, refuse_changed_data, stage_folders
 from interlace.pipeline.weights import Weights
 from interlace.policies import CoreShare
 from interlace.recipe import ForksConfig, Recipe, StageConfig, load_recipe
 from interlace.store import RunStore, read_run
 from interlace.store.run_store import RESOLVED, read_manifest
-from interlace.tasks import build_task
 from interlace.tasks.base import Task
 
 
@@ -60,7 +59,7 @@ class ForkRun:
         recipe = _recipe_of(self.folder)
         seed = recipe.seeds[0]
         name, config = _stage_of(recipe, self.stage)
-        tasks = {task: self.given.get(task) or build_task(task, given, seed) for task, given in recipe.tasks.items()}
+        tasks = build_tasks(recipe, seed, self.given)
         refuse_changed_data(self.folder, tasks)
         cores, store = CoreShare(recipe.threads), RunStore(self.folder)
         try:

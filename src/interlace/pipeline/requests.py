@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrained
 
 from interlace.controllers import refuse_task
 from interlace.errors import DataError, InterlaceError, RecipeError, RunFolderError
+from interlace.options import KeyPath
 from interlace.pipeline.weights import EMBEDDED
 from interlace.policies import refuse_long_responses, source_of
 from interlace.policies.embedded import character_tokenizer, embedded_config
@@ -20,6 +21,7 @@ from interlace.recipe import Recipe, StageConfig
 from interlace.stages import load_stage
 from interlace.stages.base import StageRequest
 from interlace.store.run_store import STAGES, read_manifest
+from interlace.tasks import build_task
 from interlace.tasks.base import Task
 
 
@@ -55,6 +57,35 @@ def seed_of(seed: int, replicate: int) -> int:
     return zlib.crc32(f"{seed}/replicate/{replicate}".encode()) if replicate else seed
 
 
+def build_tasks(recipe: Recipe, seed: int, given: Mapping[str, Task] | None = None) -> dict[str, Task]:
+    """The recipe's tasks in the run of `seed`, those `given` in place of its own.
+
+    Raises what a task's data refuse, with the recipe's line.
+    """
+    tasks = dict(given or {})
+    for name, config in recipe.tasks.items():
+        if name not in tasks:
+            with _said_with_its_line(recipe, ("tasks", name)):
+                tasks[name] = build_task(name, config, seed)
+    return {name: tasks[name] for name in recipe.tasks}
+
+
+def remarks(tasks: Mapping[str, Task]) -> list[str]:
+    """What of the tasks' data may not be meant, a sentence each."""
+    return [sentence for task in tasks.values() if (sentence := _of_empty_responses(task))]
+
+
+def _of_empty_responses(task: Task) -> str:
+    examples = (*task.train, *task.heldout)
+    empty = sum(not all(response.text.strip() for response in example.responses) for example in examples)
+    if not empty:
+        return ""
+    return (
+        f"task {task.name}: the expert's response to {empty:,} of {len(examples):,} prompts is empty, which teaches a "
+        "policy to say nothing; if it is not meant, leave such rows out (in a task of files by exclude: {empty: true})"
+    )
+
+
 def refuse_what_cannot_run(recipe: Recipe, tasks: dict[str, Task], run_folder: Path, seed: int) -> None:
     """Raise for everything that can be known wrong of stages, model and data before anything is written.
 
@@ -66,7 +97,7 @@ def refuse_what_cannot_run(recipe: Recipe, tasks: dict[str, Task], run_folder: P
         source_of(recipe.measure.expert_policy)
     limits = dict.fromkeys(tasks, 2**31)
     for place, (stage, config) in enumerate(stage_folders(recipe)):
-        with _said_with_its_line(recipe, place):
+        with _said_with_its_line(recipe, ("stages", place)):
             arguments = _refuse_stage(recipe, config, stage_request(stage, config, tasks, run_folder, seed, False))
         if config.kind == "sft":
             for name in (config.task, *config.mix):
@@ -81,12 +112,12 @@ def refuse_what_cannot_run(recipe: Recipe, tasks: dict[str, Task], run_folder: P
 
 
 @contextmanager
-def _said_with_its_line(recipe: Recipe, place: int) -> Iterator[None]:
-    """What is refused of a stage is said with the recipe's file and line, as its other mistakes are."""
+def _said_with_its_line(recipe: Recipe, path: KeyPath) -> Iterator[None]:
+    """What is refused of a stage or a task is said with the recipe's file and line, as its other mistakes are."""
     try:
         yield
     except InterlaceError as error:
-        where = recipe.where(("stages", place, *filter(None, [error.option])))
+        where = recipe.where((*path, *filter(None, [error.option])))
         if where:
             error.args = (f"{where}: {error}", *error.args[1:])
         raise

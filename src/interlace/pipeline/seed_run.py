@@ -11,14 +11,19 @@ from interlace.environment import run_manifest
 from interlace.errors import RunFolderError
 from interlace.observer import Observer
 from interlace.pipeline.forks import StageForks
-from interlace.pipeline.requests import refuse_changed_data, refuse_what_cannot_run, stage_folders
+from interlace.pipeline.requests import (
+    build_tasks,
+    refuse_changed_data,
+    refuse_what_cannot_run,
+    remarks,
+    stage_folders,
+)
 from interlace.pipeline.stage_run import StageRun, refuse_if_stopped
 from interlace.pipeline.weights import Weights
 from interlace.policies import CoreShare
 from interlace.recipe import ForksConfig, Recipe, StageConfig
 from interlace.store import RunStore, read_run
 from interlace.store.run_store import read_manifest
-from interlace.tasks import build_task
 from interlace.tasks.base import Task
 
 
@@ -45,14 +50,13 @@ class SeedRun:
 
     def finish(self) -> None:
         """Do every stage that is not done yet. Nothing is written before all that can be checked is."""
-        tasks = {
-            name: self.given[name] if name in self.given else build_task(name, config, self.seed)
-            for name, config in self.recipe.tasks.items()
-        }
+        tasks = build_tasks(self.recipe, self.seed, self.given)
         refuse_what_cannot_run(self.recipe, tasks, self.folder, self.seed)
         store = self._claim(tasks)
         try:
             self.observer.run_started(str(self.folder), self.seed)
+            for sentence in remarks(tasks) if self.seed == self.recipe.seeds[0] else ():
+                self.observer.note(sentence)
             records = {item.stage: item for item in read_run(self.folder).stages if item.finished}
             weights = Weights(self.recipe, self.seed, store, tasks, self.machine.bf16)
             for stage, config in stage_folders(self.recipe):

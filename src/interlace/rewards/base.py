@@ -114,8 +114,9 @@ def checked(function: Any, name: str | None = None) -> Reward:
     return Reward(function, name)
 
 
-def column_values(columns: Mapping[str, Any], column: str, reward: str) -> Sequence[Any]:
-    """The values under `column`. Raises RewardError, with the columns there are, if it is missing."""
+def column_values(columns: Mapping[str, Any], column: str, reward: str) -> Any:
+    """What stands under `column`: a value a completion, or that of one row. Raises RewardError, with the columns there
+    are, if it is missing."""
     if column not in columns:
         raise RewardError(_missing(reward, [column], columns), reward)
     return columns[column]
@@ -136,9 +137,10 @@ def _accepted(name: str, function: RewardFunction, offered: Mapping[str, Any]) -
 
 
 def _missing(reward: str, missing: Sequence[str], columns: Mapping[str, Any]) -> str:
-    there = ", ".join(sorted(set(columns) - RESERVED)) or "none"
+    there = ", ".join(sorted(set(columns) - RESERVED))
     names = ", ".join(repr(name) for name in missing)
-    return f"reward {reward!r} must be given every column that it asks for: {names}. Got columns {there}. Rename one."
+    found = f"columns {there}. Rename one." if there else "none beside prompt and completion. Add it to the rows."
+    return f"reward {reward!r} must be given every column that it asks for: {names}. Got {found}"
 
 
 def _numbers(name: str, values: object, completions: Sequence[Completion]) -> list[float | None]:

@@ -34,10 +34,10 @@ class Cards(RewardOptions):
 
     def rewarded(self, columns: Mapping[str, Any]) -> Rewarded | None:
         """All expressions that reach the target; None with more than `MOST_LISTED` numbers."""
-        numbers = tuple(sorted(columns[self.numbers]))
+        numbers = tuple(sorted(column_values(columns, self.numbers, "cards")))
         if len(numbers) > MOST_LISTED:
             return None
-        return _all_rewarded(numbers, columns[self.target])
+        return _all_rewarded(numbers, column_values(columns, self.target, "cards"))
 
 
 @cache

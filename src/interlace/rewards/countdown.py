@@ -34,7 +34,10 @@ class Countdown(RewardOptions):
 
     def rewarded(self, columns: Mapping[str, Any]) -> Rewarded | None:
         """All expressions that reach the target; None with more than `MOST_LISTED` numbers."""
-        numbers, target = columns[self.numbers], columns[self.target]
+        numbers, target = (
+            column_values(columns, self.numbers, "countdown"),
+            column_values(columns, self.target, "countdown"),
+        )
         if len(numbers) > MOST_LISTED:
             return None
         return tuple((text, 1.0) for text in expressions(numbers) if reaches(text, numbers, target))

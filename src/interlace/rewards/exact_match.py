@@ -28,7 +28,11 @@ class ExactMatch(RewardOptions):
 
     def rewarded(self, columns: Mapping[str, Any]) -> Rewarded | None:
         """The answers alone; None with `strip`, for then infinitely many texts earn the reward."""
-        return None if self.strip else tuple((text, 1.0) for text in self._accepted(columns[self.column]))
+        return (
+            None
+            if self.strip
+            else tuple((text, 1.0) for text in self._accepted(column_values(columns, self.column, "exact_match")))
+        )
 
     def _accepted(self, answer: Any) -> tuple[str, ...]:
         """The distinct texts that are right."""

@@ -29,4 +29,4 @@ class LabelMatch(RewardOptions):
 
     def rewarded(self, columns: Mapping[str, Any]) -> Rewarded | None:
         """The true label word alone."""
-        return ((str(columns[self.column]), 1.0),)
+        return ((str(column_values(columns, self.column, "label_match")), 1.0),)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from interlace.errors import DataError
+from interlace.errors import DataError, MissingFileError
 from interlace.options import Options
 from interlace.rewards import Reward, build_reward
 from interlace.rewards.lenient_match import can_be_told_apart
@@ -141,7 +141,7 @@ def build_files(name: str, options: FilesOptions, seed: int) -> Task:
     reward = _reward(options)
     counts: Counter[str] = Counter()
     rows = _rows(options.path, options, seed, counts)
-    own = None if options.heldout_path is None else _rows(options.heldout_path, options, seed, counts)
+    own = None if options.heldout_path is None else _heldout_rows(options.heldout_path, options, seed, counts)
     split = split_rows(rows, seed, own_heldout=own, heldout=options.heldout, limit=options.limit)
     if own is not None:
         counts[IN_HELDOUT] = split.num_dropped
@@ -189,6 +189,14 @@ def _rows(path: str, options: FilesOptions, seed: int, counts: Counter[str]) -> 
     readings = [_reading(record, options, labels) for record in kept]
     readings = sift(readings, options.exclude.text_rules(), counts, view=lambda reading: reading.texts)
     return [_row(reading, options, labels, draws[reading.record.index]) for reading in readings]
+
+
+def _heldout_rows(path: str, options: FilesOptions, seed: int, counts: Counter[str]) -> list[Row]:
+    try:
+        return _rows(path, options, seed, counts)
+    except MissingFileError as error:
+        error.about("heldout_path")
+        raise
 
 
 def _reading(record: Record, options: FilesOptions, labels: Labels | None) -> Reading:

@@ -49,11 +49,19 @@ def require_columns(records: Sequence[Record], wanted: Mapping[str, str], source
     there = records[0].values if records else {}
     for name, option in wanted.items():
         if name not in there:
-            raise DataError(f"{unknown_name(f'a column of {source}', name, there)} {_naming(option, source)}")
+            unknown = unknown_name(f"a column of {source}", name, there, taken=wanted)
+            raise DataError(f"{unknown} {_naming(option, source)}").about(option.partition(".")[0])
+
+
+NO_EXPERT = (
+    " It holds the expert's responses, which sft and hybrid stages imitate. Without any, completion: null and a reward "
+    "leave RL alone."
+)
 
 
 def _naming(option: str, source: str) -> str:
-    """How a column is named."""
+    """How a column is named, and what goes without one."""
     if option not in ("prompt", "completion", "messages"):
         return f"Correct the option {option}."
-    return f"Name it by the option {option}: in a recipe {option}: COLUMN, else --task {source}:{option}=COLUMN."
+    named = f"Name it by the option {option}: in a recipe {option}: COLUMN, else --task {source}:{option}=COLUMN."
+    return named + NO_EXPERT * (option == "completion")

@@ -37,7 +37,10 @@ def read_table(path: str | Path, layout: Layout | None = None) -> list[Record]:
     if file.suffix.lower() not in FORMATS:
         raise DataError(f"{file} must end with one of {', '.join(FORMATS)}. Got {file.suffix!r}. Convert the file.")
     if not file.is_file():
-        raise MissingFileError(f"data file {file} must exist. Got none in {file.absolute().parent}. Correct the path.")
+        taken = "" if file.is_absolute() else ": a relative path is taken from the current folder"
+        raise MissingFileError(
+            f"data file {file} must exist. Got none in {file.absolute().parent}{taken}. Correct the path."
+        ).about("path")
     return complete(FORMATS[file.suffix.lower()](file, layout or Layout()))
 
 
