@@ -1,7 +1,7 @@
 """The dry run: what a recipe would do, how long it would take here and how much disk, before anything is trained.
 
-Everything is resolved and validated (tasks are built, rewards loaded, options checked); the resolved recipe is kept, so
-that the same command without --dry-run starts from it.
+Everything is resolved and validated (tasks are built, rewards loaded, options checked); the resolved recipe is kept
+where the run would begin, but for a folder in which runs lie: nothing is written there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from interlace.analysis.shootout.compute import common_compute
 from interlace.environment import quiet_libraries
 from interlace.errors import InterlaceError
 from interlace.ledger import estimated_flops
-from interlace.pipeline import EMBEDDED, base_folder, run_folders, stage_folders
+from interlace.pipeline import EMBEDDED, base_folder, keep_resolved, run_folders, stage_folders
 from interlace.pipeline.forks import fork_lengths
 from interlace.pipeline.requests import build_tasks, refuse_what_cannot_run, remarks, stage_request
 from interlace.policies import CoreShare, source_of
@@ -31,8 +31,6 @@ from interlace.recipe.fork_options import asked_of
 from interlace.stages import STAGES, load_stage
 from interlace.stages.base import StageRequest
 from interlace.stages.spending import Lengths, Spending
-from interlace.store.checkpoints import write_text_atomically
-from interlace.store.run_store import RESOLVED, refuse_foreign
 from interlace.tasks.base import Task
 
 REACHED_IN_TRAINING, REACHED_IN_LOOKING = 0.25, 0.5
@@ -91,6 +89,7 @@ class DryRun:
     """The plan of a recipe: its folders (one a seed), its stages, and what all seeds take together, forks included.
 
     `disk_bytes` is what they take at most: what is kept of every seed, and the forks that take most while they go.
+    `resolved`: the resolved recipes that were written, none where runs lie already.
     """
 
     recipe: str
@@ -101,6 +100,7 @@ class DryRun:
     seconds: float | None
     disk_bytes: float | None
     notes: tuple[str, ...]
+    resolved: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The fields, in order."""
@@ -108,7 +108,8 @@ class DryRun:
 
 
 def plan_recipe(recipe: Recipe, out: Path | None = None, fresh: bool = False) -> DryRun:
-    """Resolve and validate `recipe` here, keep `resolved.yaml` in each run folder, and say what it would take.
+    """Resolve and validate `recipe` here, keep `resolved.yaml` in each run folder where no runs lie, and say what it
+    would take.
 
     Raises what a run would raise about its recipe, data, wheel or folder. A hub model is not fetched.
     """
@@ -116,7 +117,8 @@ def plan_recipe(recipe: Recipe, out: Path | None = None, fresh: bool = False) ->
     cores = CoreShare(recipe.threads)
     cores.settle()
     cores.close()
-    folders = run_folders(recipe, base_folder(recipe, out, fresh))
+    base = base_folder(recipe, out, fresh)
+    folders = run_folders(recipe, base)
     tasks = build_tasks(recipe, recipe.seeds[0])
     refuse_what_cannot_run(recipe, tasks, folders[0], recipe.seeds[0])
     parameters, notes = _parameters(recipe, tasks)
@@ -128,8 +130,7 @@ def plan_recipe(recipe: Recipe, out: Path | None = None, fresh: bool = False) ->
     plans = _with_even_steps(
         recipe, [_stage_plan(recipe, tasks, request, config, parameters, speed) for request, config in requests]
     )
-    for seed, folder in zip(recipe.seeds, folders, strict=True):
-        keep_resolved(recipe.for_seed(seed), folder)
+    resolved = keep_resolved(recipe, base)
     beside = max((plan.forks.disk_bytes or 0.0 for plan in plans if plan.forks), default=0.0)
     return DryRun(
         recipe=recipe.name,
@@ -140,15 +141,8 @@ def plan_recipe(recipe: Recipe, out: Path | None = None, fresh: bool = False) ->
         seconds=None if parameters is None else sum(plan.num_seeds * plan.whole_seconds for plan in plans),
         disk_bytes=None if parameters is None else sum(p.num_seeds * (p.disk_bytes or 0.0) for p in plans) + beside,
         notes=(*notes, *(_task_note(task) for task in tasks.values()), *remarks(tasks)),
+        resolved=tuple(map(str, resolved)),
     )
-
-
-def keep_resolved(recipe: Recipe, folder: Path) -> None:
-    """Write `resolved.yaml`, unless the folder holds another recipe. Raises RunFolderError then."""
-    text = recipe.to_yaml()
-    refuse_foreign(folder, text)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text_atomically(folder / RESOLVED, text)
 
 
 def matrix_flops_per_second(size: int = 512, repeats: int = 12) -> float:

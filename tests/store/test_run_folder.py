@@ -14,7 +14,7 @@ from interlace.errors import RunFolderError
 from interlace.estimate import Estimate, Unresolved
 from interlace.measurement import GradientProducts, HeldOut, Measurement, Point, PromptScores
 from interlace.store import RunStore, newest_complete_checkpoint, read_run, seal_checkpoint, verify_checkpoint
-from interlace.store.run_store import first_difference
+from interlace.store.run_store import difference
 
 RESOLVED = "name: r\nseeds: [0]\n"
 MANIFEST = {"recipe": "r", "seed": 0}
@@ -152,9 +152,29 @@ def test_a_folder_of_other_files_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_the_first_difference_is_named_also_at_the_end() -> None:
-    assert first_difference("a: 1\n", "a: 1\nb: 2\n") == "'b: 2' stands only here"
-    assert first_difference("a: 1\n", "a: 1\n") is None
+@pytest.mark.parametrize(
+    ("kept", "asked", "words"),
+    {
+        "the same": ("a: 1", "a: 1", None),
+        "one more at the end": ("a: 1", "a: 1\nb: 2", "'b: 2' stands only here"),
+        "one less": ("a: 1\nb: 2\nc: 3", "a: 1\nc: 3", "'b: 2' stands only there"),
+        "an entry of a list": ("a:\n- 1\nb: 2", "a:\n- 3\nb: 2", "a: there '- 1', here '- 3'"),
+        "the name alone": ("name: a\nb: 1", "name: c\nb: 1", "there 'name: a', here 'name: c'"),
+        "the name, and what is trained": (
+            "name: a\ndescription: d\nx: 1\ny: 1",
+            "name: b\ndescription: e\nx: 2\ny: 2",
+            "there 'name: a', here 'name: b'; there 'x: 1', here 'x: 2'; 2 lines more",
+        ),
+        "another key in its place": (
+            "a: 1\n  b: 2\nc: 3",
+            "a: 1\n  d: 2\nc: 3",
+            "'d: 2' stands only here; 1 line more",
+        ),
+        "lines put in": ("a: 1\nc: 3", "a: 1\nb: 2\nb: 3\nc: 3", "'b: 2' stands only here; 1 line more"),
+    }.values(),
+)
+def test_what_differs_is_named(kept: str, asked: str, words: str | None) -> None:
+    assert difference(kept, asked) == words
 
 
 def test_checkpoints_are_whole_or_passed_over(tmp_path: Path) -> None:

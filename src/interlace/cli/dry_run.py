@@ -16,15 +16,16 @@ EVEN = " Equal: the steps with which a stage would take what the others from its
 
 
 def print_plan(plan: DryRun, json: bool) -> None:
-    """The plan on stdout, as a table or as JSON, and where the resolved recipe is on stderr."""
+    """The plan on stdout, as a table or as JSON, and where the resolved recipe is, or would be, on stderr."""
     if json:
         print_json({"schema_version": SCHEMA_VERSION, "plan": plan})
     else:
         stdout().print(plan_table(plan))
         for line in (*plan.notes, _totals(plan)):
             stdout().print(line, markup=False, soft_wrap=True)
-    for folder in plan.folders:
-        stderr().print(f"Resolved recipe: {folder}/{RESOLVED}", markup=False, soft_wrap=True)
+    would_be = [f"{folder}/{RESOLVED} (not written: runs lie there)" for folder in plan.folders]
+    for place in plan.resolved or would_be:
+        stderr().print(f"Resolved recipe: {place}", markup=False, soft_wrap=True)
 
 
 def plan_table(plan: DryRun) -> Table:

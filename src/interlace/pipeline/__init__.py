@@ -4,7 +4,7 @@
 anything is written, `weights` says whose weights it begins with, `stage_run` trains it, `ending` does what it leaves.
 """
 
-from interlace.pipeline.runs import base_folder, run_folders, run_recipe, stage_folders
+from interlace.pipeline.runs import base_folder, keep_resolved, run_folders, run_recipe, stage_folders
 from interlace.pipeline.weights import EMBEDDED
 
-__all__ = ["EMBEDDED", "base_folder", "run_folders", "run_recipe", "stage_folders"]
+__all__ = ["EMBEDDED", "base_folder", "keep_resolved", "run_folders", "run_recipe", "stage_folders"]

@@ -14,10 +14,11 @@ from interlace.pipeline.seed_run import MachineSettings, SeedRun
 from interlace.policies import CoreShare
 from interlace.policies.precision import bfloat16_gains
 from interlace.recipe import Recipe
-from interlace.store.run_store import MANIFEST
+from interlace.store.checkpoints import write_text_atomically
+from interlace.store.run_store import MANIFEST, RESOLVED, read_manifest, refuse_foreign
 from interlace.tasks.base import Task
 
-__all__ = ["base_folder", "run_folders", "run_recipe", "stage_folders"]
+__all__ = ["base_folder", "keep_resolved", "run_folders", "run_recipe", "stage_folders"]
 
 
 def run_recipe(
@@ -60,14 +61,38 @@ def base_folder(recipe: Recipe, out: Path | None, fresh: bool = False) -> Path:
 
 
 def run_folders(recipe: Recipe, base: Path) -> list[Path]:
-    """Where each seed's run lives: `base` itself, or ``seed-N`` below it for several seeds.
+    """Where each seed's run lives: `base` itself, or ``seed-N`` below it for several seeds, and for one that goes into
+    a folder of seeds.
 
     Raises RunFolderError if runs of several seeds would come to lie inside the folder of one run.
     """
-    if len(recipe.seeds) == 1:
+    is_of_one = (base / MANIFEST).exists()
+    if len(recipe.seeds) == 1 and (is_of_one or not any(base.glob(f"seed-*/{RESOLVED}"))):
         return [base]
-    if (base / MANIFEST).exists():
+    if is_of_one:
+        seed = read_manifest(base)["seed"]
+        keep = f"To go on with it, move all that is in it into {base}/seed-{seed}; else choose another --out."
         raise RunFolderError(
-            f"{base} must be a folder for {len(recipe.seeds)} runs. It is the folder of one. Choose another --out."
+            f"{base} must be a folder for {len(recipe.seeds)} runs. It is the folder of one, of seed {seed}. "
+            f"{keep if seed in recipe.seeds else 'Choose another --out.'}"
         )
     return [base / f"seed-{seed}" for seed in recipe.seeds]
+
+
+def keep_resolved(recipe: Recipe, base: Path) -> list[Path]:
+    """Write ``resolved.yaml`` where each run would begin, unless runs lie in `base`; the files written.
+
+    Raises RunFolderError for a folder that is another recipe's.
+    """
+    texts = {
+        folder: recipe.for_seed(seed).to_yaml()
+        for seed, folder in zip(recipe.seeds, run_folders(recipe, base), strict=True)
+    }
+    for folder, text in texts.items():
+        refuse_foreign(folder, text)
+    if (base / MANIFEST).exists() or any(base.glob(f"*/{MANIFEST}")):
+        return []
+    for folder, text in texts.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(folder / RESOLVED, text)
+    return [folder / RESOLVED for folder in texts]

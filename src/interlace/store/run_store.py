@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from interlace.measurement import HeldOut, Measurement, Point, PromptScores
 from interlace.store.checkpoints import write_text_atomically
 from interlace.store.events import EventLog
 from interlace.store.scores import write_heldout, write_scores
+from interlace.wording import counted
 
 SAMPLES, STAGES, EVENTS, MANIFEST = "samples", "stages", "events.jsonl", "manifest.json"
 RECIPE, RESOLVED = "recipe.yaml", "resolved.yaml"
@@ -81,8 +84,8 @@ def refuse_foreign(folder: Path, resolved: str) -> None:
     """A folder that a run was begun in is continued by this very recipe, or with more stages after its last; other
     files are never overwritten.
 
-    A folder that was only planned in (`--dry-run` leaves a resolved recipe) is free. Raises RunFolderError naming the
-    first line that differs.
+    A folder that was only planned in (`--dry-run` leaves a resolved recipe) is free. Raises RunFolderError naming what
+    differs.
     """
     if not folder.exists():
         return
@@ -90,10 +93,10 @@ def refuse_foreign(folder: Path, resolved: str) -> None:
         raise RunFolderError(f"{folder} must be a folder. Got a file. Choose another --out.")
     if (folder / MANIFEST).exists():
         kept = (folder / RESOLVED).read_text(encoding="utf-8")
-        difference = first_difference(kept, resolved)
-        if difference and not adds_stages(kept, resolved):
+        found = difference(kept, resolved)
+        if found and not adds_stages(kept, resolved):
             raise RunFolderError(
-                f"{folder} must hold a run of this recipe. It holds another: {difference}. "
+                f"{folder} must hold a run of this recipe. It holds another: {found}. "
                 "Choose another --out, or --fresh for a new folder beside it (stages after the last may be added)."
             )
     elif not _is_only_planned(folder):
@@ -116,16 +119,39 @@ def _is_only_planned(folder: Path) -> bool:
     )
 
 
-def first_difference(kept: str, asked: str) -> str | None:
-    """The first line in which two resolved recipes differ, in words; None if they are the same."""
-    kept_lines, asked_lines = kept.splitlines(), asked.splitlines()
-    for old, new in zip(kept_lines, asked_lines, strict=False):
-        if old != new:
-            return f"{_key_above(asked_lines, new)}there {old.strip()!r}, here {new.strip()!r}"
-    if len(kept_lines) != len(asked_lines):
-        longer, where = (kept_lines, "there") if len(kept_lines) > len(asked_lines) else (asked_lines, "here")
-        return f"{longer[min(len(kept_lines), len(asked_lines))].strip()!r} stands only {where}"
-    return None
+CALLED = ("name:", "description:")
+"""Lines that change nothing that is trained."""
+
+
+def difference(kept: str, asked: str) -> str | None:
+    """What two resolved recipes differ in, in words: the name, the first line beside it, and how many lines more; None
+    if they are the same.
+    """
+    found = list(_differences(kept.splitlines(), asked.splitlines()))
+    called = [words for line, words in found if line.startswith(CALLED)]
+    others = [words for line, words in found if not line.startswith(CALLED)]
+    shown = [*called[:1], *others[:1]]
+    more = len(found) - len(shown)
+    return "; ".join([*shown, *([counted(more, "line more", "lines more")] if more else [])]) or None
+
+
+def _differences(kept: list[str], asked: list[str]) -> Iterator[tuple[str, str]]:
+    """Each line that differs, and how: lines of one key are held against each other."""
+    for tag, first, last, begin, end in SequenceMatcher(None, kept, asked, autojunk=False).get_opcodes():
+        gone = kept[first:last] if tag != "equal" else []
+        for line in asked[begin:end] if tag != "equal" else ():
+            old = next((each for each in gone if _key(each) == _key(line)), None)
+            if old is None:
+                yield line, f"{line.strip()!r} stands only here"
+            else:
+                gone.remove(old)
+                yield line, f"{_key_above(asked, line)}there {old.strip()!r}, here {line.strip()!r}"
+        yield from ((line, f"{line.strip()!r} stands only there") for line in gone)
+
+
+def _key(line: str) -> str:
+    """What a line is about, with its indentation: its key, or that it is an entry of a list."""
+    return line.partition("- ")[0] if line.strip().startswith("- ") else line.partition(":")[0]
 
 
 def _key_above(lines: list[str], line: str) -> str:
