@@ -6,9 +6,11 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias, TypeVar, get_args
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from interlace.errors import RecipeError
@@ -140,6 +142,41 @@ def rule_of(mistake: Mapping[str, Any]) -> str:
         return RULES[mistake["type"]].format(**{name: _bare(limit) for name, limit in limits})
     message = mistake["msg"]
     return message.partition(" should ")[2].partition(" after validation")[0] or f"satisfy: {message}"
+
+
+WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    tuple: "a list",
+    dict: "a mapping",
+}
+LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+
+
+def what_fits(field: FieldInfo) -> str:
+    """What an option may be: its kind and its range.
+
+    >>> what_fits(FieldInfo.from_annotation(Annotated[float | None, Field(ge=0.0, lt=1.0)]))
+    'a number or null, at least 0, below 1'
+    """
+    limits = {name: getattr(rule, name) for rule in field.metadata for name in LIMITS if hasattr(rule, name)}
+    kinds = list(dict.fromkeys(_kinds(field.annotation)))
+    said = " or ".join(filter(None, [", ".join(kinds[:-1]), kinds[-1]]))
+    return ", ".join([said, *(f"{words} {_bare(limits[name])}" for name, words in LIMITS.items() if name in limits)])
+
+
+def _kinds(annotation: Any) -> list[str]:
+    """Of an annotation, each alternative in words; a literal by its value."""
+    origin = get_origin(annotation) or annotation
+    if origin in (Union, UnionType):
+        return [kind for part in get_args(annotation) for kind in _kinds(part)]
+    if origin is Literal:
+        return [str(value) for value in get_args(annotation)]
+    if origin is Annotated:
+        return _kinds(get_args(annotation)[0])
+    return ["null" if annotation is type(None) else WORDS.get(origin, "options")]
 
 
 def _bare(limit: Any) -> Any:

@@ -49,8 +49,8 @@ def test_list_json(call: Call, kind: str) -> None:
     assert list(listed) == ["schema_version", "kind", "items"]
     assert (listed["schema_version"], listed["kind"]) == (1, kind)
     assert [item["name"] for item in listed["items"]] == REGISTERED[kind]
-    options = ["options"] * (kind in ("rules", "methods", "merges"))
-    assert all(list(item) == ["name", "sentence", "source", "cost", *options] for item in listed["items"])
+    more = ["told"] * (kind == "methods") + ["options"] * (kind in ("rules", "methods", "merges"))
+    assert all(list(item) == ["name", "sentence", "source", "cost", *more] for item in listed["items"])
     assert all(item["sentence"] and item["source"] for item in listed["items"])
 
 
@@ -67,7 +67,9 @@ def test_methods_rules_and_merges_are_listed_with_their_options(call: Call) -> N
             takes = known[item["name"]].takes
             told = {option["name"]: option for option in item["options"]}
             assert set(takes.model_fields) - set(told) <= {"expert_batch_size"}
-            assert all(list(option) == ["name", "is_required", "default", "sentence"] for option in told.values())
+            assert all(
+                list(option) == ["name", "is_required", "default", "takes", "sentence"] for option in told.values()
+            )
             assert all(option["sentence"] for option in told.values())
             given = {name: option["default"] for name, option in told.items() if not option["is_required"]}
             needed = {name: 0.5 for name, option in told.items() if option["is_required"]}
@@ -78,6 +80,44 @@ def test_methods_rules_and_merges_are_listed_with_their_options(call: Call) -> N
     assert _options_line(methods["relift"]) == "options: buffer_size: 128, reward_above: 0.5"
     assert _options_line(methods["mgda"]).endswith("metric: optimizer")
     assert _options_line({"options": [{"name": "nats", "is_required": True, "default": None}]}) == "options: nats"
+
+
+def test_one_is_listed_in_full_with_units_and_ranges(call: Call) -> None:
+    shown = call("list", "methods", "guarded").out.splitlines()
+    assert shown[0] == "guarded" and "cost: GRPO, an SFT step and the looks" in shown
+    assert "told: looks at held-out prompts that do not judge" in shown
+    at = shown.index("budget  a number, at least 0; by default 0.02")
+    assert shown[at + 1] == "  How far the held-out SFT loss may rise above the stage's start, nats/token."
+    assert "weights  raw, averaged or null; by default null" in shown
+    assert "told: nothing beyond rows to train on" in call("list", "methods", "joint").out
+    rule = call("list", "rules", "kl").out
+    assert "nats  a number, above 0; must be given\n  How far the policy may go, nats/response." in rule
+    assert "density  a number, above 0, at most 1; by default 0.2" in call("list", "merges", "ties").out
+
+
+@pytest.mark.parametrize("kind", REGISTERED)
+def test_one_of_each_kind_is_listed_alone(call: Call, kind: str) -> None:
+    whole = json.loads(call("list", kind, "--json").out)
+    name = REGISTERED[kind][-1]
+    one = json.loads(call("list", kind, name, "--json").out)
+    assert one == whole | {"items": [whole["items"][-1]]}
+    shown = call("list", kind, name).out
+    assert shown.startswith(f"{name}\n{one['items'][0]['sentence']}\n")
+    assert all(f"{option['name']}  {option['takes']}" in shown for option in one["items"][0].get("options", ()))
+
+
+def test_a_name_that_is_not_registered_lists_those_that_are(call: Call) -> None:
+    called = call("list", "methods", "guardd")
+    assert called.code == 2 and "NAME of methods must be one of bridge_like, " in called.error
+    assert called.error.endswith("Got 'guardd'. Did you mean 'guarded'?")
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_a_recipes_path_is_not_torn(call: Call, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown = call("list", "recipes").out
+    assert all(f"interlace/recipes/{name}.yaml" in shown for name in shipped_recipes())
+    assert ("cost: " in shown) == (width < 100)
 
 
 def test_a_preset_is_a_price_list(call: Call) -> None:

@@ -93,6 +93,8 @@ def test_several_seeds_do_not_go_into_the_folder_of_one(asked: Callable[..., Rec
 def test_what_differs_beside_the_name_is_said(asked: Callable[..., Recipe], tmp_path: Path) -> None:
     begin(asked(0), tmp_path / "run")
     with pytest.raises(RunFolderError) as caught:
-        begin(asked(0, old="seeds: [0]", new="name: other\nthreads: 2\nmodel_options: {hidden_size: 8}"), tmp_path / "run")
+        begin(
+            asked(0, old="seeds: [0]", new="name: other\nthreads: 2\nmodel_options: {hidden_size: 8}"), tmp_path / "run"
+        )
     assert "It holds another: there 'name: mini', here 'name: other'; " in str(caught.value)
     assert "there 'model_options: {}', here 'model_options:'; 2 lines more. Choose" in str(caught.value)

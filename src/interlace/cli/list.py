@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from interlace.options import Options
 
 Item = dict[str, Any]
-"""`name`, `sentence`, `source`, `cost`; of what takes options also `options`, each `name`, `default`, `sentence`."""
+"""`name`, `sentence`, `source`, `cost`; of methods `told`: what they are told beyond rows to train on; of what takes
+options also `options`, each `name`, `is_required`, `default`, `takes` (what it may be), `sentence`."""
+WIDE = 100
+"""Columns of a terminal from which the cost has one of its own."""
 
 
 def list_registered(
@@ -29,31 +33,63 @@ def list_registered(
             help="tasks, rewards, probes, presets, flags, rules, methods, merges, stages, recipes, laws, path-models.",
         ),
     ],
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One of them, in full.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """List what is registered, with a sentence, its source and what it costs."""
+    """List what is registered, with a sentence, its source and what it costs; one of them with all of its options."""
     if kind not in KINDS:
         raise RecipeError(unknown_name("KIND", kind, KINDS))
     items = list(KINDS[kind]())
+    if name is not None:
+        items = [_named(name, kind, items)]
     if json:
         from interlace.analysis.summary import SCHEMA_VERSION
 
         print_json({"schema_version": SCHEMA_VERSION, "kind": kind, "items": items})
         return
-    stdout().print(_table(items))
+    console = stdout()
+    if name is not None:
+        _print_in_full(console, items[0])
+        return
+    console.print(_table(items, console.width))
+    if any("options" in item for item in items):
+        console.print(Text(f"\ninterlace list {kind} NAME says what each option is, in which unit and range.", "dim"))
 
 
-def _table(items: Sequence[Item]) -> Table:
-    """Name, sentence with its source and its options under it, cost (if anything has one)."""
+def _named(name: str, kind: str, items: Sequence[Item]) -> Item:
+    known = {item["name"]: item for item in items}
+    if name not in known:
+        raise RecipeError(unknown_name(f"NAME of {kind}", name, known))
+    return known[name]
+
+
+def _table(items: Sequence[Item], width: int) -> Table:
+    """Name, sentence with its source and its options under it, cost (if anything has one): beside it, or in a narrow
+    terminal, where paths would be torn, under it."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    columns = ("name", "what it is", *(["cost"] if any(item["cost"] for item in items) else []))
-    for column in columns:
+    beside = width >= WIDE and any(item["cost"] for item in items)
+    for column in ("name", "what it is", *["cost"] * beside):
         table.add_column(column, overflow="fold", no_wrap=column == "name")
     for item in items:
-        under = "".join(f"\n{line}" for line in (item["source"], _options_line(item)) if line)
+        cost = f"cost: {item['cost']}" if item["cost"] and not beside else ""
+        under = "".join(f"\n{line}" for line in (item["source"], cost, _options_line(item)) if line)
         cells = item["name"], Text(item["sentence"]) + Text(under, "dim"), Text(item["cost"])
-        table.add_row(*cells[: len(columns)])
+        table.add_row(*cells[: 2 + beside])
     return table
+
+
+def _print_in_full(console: Console, item: Item) -> None:
+    """One of a kind: all that is known of it, each option in two or three lines."""
+    console.print(Text(item["name"], "bold"))
+    told = f"told: {', '.join(item['told']) or 'nothing beyond rows to train on'}" if "told" in item else ""
+    for line in (item["sentence"], item["source"] and f"source: {item['source']}",
+                 item["cost"] and f"cost: {item['cost']}", told):  # fmt: skip
+        if line:
+            console.print(Text(line), soft_wrap=True)
+    for option in item.get("options", ()):
+        default = "must be given" if option["is_required"] else f"by default {_bare(option['default'])}"
+        console.print(Text(f"\n{option['name']}", "bold") + Text(f"  {option['takes']}; {default}"), soft_wrap=True)
+        console.print(Text(f"  {option['sentence']}"), soft_wrap=True)
 
 
 def _options_line(item: Item) -> str:
@@ -70,12 +106,15 @@ def _bare(value: Any) -> str:
 
 
 def _options(model: type[Options], without: Collection[str] = ()) -> list[dict[str, Any]]:
-    """Each option of a model with its default and its sentence."""
+    """Each option of a model with its default, what it may be, and its sentence."""
+    from interlace.options import what_fits
+
     return [
         {
             "name": name,
             "is_required": field.is_required(),
             "default": None if field.is_required() else field.get_default(call_default_factory=True),
+            "takes": what_fits(field),
             "sentence": " ".join((field.description or "").split()),
         }
         for name, field in model.model_fields.items()
@@ -127,7 +166,19 @@ def _methods() -> Iterable[Item]:
 
     for name, method in METHODS.items():
         without = () if method.follows == "stream" else ("expert_batch_size",)
-        yield _item(name, method) | {"options": _options(method.takes, without)}
+        yield _item(name, method) | {"told": list(_told(name)), "options": _options(method.takes, without)}
+
+
+def _told(method: str) -> Iterator[str]:
+    from interlace.methods import KNOW_EXPERT, READ_EXPERT_REWARDS, SEE_LOOKS
+
+    for known, words in (
+        (KNOW_EXPERT, "the expert's distribution, where others see draws"),
+        (READ_EXPERT_REWARDS, "the rewards of the expert's responses"),
+        (SEE_LOOKS, "looks at held-out prompts that do not judge"),
+    ):
+        if method in known:
+            yield words
 
 
 def _merges() -> Iterable[Item]:

@@ -21,7 +21,7 @@ class BestCheckpointOptions(RuleOptions):
     """Of the rule `best_checkpoint`."""
 
     exchange_rate: float = Field(ge=0.0, allow_inf_nan=False)
-    """lambda: reward units that one nat of SFT loss is worth; 0 for the reward alone."""
+    """lambda: reward units that one nat/response of SFT loss is worth; 0 for the reward alone."""
     patience: int = Field(default=3, ge=1)
     """Looks without an improvement after which the stage ends."""
     rewind: bool = True

@@ -32,7 +32,7 @@ class ExchangeRateOptions(RuleOptions):
     """Of the rule `exchange_rate`."""
 
     exchange_rate: float = Field(gt=0.0, allow_inf_nan=False)
-    """lambda: reward units that one nat of SFT loss is worth."""
+    """lambda: reward units that one nat/response of SFT loss is worth."""
     local: bool = False
     """Stop at the first optimum, without asking the forecast from the stage's start whether a better one comes."""
 

@@ -30,7 +30,7 @@ class SlopeOptions(RuleOptions):
     """Of the rule `slope`."""
 
     exchange_rate: float = Field(gt=0.0, allow_inf_nan=False)
-    """lambda: reward units that one nat of SFT loss is worth."""
+    """lambda: reward units that one nat/response of SFT loss is worth."""
     weights: Literal["raw"] = "raw"
     """Gradients are taken of the weights that are trained."""
 

@@ -51,7 +51,7 @@ class CycleOptions(MethodOptions):
     """Of the method `cycle`."""
 
     exchange_rate: float = Field(default=0.5, gt=0.0, allow_inf_nan=False)
-    """lambda: reward units that a nat of SFT loss is worth. Small: towards the best responses alone."""
+    """lambda: reward units that a nat/response of SFT loss is worth. Small: towards the best responses alone."""
     begin: float = Field(default=1.0, ge=1.0 / MOST, le=MOST)
     """rho before anything is measured: updates of imitation for each of RL."""
     follow: float = Field(default=0.3, gt=0.0, le=1.0)

@@ -27,7 +27,7 @@ class FrontierOptions(MethodOptions):
     """Of the method `frontier`."""
 
     exchange_rate: float = Field(default=0.5, gt=0.0, allow_inf_nan=False)
-    """lambda: reward units that a nat of SFT loss is worth. Small: towards the best responses alone."""
+    """lambda: reward units that a nat/response of SFT loss is worth. Small: towards the best responses alone."""
 
 
 class Frontier(Method):

@@ -19,7 +19,7 @@ class GuardedFrontierOptions(BudgetOptions):
     """Of the method `guarded_frontier`."""
 
     begin: float = Field(default=0.3, gt=0.0, allow_inf_nan=False)
-    """lambda before anything is measured, reward units a nat."""
+    """lambda before anything is measured, reward units a nat/response."""
 
 
 class GuardedFrontier(Budgeted, Frontier):

@@ -47,7 +47,7 @@ class BudgetOptions(MethodOptions):
     integral: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
     """Gain of each look's excess on log lambda, added up."""
     begin: float = Field(default=1.0, gt=0.0, allow_inf_nan=False)
-    """lambda before anything is measured."""
+    """lambda, the weight of imitation over that of RL, before anything is measured."""
     weights: Literal["raw", "averaged"] | None = None
     """Whose looks are guarded: the trained weights', or those of the average that the stage keeps; null: the average's
     if it keeps one."""

@@ -26,7 +26,7 @@ class PrefixRftOptions(MethodOptions):
     begin: float = Field(default=0.95, ge=0.0, le=1.0)
     """Share of the expert's response that is given at the first step."""
     end: float = Field(default=0.05, ge=0.0, le=1.0)
-    """... and at the last."""
+    """Share of it that is given at the last step."""
     top_entropy: float = Field(default=0.2, ge=0.0, le=1.0)
     """Share of the given tokens that are updated, those of highest entropy."""
 
