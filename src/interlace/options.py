@@ -103,15 +103,20 @@ def problems_of(
 
 
 def unknown_key(key: str, known: Iterable[str], owner: str) -> str:
-    """One sentence for a key that `owner` does not know; short lists of known keys are given whole.
+    """One sentence for a key that `owner` does not know; short lists of known keys are given whole. Of a key of few
+    letters half of them are near.
 
     >>> unknown_key("decai", ["decay"], "averaged_weights")
     "averaged_weights must hold known keys (decay). Got unknown key 'decai'. The nearest known key is 'decay'."
+    >>> unknown_key("nu", ["like", "mu"], "joint"), unknown_key("x", ["like", "mu"], "joint")
+    ("joint must hold known keys (like, mu). Got unknown key 'nu'. The nearest known key is 'mu'.",
+     "joint must hold known keys (like, mu). Got unknown key 'x'. Choose one of these, or remove it.")
     """
     names = sorted(known)
     listed = f" ({', '.join(names)})" if len(names) <= 24 else ""
-    nearest = difflib.get_close_matches(key, names, n=1, cutoff=0.6)
-    hint = f"The nearest known key is {nearest[0]!r}." if nearest else "Remove it."
+    nearest = difflib.get_close_matches(key, names, n=1, cutoff=0.6 if len(key) > 3 else 0.5)
+    away = "Choose one of these, or remove it." if listed else "Remove it."
+    hint = f"The nearest known key is {nearest[0]!r}." if nearest else away
     return f"{owner} must hold known keys{listed}. Got unknown key {key!r}. {hint}"
 
 
@@ -158,6 +163,7 @@ LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 def what_fits(field: FieldInfo) -> str:
     """What an option may be: its kind and its range.
 
+    >>> from pydantic import Field
     >>> what_fits(FieldInfo.from_annotation(Annotated[float | None, Field(ge=0.0, lt=1.0)]))
     'a number or null, at least 0, below 1'
     """

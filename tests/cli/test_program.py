@@ -52,6 +52,8 @@ USAGE = {
     "unknown dtype": ("measure", "no", "--dtype", "float8"),
     "gate on one checkpoint": ("measure", "ONE", "--task", "addition", "--fail-on", "sft_loss.increase > 0.02"),
     "gate on another task": ("measure", "ONE", "--task", "addition", "--fail-on", "sum:reward.value < 1"),
+    "report, rate that is no number": ("report", "no", "--exchange-rate", "nan"),
+    "report, rate without end": ("report", "no", "--exchange-rate", "inf"),
     "plan, rate below 0": ("plan", "no", "--exchange-rate", "-1"),
     "plan, unknown path model": ("plan", "no", "--path-model", "naturel"),
 }
@@ -146,6 +148,10 @@ def test_messages_say_what_to_do(call: Call) -> None:
     assert "--seeds: seeds must differ. Got [0, 0]." in call("run", "quickstart", "--seeds", "0,0").error
     assert "--profile must be one of tiny. Got 'huge'." in call("run", "quickstart", "--profile", "huge").error
     assert "RUN must be a run folder" in call("report", "no/such/run").error
+    assert call("report", "no", "--exchange-rate", "nan").error == (
+        "Error: --exchange-rate must be the reward that one nat of SFT loss is worth, above 0. Got nan. Say "
+        "--exchange-rate 0.5."
+    )
 
 
 def failing(error: BaseException) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,15 @@ import typer
 
 from interlace.cli.output import JsonOption, stderr
 from interlace.errors import RecipeError
+
+
+def _rate(exchange_rate: float) -> float:
+    if not 0.0 < exchange_rate < math.inf:
+        raise RecipeError(
+            f"--exchange-rate must be the reward that one nat of SFT loss is worth, above 0. Got {exchange_rate}. Say "
+            "--exchange-rate 0.5."
+        )
+    return exchange_rate
 
 
 def report(
@@ -22,7 +32,7 @@ def report(
         str | None, typer.Option(metavar="ARM", help="Of a shoot-out: the arm that others are held against; RL alone.")
     ] = None,
     exchange_rate: Annotated[
-        float, typer.Option(min=1e-6, help="Of a shoot-out: lambda of R - lambda L, reward units a nat.")
+        float, typer.Option(callback=_rate, help="Of a shoot-out: lambda of R - lambda L, reward units a nat.")
     ] = 0.5,
     json: JsonOption = False,
 ) -> None:
