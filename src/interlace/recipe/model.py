@@ -235,7 +235,8 @@ class Recipe(Options):
     """Named tasks: `kind` and the options of that kind; a path alone is short for `{kind: files, path: ...}`, a kind
     alone for its defaults."""
     stages: tuple[StageConfig, ...] = Field(min_length=1)
-    """What is trained, in order."""
+    """What is trained, in order. A stage draws the expert's rows by its number and name: one that is put before others
+    changes theirs."""
     measure: MeasureConfig = MeasureConfig()
     """When and on how much both objectives are measured."""
     seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1)
