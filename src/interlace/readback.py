@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from os import PathLike
@@ -16,7 +15,7 @@ from interlace.analysis import summarise as summarise_record
 from interlace.analysis.exclusion import exclusion
 from interlace.analysis.forecast_scores import ForecastScores, pilots_of, scored_forecasts, silence, tallies
 from interlace.analysis.foreseen_again import foreseen_again
-from interlace.analysis.shootout import By, Shootout, Standing
+from interlace.analysis.shootout import By, NoShootout, Shootout, Standing, is_contest
 from interlace.analysis.shootout import shootout as shootout_of
 from interlace.analysis.shootout import standings as standings_of
 from interlace.analysis.tally import TallyRow
@@ -25,17 +24,19 @@ from interlace.errors import DataError, MissingFileError, RecipeError
 from interlace.store import RunRecord, read_run
 from interlace.store.run_store import MANIFEST
 
-REPORT = "report.html"
+REPORT, COMPARED = "report.html", "compared.html"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What runs left: a folder and a summary each, one report of all of them, and the shoot-outs of their recipes."""
+    """What runs left: a folder and a summary each, one report of all of them, the shoot-outs of their recipes, and
+    where a recipe that mixes has none, why."""
 
     folders: tuple[Path, ...]
     summaries: tuple[RunSummary, ...]
     report: Path
     shootouts: tuple[Shootout, ...] = ()
+    no_shootouts: tuple[NoShootout, ...] = ()
 
 
 def report_on(
@@ -54,21 +55,31 @@ def report_on(
         raise DataError(f"RUN must hold measurements. Got {named}, where none is made yet. Wait for the first.")
     summaries = [summarise_record(record) for record in records]
     path = report_place(folders, out)
-    shootouts = tuple(_shootouts(records, against, exchange_rate))
-    write(list(zip(records, summaries, strict=True)), path, shootouts)
-    return Outcome(tuple(record.folder for record in records), tuple(summaries), path, shootouts)
+    shootouts, refused = _shootouts(records, against, exchange_rate)
+    write(list(zip(records, summaries, strict=True)), path, shootouts, refused)
+    return Outcome(tuple(record.folder for record in records), tuple(summaries), path, shootouts, refused)
 
 
-def _shootouts(records: Sequence[RunRecord], against: str | None, exchange_rate: float) -> Iterator[Shootout]:
-    """Of each recipe with hybrid stages that can be held against each other, by FLOPs and by tokens.
+def _shootouts(
+    records: Sequence[RunRecord], against: str | None, exchange_rate: float
+) -> tuple[tuple[Shootout, ...], tuple[NoShootout, ...]]:
+    """Of each recipe whose arms can be held against each other, by FLOPs and by tokens; and why others have none.
 
-    Where an arm to be held against is asked for, what cannot be done is an error, else it has no shoot-out.
+    Where an arm to be held against is asked for, what cannot be done is an error.
     """
-    mixing = [record for record in records if any(stage.kind == "hybrid" for stage in record.stages)]
-    for group in by_recipe(mixing):
-        with nullcontext() if against else suppress(DataError):
-            ways = get_args(By)
-            yield from [shootout_of(group, by=by, against=against, exchange_rate=exchange_rate) for by in ways]
+    found: list[Shootout] = []
+    refused: list[NoShootout] = []
+    for group in filter(is_contest, by_recipe(records)):
+        try:
+            made = [shootout_of(group, by=by, against=against, exchange_rate=exchange_rate) for by in get_args(By)]
+        except DataError as error:
+            if against:
+                raise
+            refused.append(NoShootout(group[0].recipe, str(error)))
+        else:
+            found += [each for each in made if each.rows]
+            refused += [NoShootout(group[0].recipe, each.why_empty) for each in made[:1] if not each.rows]
+    return tuple(found), tuple(refused)
 
 
 def by_recipe(records: Iterable[RunRecord]) -> list[list[RunRecord]]:
@@ -79,9 +90,12 @@ def by_recipe(records: Iterable[RunRecord]) -> list[list[RunRecord]]:
     return list(groups.values())
 
 
-def report_place(folders: Sequence[Path], out: Path | None = None) -> Path:
+def report_place(folders: Sequence[Path], out: Path | None = None, named: Sequence[str | Path] = ()) -> Path:
     """Where the report of runs goes: `out`, or report.html in it; else in the run's folder, for several runs in the
-    folder around the first."""
+    folder around the first. Of several `named` (runs, folders of runs) compared.html beside the first: each keeps the
+    report that it has."""
+    if out is None and len(named) > 1:
+        return Path(named[0]).parent / COMPARED
     around = folders[0] if len(folders) == 1 else folders[0].parent
     path = out or around / REPORT
     return path / REPORT if path.is_dir() else path
@@ -96,11 +110,11 @@ def summarise(run: str | Path) -> RunSummary:
 def write_report(*runs: str | Path, out: str | Path | None = None) -> Path:
     """One self-contained HTML page about one run, or about several side by side; its path.
 
-    A folder of run folders, one a seed, stands for all of them. By default the page is written into the run's folder,
-    for several runs into the folder around the first.
+    A folder of run folders, one a seed, stands for all of them. By default the page is report.html in the folder that
+    is named, of several compared.html beside the first.
     """
     folders = [folder for run in runs for folder in run_folders_in(run)]
-    return report_on(folders, Path(out) if out else None).report
+    return report_on(folders, report_place(folders, Path(out) if out else None, runs)).report
 
 
 def run_folders_in(path: str | Path) -> list[Path]:

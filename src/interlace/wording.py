@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TypeAlias
 
 Number: TypeAlias = float | int
@@ -107,3 +108,12 @@ def counted(count: int, noun: str, plural: str = "") -> str:
     ('1 look', '1,200 forks', '2 forks of this arm')
     """
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words in a row.
+
+    >>> listed(["rl"]), listed(["rl", "hpt"]), listed(["rl", "hpt", "vee"])
+    ('rl', 'rl and hpt', 'rl, hpt and vee')
+    """
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))

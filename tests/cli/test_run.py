@@ -91,10 +91,23 @@ def test_a_stage_is_no_run_and_the_page_of_several_is_said_first(call: Call, wor
     assert (
         "report takes whole runs and shows all of their stages. Got rl, a stage of runs/quickstart-tiny" in called.error
     )
-    assert not (workplace / "runs" / "report.html").exists()
-    called = call("report", "runs/quickstart-tiny", "runs/quickstart-tiny")
+    assert not list((workplace / "runs").glob("*.html"))
+
+
+def test_runs_that_cannot_be_held_against_each_other_say_so_and_keep_their_own_reports(
+    call: Call, workplace: Path
+) -> None:
+    own = workplace / "runs" / "quickstart-tiny" / "report.html"
+    before, twice = own.read_bytes(), ("runs/quickstart-tiny", "runs/quickstart-tiny")
+    called = call("report", *twice)
     assert called.code == 0 and called.err.startswith("2 runs: one report of all goes to ")
-    assert f"goes to {workplace / 'runs' / 'report.html'}; --out names a place" in called.error
+    assert f"goes to {workplace / 'runs' / 'compared.html'}; --out names a place" in called.error
+    said = "quickstart-tiny has no shoot-out: a shoot-out must have every seed once. Got [0, 0]: seed 0 is in runs/"
+    assert said in called.out and own.read_bytes() == before
+    assert said in (workplace / "runs" / "compared.html").read_text(encoding="utf-8")
+    whole = json.loads(call("report", *twice, "--json").out)
+    (refused,) = whole["no_shootouts"]
+    assert refused["recipe"] == "quickstart-tiny" and "every seed once" in refused["reason"] and not whole["shootouts"]
 
 
 def test_a_run_with_nothing_measured_has_no_report_yet(call: Call, workplace: Path) -> None:

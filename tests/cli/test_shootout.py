@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
-from interlace.analysis.shootout import Shootout, shootout
+from interlace.analysis.shootout import NoShootout, Shootout, shootout
 from interlace.cli.shootout import MOST, print_shootouts, shootout_tables
 from tests.analysis.test_shootout_rows import arm, problem_of, start
 from tests.analysis.worlds import make_record
@@ -24,11 +25,17 @@ def cells(found: Shootout) -> list[tuple[str, str]]:
     return list(zip(*(list(column.cells) for column in table.columns[:2]), strict=True))
 
 
-def test_the_best_rows_and_the_opponent_are_shown_by_kind_of_weights() -> None:
+def test_the_best_rows_that_of_every_arm_and_the_opponent_are_shown_by_kind_of_weights() -> None:
     found = many(14)
     shown = cells(found)
-    best = sorted(found.rows, key=lambda row: -row.values[0])[:MOST]
-    expected = {(row.arm, row.weights) for row in best} | {("arm-13", "raw"), ("arm-13", "line")}
+    by_value = sorted(found.rows, key=lambda row: -row.values[0])
+    of_arms = [next(row for row in by_value if row.arm == f"arm-{n}") for n in range(14)]
+    expected = {(row.arm, row.weights) for row in (*by_value[:MOST], *of_arms)} | {
+        ("arm-13", "raw"),
+        ("arm-13", "line"),
+    }
+    (table,) = shootout_tables(found)
+    assert len(expected) > MOST + 2 and f"({len(expected)} of 18 rows; the report has all)" in str(table.title)
     assert set(shown) == expected and len(shown) == len(expected)
     kinds = [weights for _, weights in shown]
     assert kinds == sorted(kinds, key=["raw", "averaged", "line"].index) and set(kinds) == {"raw", "line"}
@@ -43,5 +50,16 @@ def test_it_is_printed_with_what_it_says_at_equal_flops_alone() -> None:
     print_shootouts(console, [found, many(3, "tokens")])
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert text.count("made-up: sums at equal FLOPs, by R \u2212 0.5 L") == 1
-    assert "Places are among rows of the same weights." in text and "lead over arm-2" in text
+    assert "Places are among rows of the same weights. Lead: each arm by itself." in text and "lead over arm-2" in text
     assert f"most R \u2212 0.5 L has {found.rows[0].arm}" in text
+
+
+def test_what_is_left_out_and_recipes_without_a_shootout_are_said() -> None:
+    console, found = (
+        Console(file=io.StringIO(), width=200),
+        replace(many(3), missing={"late": "seed 0 has not finished it"}),
+    )
+    print_shootouts(console, [found], [NoShootout("other", "a shoot-out must have every seed once.")])
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "late is left out: seed 0 has not finished it." in text
+    assert "other has no shoot-out: a shoot-out must have every seed once." in text

@@ -26,7 +26,9 @@ def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or a folder of seeds.")],
     out: Annotated[
         Path | None,
-        typer.Option(help="The HTML file; by default report.html in the run's folder, of several beside the first."),
+        typer.Option(
+            help="The HTML file; by default report.html in the folder named, of several compared.html beside the first."
+        ),
     ] = None,
     against: Annotated[
         str | None, typer.Option(metavar="ARM", help="Of a shoot-out: the arm that others are held against; RL alone.")
@@ -41,9 +43,10 @@ def report(
     from interlace.readback import report_on, report_place
 
     folders = _folders(runs)
+    place = report_place(folders, out, runs)
     if len(folders) > 1 and out is None:
-        _say(f"{len(folders)} runs: one report of all goes to {report_place(folders).absolute()}; --out names a place")
-    outcome = report_on(folders, out, against=against, exchange_rate=exchange_rate)
+        _say(f"{len(folders)} runs: one report of all goes to {place.absolute()}; --out names a place")
+    outcome = report_on(folders, place, against=against, exchange_rate=exchange_rate)
     for folder in folders:
         if folder not in outcome.folders:
             _say(f"{folder}: nothing is measured yet")

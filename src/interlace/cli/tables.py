@@ -22,10 +22,10 @@ ARROW = "\u2192"
 def print_outcome(outcome: Outcome, json: bool) -> None:
     """The summary on stdout, as tables or as JSON, and where the report is on stderr."""
     if json:
-        print_json(result_json(outcome.summaries, outcome.shootouts))
+        print_json(result_json(outcome.summaries, outcome.shootouts, outcome.no_shootouts))
     else:
         print_summaries(stdout(), outcome.summaries)
-        print_shootouts(stdout(), outcome.shootouts)
+        print_shootouts(stdout(), outcome.shootouts, outcome.no_shootouts)
     stderr().print(f"Report: {outcome.report}", soft_wrap=True, markup=False)
 
 

@@ -15,18 +15,24 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from interlace import __version__
-from interlace.analysis.shootout import Shootout
+from interlace.analysis.shootout import NoShootout, Shootout
 from interlace.encoding import dumps
 from interlace.report.views import Run, page_view
 
 
-def write_report(runs: Sequence[Run], path: Path, shootouts: Sequence[Shootout] = ()) -> Path:
-    """Write one self-contained HTML page for runs and the shoot-outs of their recipes, atomically. Returns `path`.
+def write_report(
+    runs: Sequence[Run],
+    path: Path,
+    shootouts: Sequence[Shootout] = (),
+    no_shootouts: Sequence[NoShootout] = (),
+) -> Path:
+    """Write one self-contained HTML page for runs, the shoot-outs of their recipes, or why there is none,
+    atomically. Returns `path`.
 
     Figures are drawn as they come; none is computed here. The page needs no network and may not use it. At least one
     run (an assert: a caller without runs has nothing to report).
     """
-    text = render(runs, shootouts)
+    text = render(runs, shootouts, no_shootouts)
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_whole(text, path)
 
@@ -39,13 +45,13 @@ def write_whole(text: str, path: Path) -> Path:
     return path
 
 
-def render(runs: Sequence[Run], shootouts: Sequence[Shootout] = ()) -> str:
+def render(runs: Sequence[Run], shootouts: Sequence[Shootout] = (), no_shootouts: Sequence[NoShootout] = ()) -> str:
     """The page's HTML."""
     assert runs, "a report needs at least one run"
     plotly, script = get_plotlyjs(), asset("charts.js")
     template = environment().get_template("page.html.j2")
     return template.render(
-        page=page_view(runs, shootouts),
+        page=page_view(runs, shootouts, no_shootouts),
         policy=content_policy((plotly, script)),
         version=__version__,
         style=asset("style.css"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from interlace.analysis.seeds import excluded, seed_groups
-from interlace.analysis.shootout import Shootout
+from interlace.analysis.shootout import NoShootout, Shootout
 from interlace.analysis.summary import PASSED, RunSummary
 from interlace.estimate import OTHER_SEEDS, THIS_RECIPE, THIS_RUN
 from interlace.report.coupling import arms_table
@@ -151,8 +151,8 @@ class Page:
     folders: str
 
 
-def page_view(runs: Sequence[Run], shootouts: Sequence[Shootout] = ()) -> Page:
-    """The page of one or several runs, and the shoot-outs of their recipes."""
+def page_view(runs: Sequence[Run], shootouts: Sequence[Shootout] = (), no_shootouts: Sequence[NoShootout] = ()) -> Page:
+    """The page of one or several runs, and the shoot-outs of their recipes, or why there is none."""
     summaries = [summary for _, summary in runs]
     held, is_one = compared(shootouts), len(runs) == 1
     views = tuple(_run_view(f"run{i}", *run, held if is_one else []) for i, run in enumerate(runs))
@@ -160,7 +160,7 @@ def page_view(runs: Sequence[Run], shootouts: Sequence[Shootout] = ()) -> Page:
     return Page(
         recipe=", ".join(dict.fromkeys(summary.recipe for summary in summaries)),
         subtitle=_subtitle(summaries),
-        headline=_headline(together.headline if together else views[0].headline, held),
+        headline=_headline(together.headline if together else views[0].headline, held, no_shootouts),
         contents=_contents_of_many(views) if together else _contents(views[0]),
         together=together,
         runs=views,
@@ -169,10 +169,10 @@ def page_view(runs: Sequence[Run], shootouts: Sequence[Shootout] = ()) -> Page:
     )
 
 
-def _headline(whole: Headline, shootouts: Sequence[Compared]) -> Headline:
-    """What the runs say, where there is a shoot-out that first."""
+def _headline(whole: Headline, shootouts: Sequence[Compared], no_shootouts: Sequence[NoShootout]) -> Headline:
+    """What the runs say, where there is a shoot-out that first, or why there is none."""
     said = [sentence for each in shootouts for sentence in each.sentences]
-    return Headline(whole.title, (*said, *whole.sentences))
+    return Headline(whole.title, (*said, *(each.sentence for each in no_shootouts), *whole.sentences))
 
 
 def _subtitle(summaries: Sequence[RunSummary]) -> str:
@@ -187,16 +187,16 @@ def _together(
     charts = [*(shootouts[0].charts if len(shootouts) == 1 else ()), *seeds_charts(summaries)]
     left_out = [f"{_title(run)} ({run.excluded})" for run in summaries if run.excluded is not None]
     said = [SCOPE_EXCLUDED.format("; ".join(left_out))] * bool(left_out)
+    held = [*standings_tables(shootouts), *(table for each in shootouts for table in each.tables)]
     if not groups:
         headline = Headline(f"{len(summaries)} runs, side by side", ())
         scope = " ".join([SCOPE_TOO_FEW if left_out else SCOPE_RUNS, *said])
-        return TogetherView("All runs together", scope, headline, charts, tuple(tally_tables(summaries)))
+        return TogetherView("All runs together", scope, headline, charts, (*held, *tally_tables(summaries)))
     tables = (
         table
         for group in groups
         for table in (arms_table([*group, *excluded(summaries, group[0])]), seeds_table(group), parts_table(group))
     )
-    held = [*standings_tables(shootouts), *(table for each in shootouts for table in each.tables)]
     filled = (*held, *(table for table in tables if table.rows), *tally_tables(summaries))
     averaged = {id(summary) for group in groups for summary in group}
     alone = [_title(run) for run in summaries if id(run) not in averaged and run.excluded is None]

@@ -2,8 +2,8 @@
 
 `arms` finds them in a run, `compute` counts, `seen` takes each at the common compute on the `halves` of the held-out
 prompts, `training` says how it was trained, `limit` holds it against the best of all policies (D9), `row`, `ranks`,
-`knobs` and `adapting` make figures of the runs of one recipe, `comparison` the whole of it; `standings` is over
-several recipes.
+`knobs` and `adapting` make figures of the runs of one recipe, `missing` says what has no row, `comparison` is the whole
+of it; `standings` is over several recipes.
 """
 
 from interlace.analysis.shootout.adapting import Matched
@@ -11,6 +11,7 @@ from interlace.analysis.shootout.arms import Pair
 from interlace.analysis.shootout.comparison import Shootout, shootout
 from interlace.analysis.shootout.compute import By, compute_of
 from interlace.analysis.shootout.knobs import Knob
+from interlace.analysis.shootout.missing import NoShootout, is_contest
 from interlace.analysis.shootout.row import ShootoutRow
 from interlace.analysis.shootout.standings import Standing, standings
 from interlace.analysis.shootout.words import shootout_sentences
@@ -21,6 +22,8 @@ __all__ = [
     "ShootoutRow",
     "Knob",
     "Matched",
+    "NoShootout",
+    "is_contest",
     "shootout",
     "shootout_sentences",
     "Standing",

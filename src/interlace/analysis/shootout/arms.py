@@ -13,6 +13,8 @@ THEN = " \u2192 "
 """Between the stages of an arm."""
 AVERAGE = ", averaged"
 """After a stage whose averaged weights others begin with."""
+MODEL = "model"
+"""What a stage begins with that begins with no other."""
 
 
 class Pair(NamedTuple):
@@ -57,13 +59,15 @@ def arms_of(records: Sequence[RunRecord]) -> Arms:
     fewer than two begin alike.
     """
     record = records[0]
-    sources = {name: source for name, source in _sources(record) if _is_shared(records, name)}
+    sources = {name: source for name, source in sources_of(_begun(record)) if _is_shared(records, name)}
     children = {start: [name for name, source in sources.items() if source == start] for start in sources.values()}
     start, first = max(children.items(), key=lambda item: len(item[1]), default=("", []))
     if len(first) < 2:
+        seeds = ", ".join(str(each.seed) for each in records)
         raise DataError(
             "a shoot-out must have two finished stages or more that begin with the same weights (start_from) and say "
-            f"what they took. {record.folder} has {len(first)}. See interlace list recipes, shootout-addition."
+            f"what they took, the same in every run. Seeds {seeds} have {len(first)}: runs that are not done are "
+            "continued by the command that began them. See interlace list recipes, shootout-addition."
         )
     return Arms(start, tuple(Arm(path) for path in _paths(sources, start)))
 
@@ -74,13 +78,18 @@ def _is_shared(records: Sequence[RunRecord], name: str) -> bool:
     return len(found) == len(records) and all(stage.options == found[0].options for stage in found)
 
 
-def _sources(record: RunRecord) -> Iterator[tuple[str, str]]:
-    """Of each stage the one whose weights it begins with, or model; of averaged weights, that they are."""
-    names = [stage.name for stage in record.stages]
-    for place, stage in enumerate(record.stages):
-        asked = str(stage.options.get("start_from", "raw"))
-        before = names[place - 1] if place else "model"
-        yield stage.name, asked if asked in names or asked == "model" else before + AVERAGE * (asked == "averaged")
+def _begun(record: RunRecord) -> dict[str, Mapping[str, Any]]:
+    return {stage.name: stage.options for stage in record.stages}
+
+
+def sources_of(stages: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Of each stage, by name with its options in order, the one whose weights it begins with, or model; of averaged
+    weights, that they are."""
+    before = MODEL
+    for name, options in stages.items():
+        asked = str(options.get("start_from", "raw"))
+        yield name, asked if asked in stages or asked == MODEL else before + AVERAGE * (asked == "averaged")
+        before = name
 
 
 def _paths(sources: Mapping[str, str], start: str) -> Iterator[tuple[str, ...]]:

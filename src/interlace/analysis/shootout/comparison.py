@@ -12,6 +12,7 @@ from interlace.analysis.shootout.arms import THEN, Arms, Pair, arms_of, pairs_of
 from interlace.analysis.shootout.compute import By
 from interlace.analysis.shootout.knobs import Knob, knobs_of
 from interlace.analysis.shootout.limit import Limit, limit_of
+from interlace.analysis.shootout.missing import begun_and_not, not_arms, not_seen
 from interlace.analysis.shootout.row import Contest, ShootoutRow, rows_of
 from interlace.analysis.shootout.seen import course_of, seen_at_common_compute
 from interlace.encoding import jsonable
@@ -27,9 +28,10 @@ class Shootout:
     """`rows`, best value first within each pair of tasks and kind of weights, of the half of the held-out prompts that
     judges. `started_from`: the stage that all arms begin with; `by`: what compute is counted in; `against`: the arm of
     `lead` and `better`; `seeds`: of the runs, in the order of each row's `values`; `left_out`: how many the recipe's
-    rule excludes; `fronts`: of each pair of one task whose expert is known, the front of all policies (D9), from the
-    first run; `knobs`: of each method that several arms train with, what its options do; `matched`: of each arm
-    with a control at its share of imitation, what adapting is worth."""
+    rule excludes; `missing`: of each stage, path of stages or seed that has no part in it, why; `fronts`: of each pair
+    of one task whose expert is known, the front of all policies (D9), from the first run; `knobs`: of each method that
+    several arms train with, what its options do; `matched`: of each arm with a control at its share of imitation, what
+    adapting is worth."""
 
     rows: tuple[ShootoutRow, ...]
     started_from: str
@@ -38,6 +40,7 @@ class Shootout:
     exchange_rate: float
     seeds: tuple[int, ...]
     left_out: int
+    missing: Mapping[str, str]
     fronts: Mapping[Pair, Front]
     knobs: tuple[Knob, ...]
     matched: tuple[Matched, ...]
@@ -46,6 +49,11 @@ class Shootout:
     def pairs(self) -> tuple[Pair, ...]:
         """The tasks whose reward and whose SFT loss are compared."""
         return tuple(dict.fromkeys(row.pair for row in self.rows))
+
+    @property
+    def why_empty(self) -> str:
+        """Of one without rows."""
+        return "; ".join(f"{name}: {reason}" for name, reason in self.missing.items())
 
     def to_json(self) -> dict[str, Any]:
         """The object on the wire."""
@@ -73,15 +81,10 @@ def shootout(
     if by not in get_args(By):
         raise DataError(f"by must be one of {', '.join(get_args(By))}. Got {by!r}. Change it.")
     check_exchange_rate(exchange_rate, positive=True)
-    kept = [record for record in records if exclusion(record) is None]
-    if not kept:
-        raise DataError("shootout must have a run that its recipe's rule does not leave out. Got none. Run more seeds.")
-    _refuse_mixture(kept)
+    kept, waiting = begun_and_not(_kept(records))
     arms = arms_of(kept)
-    names = [arm.name for arm in arms.arms]
-    opponent = _arrows(against) if against else (rl_alone(kept, arms.arms) or arms.arms[0]).name
-    if opponent not in names:
-        raise DataError(f"against must be an arm, one of {', '.join(names)}. Got {opponent!r}. Change it.")
+    missing = not_arms(kept, arms)
+    opponent = _opponent(kept, arms, against, missing)
     rows: list[ShootoutRow] = []
     fronts: dict[Pair, Front] = {}
     knobs: list[Knob] = []
@@ -99,19 +102,44 @@ def shootout(
             matched += matched_of(contest, weights, seen[weights])
         if limits[0] is not None and limits[0].front is not None:
             fronts[pair] = limits[0].front
-    seeds, left_out = tuple(record.seed for record in kept), len(records) - len(kept)
+    unseen = [arm for arm in arms.arms if arm.name not in {row.arm for row in rows}]
     return Shootout(
         rows=tuple(rows),
         started_from=arms.start,
         by=by,
         against=opponent,
         exchange_rate=exchange_rate,
-        seeds=seeds,
-        left_out=left_out,
+        seeds=tuple(record.seed for record in kept),
+        left_out=sum(exclusion(record) is not None for record in records),
+        missing=missing | not_seen(kept, unseen, pairs_of(kept[0], arms.arms), by) | waiting,
         fronts=fronts,
         knobs=tuple(knobs),
         matched=tuple(matched),
     )
+
+
+def _kept(records: Sequence[RunRecord]) -> list[RunRecord]:
+    """Those that the recipe's rule does not leave out. Raises DataError for none, and for what are no seeds of one."""
+    kept = [record for record in records if exclusion(record) is None]
+    if not kept:
+        why = "; ".join(f"seed {record.seed}: {exclusion(record)}" for record in records) or "there is none"
+        raise DataError(
+            f"a shoot-out must have a run that its recipe's rule (exclude_seeds) does not leave out. Got {why}. Run "
+            "more seeds."
+        )
+    _refuse_mixture(kept)
+    return kept
+
+
+def _opponent(records: Sequence[RunRecord], arms: Arms, against: str | None, missing: Mapping[str, str]) -> str:
+    """The arm that others are held against. Raises DataError where the one that is asked for is none."""
+    if against is None:
+        return (rl_alone(records, arms.arms) or arms.arms[0]).name
+    asked, names = _arrows(against), [arm.name for arm in arms.arms]
+    if asked not in names:
+        why = f", which is left out: {missing[asked]}" if asked in missing else ""
+        raise DataError(f"against must be an arm, one of {', '.join(names)}. Got {asked!r}{why}. Change it.")
+    return asked
 
 
 def _arrows(name: str) -> str:
@@ -130,8 +158,12 @@ def _refuse_mixture(records: Sequence[RunRecord]) -> None:
         if any(record.resolved.get(part) != records[0].resolved.get(part) for record in records):
             raise DataError(f"a shoot-out must have runs with the same {part}. They differ. Give those that agree.")
     seeds = [record.seed for record in records]
-    if len(set(seeds)) < len(seeds):
-        raise DataError(f"a shoot-out must have every seed once. Got {sorted(seeds)}. Leave one out.")
+    twice = next((seed for seed in seeds if seeds.count(seed) > 1), None)
+    if twice is not None:
+        where = " and in ".join(str(record.folder) for record in records if record.seed == twice)
+        raise DataError(
+            f"a shoot-out must have every seed once. Got {sorted(seeds)}: seed {twice} is in {where}. Leave one out."
+        )
 
 
 def _limit(record: RunRecord, arms: Arms, pair: Pair) -> Limit | None:

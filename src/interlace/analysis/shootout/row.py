@@ -18,7 +18,12 @@ from interlace.analysis.shootout.halves import JUDGING, half_of
 from interlace.analysis.shootout.limit import Limit
 from interlace.analysis.shootout.ranks import comparisons_of, ranks_of
 from interlace.analysis.shootout.seen import Seen
-from interlace.analysis.shootout.training import exchange_rates_of, imitation_of, is_stopped_or_blended
+from interlace.analysis.shootout.training import (
+    ends_with_blend,
+    exchange_rates_of,
+    imitation_of,
+    is_stopped_or_blended,
+)
 from interlace.analysis.trajectory import REWARD, read_trajectory
 from interlace.encoding import jsonable
 from interlace.estimate import THIS_RECIPE, Estimate, Figure, Unresolved
@@ -46,7 +51,8 @@ class ShootoutRow:
     a parameter, or tokens read and sampled in generation and trained on); `is_short`: all of it took less than the
     common compute and it is told where it ended (`SHORT`). `imitation`: mean weight of imitation among both losses in
     its updates, a fraction; None where that is not counted. `exchange_rates`: each that it was told, reward units a
-    nat; `is_stopped_or_blended`: held-out looks end it, or choose the blend that it ends with.
+    nat; `is_stopped_or_blended`: held-out looks end it, or choose the blend that it ends with; `is_before_blend`: its
+    last stage ends with a blend, and the row has the weights before that.
 
     `excess`: SFT loss over the least that any policy can have at this reward (D9), nats/response. `value`: the change
     of R - lambda L, reward units; `values`: of each seed. `gain_share`: the value over the greatest that any policy
@@ -74,6 +80,7 @@ class ShootoutRow:
     imitation: float | None
     exchange_rates: tuple[float, ...]
     is_stopped_or_blended: bool
+    is_before_blend: bool
     sft_loss: Figure
     sft_loss_change: Figure
     reward: Figure
@@ -173,6 +180,7 @@ def _row(
         imitation=imitation_of(contest.records, arm, each),
         exchange_rates=exchange_rates_of(record, arm),
         is_stopped_or_blended=is_stopped_or_blended(record, arm),
+        is_before_blend=weights != LINE and ends_with_blend(record, arm),
         sft_loss=figures.within(mean(figures.sft_loss_of), 0.0, np.inf),
         sft_loss_change=mean(figures.sft_loss_change_of),
         reward=figures.within(mean(figures.reward_of), *_reward_range(each)),

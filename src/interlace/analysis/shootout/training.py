@@ -48,6 +48,11 @@ def is_stopped_or_blended(record: RunRecord, arm: Arm) -> bool:
     return any(stage.options.get("stop") or _chosen(stage.options.get("blend")) for stage in arm.of(record))
 
 
+def ends_with_blend(record: RunRecord, arm: Arm) -> bool:
+    """Whether its last stage goes back on the line to its start, once training is done."""
+    return bool(arm.of(record)[-1].options.get("blend"))
+
+
 def _chosen(blend: Mapping[str, Any] | None) -> bool:
     """Whether a blend is chosen by measurement; `position` is given."""
     return bool(blend) and (blend or {}).get("position") is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from interlace.analysis.shootout.arms import Pair
 from interlace.analysis.shootout.comparison import Shootout
@@ -10,18 +10,39 @@ from interlace.analysis.shootout.row import ShootoutRow
 from interlace.estimate import Estimate, figure_text
 from interlace.measurement import AVERAGED, LINE
 from interlace.statistics import together
-from interlace.wording import counted
+from interlace.wording import counted, listed
 
 COUNTED = {"flops": "FLOPs", "tokens": "tokens"}
 WHOSE = {AVERAGED: ", averaged", LINE: ", on its line"}
 
 
 def shootout_sentences(found: Shootout, told: Collection[str] = ()) -> list[str]:
-    """One of each pair of tasks: who is first by R - lambda L, by how much, and who is not resolved to lie behind.
+    """One of each pair of tasks: who is first by R - lambda L, by how much, and who is not resolved to lie behind; then
+    what is left out and why, and which arms are seen before a blend.
 
     `told`: methods that know the expert's distribution; where one is first, the first of the others is named too.
     """
-    return [_sentence(found, pair, told) for pair in found.pairs]
+    return [*(_sentence(found, pair, told) for pair in found.pairs), *_left_out(found.missing), *_unblended(found.rows)]
+
+
+def _left_out(missing: Mapping[str, str]) -> list[str]:
+    """A sentence for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in missing.items():
+        by_reason.setdefault(reason, []).append(name)
+    return [f"{listed(names)} {'are each' if len(names) > 1 else 'is'} left out: {reason}."
+            for reason, names in by_reason.items()]  # fmt: skip
+
+
+def _unblended(rows: Sequence[ShootoutRow]) -> list[str]:
+    names = list(dict.fromkeys(row.arm for row in rows if row.is_before_blend))
+    if not names:
+        return []
+    several = len(names) > 1
+    return [
+        f"{listed(names)} end{'s' * (not several)} with a blend: {'their' if several else 'its'} rows tell the weights "
+        "before that, on the line the place of most value, which need not be that of the blend."
+    ]
 
 
 def _sentence(found: Shootout, pair: Pair, told: Collection[str]) -> str:
@@ -71,8 +92,9 @@ def _against(found: Shootout, best: ShootoutRow, rows: Sequence[ShootoutRow]) ->
     if not isinstance(best.lead, Estimate):
         return f"; its lead over {other} is not resolved: {best.lead.reason}"
     lead = together(best.lead, max(1, len(rows) - 1))
-    sure = f", the best of {counted(len(rows), 'row')}" if lead.sign else ", which may be chance"
-    return f", {figure_text(lead, signed=True)} over {other}{sure}"
+    chance = "" if lead.sign else ", which may be chance"
+    holds = f"its interval holds for the best of {counted(len(rows), 'row')}"
+    return f", {figure_text(lead, signed=True)} over {other}{chance} ({holds})"
 
 
 def _peers(rows: Sequence[ShootoutRow], best: ShootoutRow) -> str:
