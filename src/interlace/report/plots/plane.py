@@ -76,6 +76,8 @@ def _chart(summary: RunSummary, placed: Sequence[Placed], task: str) -> Chart:
 
 SIDES = (0.07, 0.2)
 """Room left and right of the paths, as shares of their width: labels stand to the right of the ends."""
+BETTER = "better on both \u2198"
+"""In the lower right corner."""
 NARROW: Spec = {"margin": {"l": TITLE_SHIFT, "r": 4, "t": 40, "b": 46}, "height": 430}
 
 
@@ -83,7 +85,7 @@ def plane_layout(reward: list[float], loss: list[float], annotations: list[Spec]
     """Reward to the right, SFT loss upwards, with room for the given values: best is the lower right corner."""
     title = label(0.0, 1.0, "<b>Held-out SFT loss</b>, nats per response", xref="paper", yref="paper", xanchor="left",
                   yanchor="bottom", xshift=-TITLE_SHIFT, yshift=8, size=NORMAL)  # fmt: skip
-    better = label(1.0, 0.0, "better on both \u2198", "@muted", xref="paper", yref="paper", xanchor="right",
+    better = label(1.0, 0.0, BETTER, "@muted", xref="paper", yref="paper", xanchor="right",
                    yanchor="bottom", xshift=-6, yshift=4)  # fmt: skip
     reward_range, loss_range = padded(reward, *SIDES), padded(loss, 0.08, 0.1)
     extra, shapes = _expert(expert, reward_range)

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from interlace.analysis.shootout import Pair, Shootout, ShootoutRow
 from interlace.analysis.shootout.words import COUNTED
 from interlace.estimate import Estimate
 from interlace.measurement import AVERAGED, LINE, RAW
 from interlace.report.formatting import weights_name
 from interlace.report.plots.base import Chart, Key, Spec, crosses, label, line, plot_text, tips
-from interlace.report.plots.plane import NARROW, plane_layout
+from interlace.report.plots.plane import BETTER, NARROW, plane_layout
+from interlace.report.shootout.labels import ACROSS, UP, Named, fitting
 from interlace.report.shootout.tables import rows_of
 from interlace.theory.frontier import Front
 
 COLOURS = {RAW: "@rl", AVERAGED: "@averaged", LINE: "@line"}
-ROOM = 0.16, 0.05
-"""What a label takes of the plane, as shares of the range of reward and of SFT loss."""
+WIDTHS = 500.0, 220.0
+"""Px across that a plot has at least: in a wide figure, and on a phone."""
 SYMBOLS = {RAW: "circle", AVERAGED: "diamond", LINE: "square-open"}
 KEYS = {
     RAW: Key("an arm\u2019s own weights", "rl", "cross"),
@@ -38,13 +37,16 @@ def plane_chart(found: Shootout, pair: Pair, number: int) -> Chart | None:
     if front is not None:
         loss += [float(least) for r, least in zip(front.reward, front.sft_loss, strict=True) if r <= max(reward)]
     kinds = list(dict.fromkeys(row.weights for row in rows))
+    wide = plane_layout(reward, loss, [], None)
+    narrow = NARROW | {"annotations": [*wide["annotations"], *_labels(rows, wide | NARROW, WIDTHS[1])]}
+    wide["annotations"] += _labels(rows, wide, WIDTHS[0])
     return Chart(
         name=f"shootout-{number}",
         title=f"Arms on {pair.name} at equal {COUNTED[found.by]}",
         description="SFT loss against reward of every arm at equal compute, over the front of all policies.",
         data=[*([] if front is None else [_front(front)]), *map(_point, rows)],
-        layout=plane_layout(reward, loss, [_label(row) for row in _labelled(rows)], None),
-        narrow=NARROW,
+        layout=wide,
+        narrow=narrow,
         keys=(
             *(KEYS[kind] for kind in kinds),
             *(() if front is None else (Key("the front of all policies (D9)", "ink"),)),
@@ -56,17 +58,17 @@ def _ends(figure: object) -> tuple[float, ...]:
     return (figure.lower, figure.upper) if isinstance(figure, Estimate) else ()
 
 
-def _labelled(rows: Sequence[ShootoutRow]) -> list[ShootoutRow]:
-    """What no other row is better than in both, then the others by value, as far as there is room."""
-    places = [_centre(row) for row in rows]
-    wide, high = (float(np.ptp([place[axis] for place in places])) or 1.0 for axis in (0, 1))
-    shown: list[ShootoutRow] = []
-    for row in sorted(rows, key=lambda row: (not row.on_pareto, -sum(row.values))):
-        reward, loss = _centre(row)
-        others = map(_centre, shown)
-        if all(abs(reward - r) > ROOM[0] * wide or abs(loss - least) > ROOM[1] * high for r, least in others):
-            shown.append(row)
-    return shown
+def _labels(rows: Sequence[ShootoutRow], layout: Spec, width: float) -> list[Spec]:
+    """What no other row is better than in both, then the others by value, as far as labels stay clear of each other in
+    a plot of so many px or wider; all are named under the pointer."""
+    ordered = sorted(rows, key=lambda row: (not row.on_pareto, -sum(row.values)))
+    height = layout["height"] - layout["margin"]["t"] - layout["margin"]["b"]
+    ranges = [layout[axis]["range"] for axis in ("xaxis", "yaxis")]
+    points = []
+    for row in ordered:
+        x, y = ((at - low) / (high - low) for at, (low, high) in zip(_centre(row), ranges, strict=True))
+        points.append(Named(x, y, row.arm))
+    return [_label(ordered[at], on_right) for at, on_right in fitting(points, width, height, BETTER)]
 
 
 def _centre(row: ShootoutRow) -> tuple[float, float]:
@@ -88,6 +90,6 @@ def _point(row: ShootoutRow) -> Spec:
     }
 
 
-def _label(row: ShootoutRow) -> Spec:
-    where: Spec = {"xanchor": "left", "yanchor": "bottom", "xshift": 5, "yshift": 2}
-    return label(*_centre(row), plot_text(row.arm), COLOURS[row.weights], **where)
+def _label(row: ShootoutRow, on_right: bool) -> Spec:
+    across: Spec = {"xanchor": "left", "xshift": ACROSS} if on_right else {"xanchor": "right", "xshift": -ACROSS}
+    return label(*_centre(row), plot_text(row.arm), COLOURS[row.weights], yanchor="bottom", yshift=UP, **across)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from interlace.analysis.shootout import Shootout, standings
 from interlace.errors import DataError
 from interlace.report.formatting import Cell, Notes, weights_name
-from interlace.report.shootout.tables import place_cell
+from interlace.report.shootout.columns import place_cell
 from interlace.report.tables import Table, words
 from interlace.wording import counted
 

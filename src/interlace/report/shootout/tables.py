@@ -3,39 +3,23 @@ places by tokens."""
 
 from __future__ import annotations
 
-from interlace.analysis.shootout import Knob, Matched, Pair, Shootout, ShootoutRow, Standing
-from interlace.analysis.shootout.compute import SHORT
+from interlace.analysis.shootout import Knob, Matched, Pair, Shootout, ShootoutRow
 from interlace.analysis.shootout.words import COUNTED
-from interlace.estimate import Estimate
 from interlace.report.formatting import Cell, Notes, compact, weights_name
+from interlace.report.shootout.columns import by_tokens_columns, main_columns, secondary_columns, table_of
 from interlace.report.shootout.told import told_sentences
 from interlace.report.tables import Table, words
 from interlace.wording import counted
 
-COLUMNS = ("Arm", "Weights", "Place", "Step", "Compute", "Imitated", "SFT loss", "Reward", "Over the front",
-           "Change of R \u2212 \u03bbL", "Lead over {}", "Better")  # fmt: skip
-BY_TOKENS = ("Arm", "Weights", "Place", "Step", "Compute", "SFT loss", "Reward", "Change of R \u2212 \u03bbL")
-SECONDARY = ("Arm", "Weights", "Behind the best", "Share of the attainable gain", "Hypervolume",
-             "Change of SFT loss on right responses", "pass@8")  # fmt: skip
 KNOBS = ("Method", "Weights", "Best", "Worst", "Best less worst", "Chosen", "What tuning is worth over {}")
 MATCHED = ("Arm", "Weights", "Control", "What adapting is worth")
 HALVES = (
     "One half of the held-out prompts may steer methods and choose places on lines and blends; all figures of every "
     "arm, under every kind of weights, are of the other half, the front too. Stop rules but best_checkpoint read both."
 )
-MARKS = (
-    "\u2020: no other row has both more reward and less SFT loss, by the means. \u2021: the arm ended with less than "
-    f"{SHORT:.0%} of the common compute, and is told where it ended."
-)
-PLACE = (
-    "Place: by the change of R \u2212 \u03bbL among rows of the same weights; the intervals of all of them hold "
-    "together, by all paired differences."
-)
-
-READING = (
-    "Compute: per parameter. Imitated: mean weight of imitation in the updates. Over the front: SFT loss beyond the "
-    "least that any policy can have at that reward (D9). On the line: the best place between start and end. Lead: each "
-    "by itself, run by run. Better: in which share of runs its value is above, with the exact interval of so few."
+TOKENS = (
+    "Tokens read and sampled in generation and trained on. Schedules of arms that take more of them are cut off at "
+    "that step."
 )
 
 
@@ -58,89 +42,20 @@ def _title(found: Shootout, pair: Pair) -> str:
 
 
 def _main_table(found: Shootout, pair: Pair) -> Table:
-    notes = Notes()
-    columns = tuple(column.format(found.against) for column in COLUMNS)
-    rows = tuple(_cells(row, notes) for row in rows_of(found, pair))
-    remark = (
-        f"{HALVES} \u03bb = {found.exchange_rate:g} reward units a nat. Best first within each kind of weights. "
-        f"{MARKS} {PLACE} {READING} {told_sentences(found, rows_of(found, pair))}"
-    )
-    return Table(f"Shoot-out on {_title(found, pair)}", columns, rows, 2, tuple(notes.reasons), remark.rstrip())
-
-
-def _cells(row: ShootoutRow, notes: Notes) -> tuple[Cell, ...]:
-    return (
-        *_first_cells(row, notes),
-        Cell("\u2013" if row.imitation is None else f"{row.imitation:.2f}"),
-        notes.figure(row.sft_loss),
-        notes.figure(row.reward),
-        notes.figure(row.excess),
-        notes.figure(row.value, signed=True),
-        notes.figure(row.lead, signed=True),
-        notes.figure(row.better),
-    )
-
-
-def _first_cells(row: ShootoutRow, notes: Notes) -> tuple[Cell, ...]:
-    mark = "\u2020" if row.on_pareto else ""
-    arm = Cell(f"{row.arm}{mark}", interval="" if row.method == row.arm else row.method, tone="stage")
-    short = "\u2021" if row.is_short else ""
-    spent = Cell(f"{compact(row.compute)}{short}", title="mean over seeds")
-    return arm, *words(weights_name(row.weights)), place_cell(row, notes), Cell(f"{row.step:.0f}"), spent
-
-
-def place_cell(row: ShootoutRow | Standing, notes: Notes) -> Cell:
-    """A place and its interval."""
-    if not isinstance(row.rank, Estimate):
-        return notes.figure(row.rank)
-    ends = f"{row.rank.lower:.3g}\u2013{row.rank.upper:.3g}"
-    return Cell(f"{row.rank.value:.3g}", interval=ends, title=row.rank.method)
+    name, rows = f"Shoot-out on {_title(found, pair)}", rows_of(found, pair)
+    read = f"{HALVES} \u03bb = {found.exchange_rate:g} reward units a nat. Best first within each kind of weights."
+    return table_of(name, main_columns(found.against), rows, before=read, after=told_sentences(found, rows))
 
 
 def tokens_table(found: Shootout, pair: Pair) -> Table:
     """The places at equal tokens."""
-    notes = Notes()
-    rows = tuple(
-        (
-            *_first_cells(row, notes),
-            notes.figure(row.sft_loss),
-            notes.figure(row.reward),
-            notes.figure(row.value, signed=True),
-        )
-        for row in rows_of(found, pair)
-    )
-    remark = (
-        "Tokens read and sampled in generation and trained on. Schedules of arms that take more of them are cut off at "
-        f"that step. {MARKS} {PLACE}"
-    )
-    return Table(f"Shoot-out on {_title(found, pair)}", BY_TOKENS, rows, 2, tuple(notes.reasons), remark)
+    return table_of(f"Shoot-out on {_title(found, pair)}", by_tokens_columns(), rows_of(found, pair), before=TOKENS)
 
 
 def _secondary(found: Shootout, pair: Pair) -> Table:
-    rows, notes = rows_of(found, pair), Notes()
+    rows = rows_of(found, pair)
     tasks = list(dict.fromkeys(task for row in rows for task in row.elsewhere))
-    columns = (*SECONDARY, *(f"Change of reward on {task}" for task in tasks))
-    cells = tuple(
-        (
-            Cell(row.arm, tone="stage"),
-            *words(weights_name(row.weights)),
-            notes.figure(row.behind, signed=True),
-            notes.figure(row.gain_share, signed=True),
-            notes.figure(row.area),
-            notes.figure(row.sft_loss_right_change, signed=True),
-            notes.figure(row.pass_at_8),
-            *(notes.figure(row.elsewhere[task], signed=True) if task in row.elsewhere else Cell("") for task in tasks),
-        )
-        for row in rows
-    )
-    remark = (
-        "Behind the best: of the same weights, run by run; the intervals of all pairs of arms hold together, since the "
-        "best is picked from them. Share of the attainable gain: the change of R \u2212 \u03bbL over the greatest that "
-        "any policy could have made from the start (D9). Hypervolume: the area of reward and SFT loss that an "
-        "arm\u2019s looks dominate, over the front\u2019s. Other held-out tasks: those "
-        "that this pair neither reinforces nor imitates."
-    )
-    return Table(f"Secondary metrics, {pair.name}", columns, cells, 2, tuple(notes.reasons), remark)
+    return table_of(f"Secondary metrics, {pair.name}", secondary_columns(tasks), rows, marked=False)
 
 
 def _knobs(found: Shootout, pair: Pair) -> list[Table]:
