@@ -37,6 +37,9 @@ REACHED_IN_TRAINING, REACHED_IN_LOOKING = 0.25, 0.5
 """Of a matrix product's speed, what training steps and looks reach (measured on the embedded and the 135M model)."""
 SAMPLED_TOKEN_COST = 9.0
 """Forwards that sampling one token costs (measured)."""
+STAGE_SECONDS, COMMAND_SECONDS = 1.1, 9.0
+"""What a stage takes beside its steps and looks (weights, trainer, checkpoints, records), and a command beside its
+stages (imports, tasks, the report): CPU seconds (measured on stages of 2 to 4 steps)."""
 CHARACTERS_A_TOKEN = 4.0
 CHECKPOINT_BYTES, AVERAGE_BYTES = 12, 4
 """Bytes a parameter: weights and two moments of the optimizer in float32; the average of the weights, or a fork's."""
@@ -138,7 +141,9 @@ def plan_recipe(recipe: Recipe, out: Path | None = None, fresh: bool = False) ->
         model=recipe.model,
         num_parameters=parameters,
         stages=plans,
-        seconds=None if parameters is None else sum(plan.num_seeds * plan.whole_seconds for plan in plans),
+        seconds=None
+        if parameters is None
+        else COMMAND_SECONDS + sum(plan.num_seeds * plan.whole_seconds for plan in plans),
         disk_bytes=None if parameters is None else sum(p.num_seeds * (p.disk_bytes or 0.0) for p in plans) + beside,
         notes=(*notes, *(_task_note(task) for task in tasks.values()), *remarks(tasks)),
         resolved=tuple(map(str, resolved)),
@@ -207,7 +212,9 @@ def _stage_plan(
         steps=arguments.max_steps if STAGES[config.kind].trains else 0,
         compute=spending.flops_per_parameter,
         is_open=spending.is_open,
-        seconds=None if parameters is None else _work(recipe, request, config, arguments, spending, parameters) / speed,
+        seconds=None
+        if parameters is None
+        else STAGE_SECONDS + _work(recipe, request, config, arguments, spending, parameters) / speed,
         disk_bytes=None if parameters is None else _kept_bytes(config, parameters),
         forks=planned,
         num_seeds=sum(map(config.is_of, recipe.seeds)),

@@ -236,3 +236,19 @@ def test_what_is_sampled_is_watched_where_the_budget_leaves_a_look_out(ticks: Ti
     ]
     watched = {event["step"]: event["watched"] for event in events if "watched" in event}
     assert watched == looking.watch.looks == pytest.approx({10: 0.1, 20: 0.1, 30: 0.1})
+
+
+def test_a_flag_is_said_once_and_recorded_each_time(ticks: Ticks) -> None:
+    class Listening(Observer):
+        def __init__(self) -> None:
+            self.notes: list[str] = []
+
+        def note(self, sentence: str) -> None:
+            self.notes.append(sentence)
+
+    looking, instruments = stage(ticks, None)
+    instruments.observer = Listening()
+    for step, text in ((1, "no interval"), (2, "no interval"), (2, "another")):
+        looking.flag(step, "method", text)
+    assert instruments.observer.notes == [f"{looking.stage}: no interval", f"{looking.stage}: another"]
+    assert [each["kind"] for each in cast(Store, instruments.store).events].count("flag") == 3

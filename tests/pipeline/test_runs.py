@@ -19,7 +19,7 @@ from trl import SFTConfig, SFTTrainer
 import interlace
 from interlace.analysis.foreseen_again import foreseen_again
 from interlace.callback import StageCallback
-from interlace.dry_run import plan_recipe
+from interlace.dry_run import COMMAND_SECONDS, STAGE_SECONDS, plan_recipe
 from interlace.errors import DataError, Interrupted, MissingFileError, RecipeError, RunFolderError
 from interlace.estimate import Estimate, Figure
 from interlace.measurement import AVERAGED, LINE, RAW, Point
@@ -431,7 +431,9 @@ def test_a_stage_of_some_seeds_is_left_out_of_the_others(tmp_path: Path) -> None
     two = two.model_copy(update={"stages": (*two.stages[:2], control)})
     plan = plan_recipe(two, tmp_path)
     assert [stage.num_seeds for stage in plan.stages] == [2, 2, 1]
-    assert plan.seconds == pytest.approx(sum((stage.seconds or 0.0) * stage.num_seeds for stage in plan.stages))
+    whole = sum((stage.seconds or 0.0) * stage.num_seeds for stage in plan.stages)
+    assert plan.seconds == pytest.approx(COMMAND_SECONDS + whole)
+    assert all(stage.seconds is not None and stage.seconds > STAGE_SECONDS for stage in plan.stages)
     done = [[stage.name for stage in read_run(folder).stages] for folder in run_recipe(two, tmp_path)]
     assert done == [["sft", "rl"], ["sft", "rl", "sft-2"]]
 

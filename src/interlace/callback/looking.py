@@ -69,6 +69,7 @@ class Looking:
     _sampling_took: float = 0.0
     _logging_took: float = 0.0
     _plan: tuple[int, list[MeteredProbe]] = (-1, [])
+    _said: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.budget = Budget(self.meter, self.overhead)
@@ -184,9 +185,11 @@ class Looking:
         self._logging_took = time.process_time() - began
 
     def flag(self, step: int, rule: str, text: str, task: str = "") -> None:
-        """Record a flag and say it."""
+        """Record a flag and say it, the same words once."""
         self.instruments.store.event("flag", stage=self.stage, step=step, rule=rule, task=task, text=text)
-        self.instruments.observer.note(f"{self.stage}: {text}")
+        if text not in self._said:
+            self._said.add(text)
+            self.instruments.observer.note(f"{self.stage}: {text}")
 
     def _ask_rule(self, stopping: Stopping, step: int, is_last: bool, looked: bool) -> None:
         """Show the stop rule the look, if there was one, and say if the budget leaves it too few."""

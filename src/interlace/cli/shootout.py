@@ -13,6 +13,7 @@ from interlace.methods import KNOW_EXPERT
 
 COLUMNS = ("arm", "weights", "place", "reward", "SFT loss", "lead over {}")
 CAPTION = "Places are among rows of the same weights. Lead: each arm by itself."
+ALL = "\nAll rows are in the report."
 MOST = 12
 """Rows that are shown of each table, beside the best of each arm."""
 
@@ -35,8 +36,9 @@ def shootout_tables(found: Shootout) -> Iterator[Table]:
     for pair in found.pairs:
         rows = [row for row in found.rows if row.pair == pair]
         shown = _shown(found, rows)
+        caption = CAPTION + ALL * (len(shown) < len(rows))
         table = Table(title=_title(found, pair, rows, shown), title_justify="left", title_style="bold", box=None,
-                      header_style="bold", caption=CAPTION, caption_justify="left", padding=(0, 2, 0, 0))  # fmt: skip
+                      header_style="bold", caption=caption, caption_justify="left", padding=(0, 2, 0, 0))  # fmt: skip
         for column in COLUMNS:
             table.add_column(column.format(found.against), justify="left" if column in COLUMNS[:2] else "right")
         for before, row in zip([None, *shown], shown, strict=False):
@@ -55,8 +57,7 @@ def _shown(found: Shootout, rows: Sequence[ShootoutRow]) -> list[ShootoutRow]:
 
 
 def _title(found: Shootout, pair: Pair, rows: Sequence[ShootoutRow], shown: Sequence[ShootoutRow]) -> str:
-    fewer = len(shown) < len(rows)
-    more = f" ({len(shown)} of {len(rows)} rows; the report has all)" if fewer else ""
+    more = f" ({len(shown)} of {len(rows)} rows)" if len(shown) < len(rows) else ""
     return f"{rows[0].recipe}: {pair.name} at equal FLOPs, by R \u2212 {found.exchange_rate:g} L{more}"
 
 

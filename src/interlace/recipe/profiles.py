@@ -9,9 +9,11 @@ from interlace.errors import RecipeError, unknown_name
 from interlace.recipe.model import Recipe, StageConfig
 from interlace.stages import STAGES
 
-TINY_STEPS, TINY_BATCH, TINY_PROMPTS, TINY_EVERY = 4, 8, 16, 2
+TINY_STEPS, TINY_BATCH, TINY_EVERY = 4, 8, 2
+TINY_PROMPTS = 24
+"""Half of them, which steer or judge a method, are 12: an interval needs as many."""
 
-SET_BY_PROFILES = ("max_steps", "per_device_train_batch_size", "every", "measure_every", "prompts")
+SET_BY_PROFILES = ("max_steps", "per_device_train_batch_size", "every", "measure_every", "prompts", "exclude_seeds")
 
 
 def apply_profile(recipe: Recipe, profile: str) -> Recipe:
@@ -25,22 +27,25 @@ def apply_profile(recipe: Recipe, profile: str) -> Recipe:
 def refuse_overridden(profile: str, overrides: Sequence[str]) -> None:
     """Raise RecipeError for an override of what the profile sets itself: one of the two would be ignored."""
     for override in overrides:
-        key = override.partition("=")[0].rpartition(".")[2]
-        if key in SET_BY_PROFILES:
+        parts = override.partition("=")[0].split(".")
+        key = next((part for part in (parts[0], parts[-1]) if part in SET_BY_PROFILES), None)
+        if key is not None:
             raise RecipeError(
                 f"--set {override} must not stand beside --profile {profile}, which sets {key}. Drop one."
             )
 
 
 def tiny(recipe: Recipe) -> Recipe:
-    """At most 4 steps a stage, 8 examples a batch (a multiple of the group) and 16 prompts measured: does it run?"""
+    """At most 4 steps a stage, 8 examples a batch (a multiple of the group) and 24 prompts measured, and no seed left
+    out for what it did not learn in them: does it run?"""
     measure = recipe.measure.model_copy(
         update={
             "every": min(recipe.measure.every, TINY_EVERY),
             "prompts": min(recipe.measure.prompts or TINY_PROMPTS, TINY_PROMPTS),
         }
     )
-    return recipe.model_copy(update={"measure": measure, "stages": tuple(map(_tiny_stage, recipe.stages))})
+    stages = tuple(map(_tiny_stage, recipe.stages))
+    return recipe.model_copy(update={"measure": measure, "stages": stages, "exclude_seeds": None})
 
 
 def _tiny_stage(stage: StageConfig) -> StageConfig:
