@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import interlace.report
+from interlace.analysis.shootout import NoShootout
 from interlace.analysis.summary import RunSummary, Stages
 from interlace.estimate import Unresolved
 from interlace.report import render, write_report
@@ -22,6 +23,7 @@ from interlace.report.page import script_json
 from interlace.report.tables import parts_table, points_table
 from interlace.store import RunRecord
 from tests.report.examples import ATTACK, controls_summary, facts_summary, record_of
+from tests.report.test_shootout import found_by
 
 Run = tuple[RunRecord, RunSummary]
 
@@ -171,7 +173,7 @@ def test_an_arm_says_where_it_began(summary: RunSummary) -> None:
     table = arms_table([dataclasses.replace(summary, seed=seed, stages=stages) for seed in (1, 2)])
     assert [row[0].interval for row in table.rows if row[0].text] == ["from base"] * len(stages)
     rl = next(row for row in table.rows if row[0].text == "rl")
-    assert rl[5].text == "+0.318" and {cell.text for cell in rl[6:8]} == {"\u2013"}, "no prompts were kept of these"
+    assert rl[5].text == "+0.32" and {cell.text for cell in rl[6:8]} == {"\u2013"}, "no prompts were kept of these"
 
 
 def test_where_too_few_seeds_are_left_nothing_is_averaged() -> None:
@@ -199,6 +201,15 @@ def test_runs_of_different_recipes_are_not_averaged(summary: RunSummary) -> None
     text = Elements(render([(record_of(summary), summary), (record_of(other), other)])).text
     assert "not seeds of one recipe" in text
     assert "2 runs, side by side" in text
+
+
+def test_a_shootout_of_runs_that_are_not_averaged_is_shown_and_one_that_cannot_be_says_why(summary: RunSummary) -> None:
+    other = dataclasses.replace(summary, recipe="another")
+    refused = NoShootout("another", "a shoot-out must have every seed once.")
+    page = render([(record_of(summary), summary), (record_of(other), other)], [found_by("flops")], [refused])
+    text = Elements(page).text
+    assert "Shoot-out on sums, from sft, at equal FLOPs" in text
+    assert "another has no shoot-out: a shoot-out must have every seed once." in text
 
 
 def test_a_run_that_has_only_begun_still_has_a_page(summary: RunSummary) -> None:
