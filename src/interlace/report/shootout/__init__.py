@@ -1,7 +1,7 @@
 """The shoot-out on the page: arms from one start at equal compute, as tables and in the plane with the front (D9).
 
-`tables` are of one recipe, `told` is what arms know under them, `standings` a table of several recipes, `chart` the
-plane.
+`tables` are of one recipe, `columns` what stands in them, `told` what arms know under them, `standings` a table of
+several recipes, `chart` the plane, `labels` the names in it that have room.
 """
 
 from __future__ import annotations
