@@ -15,6 +15,7 @@ from trl import SFTConfig
 from interlace.callback import CountingCallback
 from interlace.policies import Policy
 from interlace.stages.base import StageRequest, built, common_options, quieted
+from interlace.stages.spending import LengthsOf, Spending
 from interlace.tasks import Task
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 1, "intermediate_size": 64}
@@ -69,6 +70,10 @@ class NoiseStage:
     def configure(self, request: StageRequest) -> TrainingArguments:
         fields = {**common_options(request, request.options["max_steps"]), **request.options}
         return built(SFTConfig, request.stage, fields | {"bf16": False})
+
+    def spends(self, request: StageRequest, arguments: TrainingArguments, lengths: LengthsOf) -> Spending:
+        """Not asked here."""
+        return Spending()
 
     def resumable_every(self, arguments: TrainingArguments) -> int:
         return 1
