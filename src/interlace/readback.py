@@ -155,7 +155,7 @@ def shootout(*runs: str | Path, by: By = "flops", against: str | None = None, ex
     what compute is counted in. `exchange_rate`: lambda of the value R - lambda L, reward units a nat. `against`: the
     arm that others are held against; None: RL alone, which after the SFT they begin with is the two-stage baseline.
 
-    Raises MissingFileError and RunFolderError for what is no run, RecipeError for arguments of another type, DataError
+    Raises MissingFileError and RunFolderError for what is no run, RecipeError for arguments that cannot be, DataError
     where there is nothing to compare.
     """
     records = _compared(runs, against, exchange_rate)
@@ -170,7 +170,7 @@ def standings(
     ``standings("runs/shootout-addition", "runs/shootout-styles")[0].arm``. Arguments as of `shootout`; runs of one
     recipe make one shoot-out.
 
-    Raises MissingFileError and RunFolderError for what is no run, RecipeError for arguments of another type, DataError
+    Raises MissingFileError and RunFolderError for what is no run, RecipeError for arguments that cannot be, DataError
     for fewer than two recipes, or no arm that all of them have.
     """
     groups = by_recipe(_compared(runs, against, exchange_rate))

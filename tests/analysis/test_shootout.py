@@ -10,7 +10,7 @@ import pytest
 
 from interlace.analysis.shootout import compute_of, shootout
 from interlace.encoding import dumps
-from interlace.errors import DataError
+from interlace.errors import DataError, RecipeError
 from interlace.estimate import Estimate, Unresolved
 from interlace.measurement import AVERAGED, RAW
 from interlace.theory.finite import expected_reward, sft_loss
@@ -158,7 +158,7 @@ def test_an_unknown_expert_has_no_front() -> None:
 
 def test_what_cannot_be_compared_is_refused() -> None:
     _, record = record_of(0)
-    with pytest.raises(DataError, match="against must be an arm, one of dear, cheap, best. Got 'cheep'"):
+    with pytest.raises(RecipeError, match="against must be an arm, one of dear, cheap, best. Got 'cheep'"):
         shootout([record], against="cheep")
     with pytest.raises(DataError, match="exchange_rate"):
         shootout([record], exchange_rate=-1.0)

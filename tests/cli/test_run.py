@@ -111,6 +111,12 @@ def test_runs_that_cannot_be_held_against_each_other_say_so_and_keep_their_own_r
     assert refused["recipe"] == "quickstart-tiny" and "every seed once" in refused["reason"] and not whole["shootouts"]
 
 
+def test_an_arm_that_is_not_there_is_a_usage_error(call: Call) -> None:
+    call(*TINY)
+    called = call("report", "runs/quickstart-tiny", "--against", "nope")
+    assert called.code == 2 and "against must be an arm, one of " in called.error and "Got 'nope'" in called.error
+
+
 def test_a_run_with_nothing_measured_has_no_report_yet(call: Call, workplace: Path) -> None:
     RunStore.claim(workplace / "begun", load_recipe("quickstart").to_yaml(), "", {"recipe": "r", "seed": 0}).close()
     called = call("report", "begun")

@@ -16,7 +16,7 @@ from interlace.analysis.shootout.missing import begun_and_not, not_arms, not_see
 from interlace.analysis.shootout.row import Contest, ShootoutRow, rows_of
 from interlace.analysis.shootout.seen import course_of, seen_at_common_compute
 from interlace.encoding import jsonable
-from interlace.errors import DataError
+from interlace.errors import DataError, RecipeError
 from interlace.measurement import AVERAGED, LINE, RAW
 from interlace.store import RunRecord
 from interlace.theory.checks import check_exchange_rate
@@ -75,8 +75,8 @@ def shootout(
     `exchange_rate`: lambda, reward units a nat. `against`: an arm, by name; None: RL alone (after the SFT that all
     begin with: the two-stage baseline), else the first.
 
-    Raises DataError for runs of several recipes, where no two stages begin alike and say what they took, or where
-    `against` is none of them.
+    Raises DataError for runs of several recipes, or where no two stages begin alike and say what they took; RecipeError
+    where `against` is none of them.
     """
     if by not in get_args(By):
         raise DataError(f"by must be one of {', '.join(get_args(By))}. Got {by!r}. Change it.")
@@ -132,13 +132,13 @@ def _kept(records: Sequence[RunRecord]) -> list[RunRecord]:
 
 
 def _opponent(records: Sequence[RunRecord], arms: Arms, against: str | None, missing: Mapping[str, str]) -> str:
-    """The arm that others are held against. Raises DataError where the one that is asked for is none."""
+    """The arm that others are held against. Raises RecipeError where the one that is asked for is none."""
     if against is None:
         return (rl_alone(records, arms.arms) or arms.arms[0]).name
     asked, names = _arrows(against), [arm.name for arm in arms.arms]
     if asked not in names:
         why = f", which is left out: {missing[asked]}" if asked in missing else ""
-        raise DataError(f"against must be an arm, one of {', '.join(names)}. Got {asked!r}{why}. Change it.")
+        raise RecipeError(f"against must be an arm, one of {', '.join(names)}. Got {asked!r}{why}. Change it.")
     return asked
 
 
