@@ -199,7 +199,9 @@ def _stage_plan(
     arguments = stage.configure(request)
     lengths = {name: _mean_tokens(task, recipe.model) for name, task in tasks.items()}
     spending = stage.spends(request, arguments, lengths)
-    planned = None
+    planned = seconds = None
+    if parameters is not None:
+        seconds = STAGE_SECONDS + _work(recipe, request, config, arguments, spending, parameters) / speed
     if config.forks is not None:
         forks = asked_of(config, config.forks)
         planned = _planned_forks(recipe, tasks, config, forks, arguments, spending, parameters, speed)
@@ -212,9 +214,7 @@ def _stage_plan(
         steps=arguments.max_steps if STAGES[config.kind].trains else 0,
         compute=spending.flops_per_parameter,
         is_open=spending.is_open,
-        seconds=None
-        if parameters is None
-        else STAGE_SECONDS + _work(recipe, request, config, arguments, spending, parameters) / speed,
+        seconds=seconds,
         disk_bytes=None if parameters is None else _kept_bytes(config, parameters),
         forks=planned,
         num_seeds=sum(map(config.is_of, recipe.seeds)),

@@ -10,7 +10,7 @@ import pytest
 
 from interlace.analysis.shootout import is_contest, shootout, shootout_sentences
 from interlace.encoding import dumps
-from interlace.errors import DataError
+from interlace.errors import RecipeError
 from interlace.store import RunRecord
 from tests.analysis.test_shootout_rows import TOKENS, arm, problem_of, start
 from tests.analysis.worlds import binary_problem, make_record
@@ -44,7 +44,7 @@ def test_an_arm_that_one_seed_has_not_finished_is_named() -> None:
     assert found.missing == {"c": reason, "d": reason} and {row.arm for row in found.rows} == {"a", "b"}
     assert f"c and d are each left out: {reason}." in shootout_sentences(found)
     assert json.loads(dumps(found.to_json()))["missing"] == {"c": reason, "d": reason}
-    with pytest.raises(DataError, match="Got 'c', which is left out: seed 0 has not finished it"):
+    with pytest.raises(RecipeError, match="Got 'c', which is left out: seed 0 has not finished it"):
         shootout([unfinished(run_of(0, "a", "b", "c"), "c"), run_of(1, "a", "b", "c")], against="c")
 
 

@@ -255,7 +255,7 @@ def test_a_placebo_that_leaks_is_refused_before_anything_is_trained(tmp_path: Pa
 
 
 def test_an_attached_run_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "manifest.json").write_text("{}")
+    (tmp_path / "manifest.json").write_text('{"recipe": "mine", "seed": 0}')
     (tmp_path / "resolved.yaml").write_text('{"name": "mine", "attached": {}}')
     with pytest.raises(RunFolderError, match="Another trainer wrote it"):
         interlace.fork(tmp_path)

@@ -179,7 +179,7 @@ def test_an_arm_says_where_it_began(summary: RunSummary) -> None:
 def test_where_too_few_seeds_are_left_nothing_is_averaged() -> None:
     weak = [dataclasses.replace(facts_summary(seed), excluded="sft ended low") for seed in (1, 2)]
     text = Elements(render([(record_of(run), run) for run in [facts_summary(), *weak]])).text
-    assert "Nothing is averaged: too few seeds are left." in text and "not seeds of one recipe" not in text
+    assert "Nothing is averaged: too few seeds are left." in text and "not different seeds of one recipe" not in text
 
 
 def test_a_figure_that_some_seeds_lack_says_so(summary: RunSummary) -> None:
@@ -199,7 +199,7 @@ def test_predictions_are_no_measured_points(summary: RunSummary) -> None:
 def test_runs_of_different_recipes_are_not_averaged(summary: RunSummary) -> None:
     other = dataclasses.replace(summary, recipe="another")
     text = Elements(render([(record_of(summary), summary), (record_of(other), other)])).text
-    assert "not seeds of one recipe" in text
+    assert "not different seeds of one recipe" in text
     assert "2 runs, side by side" in text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from interlace.methods import build_method
 from interlace.stages import load_stage
 from interlace.stages.base import StageRequest
 from interlace.stages.hybrid import plan_of
-from interlace.stages.spending import Lengths, Spending, responses_a_prompt, spent_imitating, spent_mixing
+from interlace.stages.spending import Lengths, Spending, responses_a_prompt, spent_mixing
 from interlace.tasks import Task
 from tests.stages.worlds import GRPO, starts_with_its_digit, trainer
 
@@ -23,7 +24,7 @@ MIXED = [
     {"name": "joint"}, {"name": "joint", "mu": 0.0}, {"name": "joint", "mu": 1.0},
     {"name": "joint", "expert_batch_size": 8}, {"name": "interleaved"},
     {"name": "sequential", "switch_at": 0.3}, {"name": "replay"}, {"name": "bridge_like"},
-    {"name": "gift"}, {"name": "kl_anchor"},
+    {"name": "gift"}, {"name": "kl_anchor"}, {"name": "luffy"},
 ]  # fmt: skip
 
 
@@ -69,11 +70,21 @@ def test_sft_and_rl_are_the_two_sides_of_a_joint_loss(tmp_path: Path) -> None:
     options = {"per_device_train_batch_size": COMPLETIONS, "max_steps": STEPS}
     asked = StageRequest("s", task(), options, tmp_path, 0)
     sft = load_stage("sft").spends(asked, load_stage("sft").configure(asked), lengths)
-    assert sft.trained == STEPS * COMPLETIONS * 5 == spent_imitating(load_stage("sft").configure(asked), EXPERT).trained
+    assert sft.trained == STEPS * COMPLETIONS * 5
     assert sft == spending(tmp_path, {"name": "joint", "mu": 1.0}, dict(GRPO), EXPERT.response)
 
 
-@pytest.mark.parametrize("method", ["hpt", "frontier", "guarded", "cycle", "relift"])
+def test_rows_that_are_mixed_in_count_by_their_share(tmp_path: Path) -> None:
+    """A quarter of the rows of 3 + 8 tokens, the rest of 3 + 2."""
+    other = replace(task(), name="longer")
+    options = {"per_device_train_batch_size": COMPLETIONS, "max_steps": STEPS}
+    request = StageRequest("s", task(), options, tmp_path, 0, mixed=((other, 0.25),))
+    lengths = {task().name: EXPERT, "longer": Lengths(3.0, 8.0)}
+    found = load_stage("sft").spends(request, load_stage("sft").configure(request), lengths)
+    assert found.trained == pytest.approx(STEPS * COMPLETIONS * (0.75 * 5 + 0.25 * 11))
+
+
+@pytest.mark.parametrize("method", ["hpt", "frontier", "guarded", "cycle", "relift", "uft", "prefix_rft_like"])
 def test_what_depends_on_training_is_said_to(tmp_path: Path, method: str) -> None:
     assert spending(tmp_path, {"name": method}, dict(GRPO), completion=2.0).is_open
     assert spending(tmp_path, {"name": "random_switch", "like": "s"}, dict(GRPO), completion=2.0).is_open

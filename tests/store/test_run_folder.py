@@ -103,6 +103,28 @@ def test_a_damaged_figure_is_refused_with_its_place(tmp_path: Path, before: str,
     assert caught.value.exit_code == 3 and ".." not in str(caught.value).removeprefix(str(events))
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    {
+        "a manifest cut short": ("manifest.json", '{"recipe": "r", ', "must be what interlace wrote"),
+        "a manifest without its seed": ("manifest.json", '{"recipe": "r"}', "must say seed"),
+        "a manifest of another kind": ("manifest.json", "3", "a mapping. Got '3'"),
+        "a recipe cut short": ("resolved.yaml", "stages: [{", "line 1"),
+        "an empty recipe": ("resolved.yaml", "", "a mapping. Got 'None'"),
+        "no recipe": ("resolved.yaml", None, "must exist in a run folder"),
+    }.values(),
+)  # fmt: skip
+def test_a_damaged_manifest_or_recipe_is_refused_by_name(
+    tmp_path: Path, name: str, text: str | None, found: str
+) -> None:
+    begin(claim(tmp_path))
+    (tmp_path / name).unlink() if text is None else (tmp_path / name).write_text(text)
+    with pytest.raises(RunFolderError) as caught:
+        read_run(tmp_path)
+    said = str(caught.value)
+    assert said.startswith(str(tmp_path / name)) and found in said and caught.value.exit_code == 3
+
+
 @pytest.mark.parametrize("line", ["3", "{}", '{"kind": "flag", "step": "two"}'])
 def test_a_line_that_is_no_record_is_refused_with_its_place(tmp_path: Path, line: str) -> None:
     store = claim(tmp_path)

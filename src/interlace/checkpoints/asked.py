@@ -19,7 +19,7 @@ from interlace.errors import RecipeError, unknown_name
 from interlace.options import name_from
 from interlace.recipe import load_recipe, shipped_recipes
 from interlace.recipe.loading import SUFFIXES
-from interlace.store.run_store import MANIFEST, RESOLVED, read_manifest
+from interlace.store.run_store import MANIFEST, RESOLVED, read_manifest, read_resolved
 from interlace.tasks import TASKS, Task, build_task, is_data_file, written_out
 
 TaskLike: TypeAlias = str | Mapping[str, Any] | Task
@@ -96,8 +96,7 @@ def _of_recipe(recipe: str, seed: int) -> tuple[Mapping[str, Any], int]:
 
 def _resolved(folder: Path) -> tuple[Mapping[str, Any], int]:
     """A run's tasks, as it had them, and its seed."""
-    resolved = YAML(typ="safe").load((folder / RESOLVED).read_text(encoding="utf-8"))
-    return resolved["tasks"], int(read_manifest(folder)["seed"])
+    return read_resolved(folder)["tasks"], int(read_manifest(folder)["seed"])
 
 
 def _split_options(words: str) -> tuple[str, str, str]:

@@ -6,10 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from interlace.store.checkpoints import checkpoint_step
-from interlace.store.run_store import RESOLVED, STAGES
+from interlace.store.run_store import RESOLVED, STAGES, read_resolved
 
 AVERAGED = "averaged"
 
@@ -54,6 +52,6 @@ def stage_name(folder: Path) -> str:
 
 def _kinds(run: Path) -> dict[str, str]:
     """The kind of each stage by the name of its folder, ``02-rl``."""
-    stages = YAML(typ="safe").load((run / RESOLVED).read_text(encoding="utf-8")).get("stages") or []
+    stages = read_resolved(run).get("stages") or []
     entries = [next(iter(stage.items())) for stage in stages]
     return {f"{number:02d}-{options['name']}": kind for number, (kind, options) in enumerate(entries, start=1)}

@@ -68,7 +68,8 @@ SCOPE_SEEDS = (
     "further down, each run\u2019s own intervals speak of that run alone."
 )
 SCOPE_RUNS = (
-    "These runs are not seeds of one recipe, so nothing is averaged over them. Each is shown by itself further down."
+    "These runs are not different seeds of one recipe, so nothing is averaged over them. Each is shown by itself "
+    "further down."
 )
 SCOPE_TOO_FEW = "Nothing is averaged: too few seeds are left. Each run is shown by itself further down."
 SCOPE_EXCLUDED = "Left out by the recipe\u2019s own rule, written down before it ran: {}."

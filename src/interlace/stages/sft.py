@@ -38,8 +38,10 @@ class SftStage:
         return built(SFTConfig, request.stage, fields)
 
     def spends(self, request: StageRequest, arguments: TrainingArguments, lengths: LengthsOf) -> Spending:
-        """Rows of its own task, each forward and backward."""
-        return spent_imitating(arguments, lengths[request.task.name])
+        """Rows of its own task and of those mixed in, each forward and backward."""
+        others = [(lengths[task.name], share) for task, share in request.mixed]
+        own = lengths[request.task.name], 1.0 - sum(share for _, share in others)
+        return spent_imitating(arguments, [own, *others])
 
     def resumable_every(self, arguments: TrainingArguments) -> int:
         """Every step."""

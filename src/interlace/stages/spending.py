@@ -1,12 +1,12 @@
 """What a stage is expected to take, before it is trained: tokens, by the mean lengths of prompts and expert responses.
 
-Completions are taken to be as long as the expert's responses. What a method makes of its groups, or of what it sees on
-the way, is not known beforehand: its spending `is_open`.
+Completions are taken to be as long as the expert's responses. What a method makes of its groups, of hints in them, or
+of what it sees on the way is not known beforehand: its spending `is_open`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -59,9 +59,10 @@ class Spending:
         return estimated_flops(1, generated, round(self.trained + self.scored), round(self.trained))
 
 
-def spent_imitating(arguments: TrainingArguments, lengths: Lengths) -> Spending:
-    """Of a stage of SFT."""
-    return Spending(trained=arguments.max_steps * _rows(arguments) * lengths.both)
+def spent_imitating(arguments: TrainingArguments, mixed: Sequence[tuple[Lengths, float]]) -> Spending:
+    """Of a stage of SFT; `mixed`: of each task, its lengths and its share of the rows."""
+    tokens = sum(lengths.both * share for lengths, share in mixed)
+    return Spending(trained=arguments.max_steps * _rows(arguments) * tokens)
 
 
 def spent_reinforcing(arguments: GRPOConfig, lengths: Lengths) -> Spending:
@@ -78,7 +79,8 @@ def spent_mixing(
     reinforced = sum(each.rl != 0.0 for each in weights)
     imitating = [step for step, each in enumerate(weights) if each.sft != 0.0]
     generated = arguments.max_steps if method.follows == "groups" else reinforced
-    rollouts = _with_completions(arguments, lengths, generated, reinforced * (1 + method.second_point))
+    given = method.expert_rows / method.plan.group_size, imitated.response
+    rollouts = _with_completions(arguments, lengths, generated, reinforced * (1 + method.second_point), given)
     rows = _imitated_rows(method, imitating[0], responses_a_prompt) if imitating else 0.0
     tokens = len(imitating) * rows * imitated.both
     return replace(
@@ -102,21 +104,29 @@ def _imitated_rows(method: Method, step: int, responses_a_prompt: float) -> floa
 
 
 def _is_open(method: Method) -> bool:
-    """Whether what it imitates depends on its groups, on looks, or on a stage that it is yet to be matched to."""
+    """Whether what it samples or imitates depends on its groups, on hints in them, on looks, or on a stage that it is
+    yet to be matched to."""
+    kind = type(method)
     is_matched = getattr(method.options, "like", None) is not None
-    return method.follows in OPEN or type(method).see is not Method.see or is_matched
+    is_hinted, is_steered = kind.hint is not Method.hint, kind.see is not Method.see
+    return method.follows in OPEN or is_hinted or is_steered or is_matched
 
 
-def _with_completions(arguments: GRPOConfig, lengths: Lengths, generated: int, trained: int) -> Spending:
-    """`generated`, `trained`: optimizer steps whose completions are made, and learned from."""
+def _with_completions(
+    arguments: GRPOConfig, lengths: Lengths, generated: int, trained: int, given: tuple[float, float] = (0.0, 0.0)
+) -> Spending:
+    """`generated`, `trained`: optimizer steps whose completions are made, and learned from; `given`: the share of them
+    that are the expert's, which nobody samples, and their mean tokens."""
     rows = _rows(arguments)
     made = generated * rows / (arguments.num_iterations or 1)
     shared = arguments.num_generations if arguments.use_vllm else 1
+    share, tokens = given
+    response = (1.0 - share) * lengths.response + share * tokens
     return Spending(
-        sampled=made * lengths.response,
-        prefilled=made * lengths.prompt / (shared or 1),
-        scored=made * lengths.both if arguments.beta else 0.0,
-        trained=trained * rows * lengths.both,
+        sampled=made * (1.0 - share) * lengths.response,
+        prefilled=made * (1.0 - share) * lengths.prompt / (shared or 1),
+        scored=made * (lengths.prompt + response) if arguments.beta else 0.0,
+        trained=trained * rows * (lengths.prompt + response),
     )
 
 

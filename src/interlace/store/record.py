@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from interlace.estimate import Figure
 from interlace.measurement import LINE, RAW, HeldOut, Measurement, Point, PromptScores
 from interlace.store.events import decoded, read_events
 from interlace.store.forecasts import FORECAST, ForecastRecord, forecasts_of
 from interlace.store.forks import ForksRecord, forks_of
-from interlace.store.run_store import EVENTS, RESOLVED, SAMPLES, read_manifest
+from interlace.store.run_store import EVENTS, SAMPLES, read_manifest, read_resolved
 from interlace.store.scores import read_heldout, read_scores
 from interlace.store.stopped import STOPPED, Stopped
 
@@ -127,7 +125,7 @@ def read_run(folder: Path) -> RunRecord:
         recipe=manifest["recipe"],
         seed=int(manifest["seed"]),
         manifest=manifest,
-        resolved=dict(YAML(typ="safe").load(folder / RESOLVED)),
+        resolved=read_resolved(folder),
         stages=tuple(_stage(stage, list(_of_stage(events, stage))) for stage in _stage_names(events)),
         heldout={item.task: item for item in heldout},
     )

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from interlace.encoding import dumps
 from interlace.errors import RunFolderError
 from interlace.measurement import HeldOut, Measurement, Point, PromptScores
 from interlace.store.checkpoints import write_text_atomically
-from interlace.store.events import EventLog
+from interlace.store.events import DAMAGED, EventLog
 from interlace.store.scores import write_heldout, write_scores
 from interlace.wording import counted
 
@@ -163,10 +164,39 @@ def _key_above(lines: list[str], line: str) -> str:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """What identifies the run. Raises RunFolderError if `folder` is no run folder."""
+    """What identifies the run. Raises RunFolderError if `folder` is no run folder, or the file is damaged."""
     path = folder / MANIFEST
     if not path.exists():
         raise RunFolderError(
             f"{folder} must be a run folder. It has no {MANIFEST}. Give a folder that `interlace run` made."
         )
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+    manifest = _undamaged(path, json.loads)
+    lacking = [key for key, kind in (("recipe", str), ("seed", int)) if not isinstance(manifest.get(key), kind)]
+    if lacking:
+        raise RunFolderError(f"{path} must say {' and '.join(lacking)}. It does not. {DAMAGED}")
+    return manifest
+
+
+def read_resolved(folder: Path) -> dict[str, Any]:
+    """The resolved recipe of a run, as plain values. Raises RunFolderError if it is missing or damaged."""
+    path = folder / RESOLVED
+    if not path.exists():
+        raise RunFolderError(f"{path} must exist in a run folder. It does not. {DAMAGED}")
+    return _undamaged(path, YAML(typ="safe").load)
+
+
+def _undamaged(path: Path, decode: Callable[[str], Any]) -> dict[str, Any]:
+    try:
+        found = decode(path.read_text(encoding="utf-8"))
+    except (ValueError, YAMLError) as error:
+        raise RunFolderError(f"{path} must be what interlace wrote. {_first_line(error)}. {DAMAGED}") from error
+    if not isinstance(found, dict):
+        raise RunFolderError(f"{path} must be what interlace wrote, a mapping. Got {str(found)[:80]!r}. {DAMAGED}")
+    return found
+
+
+def _first_line(error: Exception) -> str:
+    """What a parser says, with its line where it knows one."""
+    mark = getattr(error, "problem_mark", None)
+    said = str(getattr(error, "problem", None) or error).splitlines()[0].rstrip(".")
+    return f"{said[:1].upper()}{said[1:]}" + (f", line {mark.line + 1}" if mark else "")
