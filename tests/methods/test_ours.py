@@ -19,15 +19,15 @@ from interlace.policies import EncodedResponse
 PLAN = Plan("t", "t", 10, 2, 2, 32, 0)
 
 
-def sight_of(rise: float, spread: float = 0.0) -> Any:
+def sight_of(rise: float, spread: float = 0.0, step: int = 5, weights: str = "raw") -> Any:
     """A look at which each of 64 prompts' responses of two tokens lost `rise` nats a token, give or take `spread`."""
     prompts = np.arange(64)
     ones = np.ones(64)
     held = HeldOut("t", 64, prompts, ones, ones, np.full(64, 2), True)
     rises = 2 * (rise + spread * np.where(prompts // 2 % 2, 1.0, -1.0))
     before, after = (PromptScores(-1.0 - by, None, None, True, None) for by in (np.zeros(64), rises))
-    sighting = Sighting(5, held, before, after)
-    return lambda task, weights: sighting if (task, weights) == ("t", "raw") else None
+    sighting = Sighting(step, held, before, after)
+    return lambda task, of: sighting if (task, of) == ("t", weights) else None
 
 
 def mu(method: Any) -> float:
@@ -45,6 +45,20 @@ def test_the_multiplier_follows_the_excess_over_the_budget() -> None:
         excesses = [min(2.0, (rise - 0.1) / 0.1) for rise in rises]
         logarithm = 0.2 * sum(excesses) + 0.3 * excesses[-1]
         assert mu(method) == pytest.approx(1 / (1 + math.exp(-logarithm)), abs=1e-6)
+
+
+@pytest.mark.parametrize(("weights", "steps", "gain"), [
+    ("averaged", 5, 1.0), ("averaged", 10, 1.0), ("averaged", 40, 0.25), ("averaged", 1000, 0.1),
+    ("raw", 5, 0.1), ("raw", 40, 0.1),
+])  # fmt: skip
+def test_an_average_bears_less_gain_the_further_apart_its_looks_are(weights: str, steps: int, gain: float) -> None:
+    """Two looks at the same excess of half a budget: the integral has both, the proportional part the latter."""
+    method = build_method({"name": "guarded", "budget": 0.1}, PLAN)
+    method.see(sight_of(0.15, step=steps, weights=weights))
+    again = build_method({"name": "guarded", "budget": 0.1}, PLAN)
+    again.restore(json.loads(dumps(method.state)))
+    again.see(sight_of(0.15, step=2 * steps, weights=weights))
+    assert mu(again) == pytest.approx(1 / (1 + math.exp(-(2 * 0.1 * 0.5 + gain * 0.5))), abs=1e-6)
 
 
 def test_a_rise_that_is_not_ruled_out_counts() -> None:

@@ -33,6 +33,10 @@ PROPORTIONAL = {AVERAGED: 1.0, RAW: 0.1}
 """Gains by whose looks are guarded. An average follows mu late and smoothly, and bears a large one; raw weights answer
 within a look, by more than was asked, and with a larger one swing about the budget. Tried on seed 0 of
 shootout-addition."""
+SPACING = 10
+"""Steps between looks up to which an average bears its gain. With more of them it has answered more before the next
+look, as raw weights do, and bears less, down to theirs: looks 40 steps apart at a gain of 1 swung ever wider about the
+budget on seeds 0 and 13 of shootout-addition."""
 
 
 class BudgetOptions(MethodOptions):
@@ -43,7 +47,8 @@ class BudgetOptions(MethodOptions):
     scale: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
     """The excess at which the controller turns by its gains, nats/token; null: the budget, at least .01."""
     proportional: float | None = Field(default=None, ge=0.0, allow_inf_nan=False)
-    """Gain of the latest look's excess on log lambda; null: 1 for averaged weights, .1 for raw ones."""
+    """Gain of the latest look's excess on log lambda; null: .1 for raw weights, for averaged ones 1 where looks are at
+    most 10 steps apart, and less the further apart they are."""
     integral: float = Field(default=0.1, ge=0.0, allow_inf_nan=False)
     """Gain of each look's excess on log lambda, added up."""
     begin: float = Field(default=1.0, gt=0.0, allow_inf_nan=False)
@@ -58,7 +63,7 @@ class Multiplier:
 
     def __init__(self, options: BudgetOptions, imitated: str) -> None:
         self.options, self.imitated = options, imitated
-        self.integral, self.proportional = math.log(options.begin), 0.0
+        self.integral, self.proportional, self.step = math.log(options.begin), 0.0, 0
 
     @property
     def value(self) -> float:
@@ -78,10 +83,16 @@ class Multiplier:
             return f"guarded training could not read the change of SFT loss: {change.reason}"
         scale = self.options.scale or max(self.options.budget, 0.01)
         excess = max(-STEEPEST, min(STEEPEST, (change.upper - self.options.budget) / scale))
-        gain = PROPORTIONAL[weights] if self.options.proportional is None else self.options.proportional
-        self.proportional = gain * excess
+        self.proportional = self._gain(weights, sighting.step - self.step) * excess
+        self.step = sighting.step
         self.integral = max(LEAST, min(MOST, self.integral + self.options.integral * excess))
         return None
+
+    def _gain(self, weights: str, steps: int) -> float:
+        """Of looks that are so many steps apart."""
+        if self.options.proportional is not None:
+            return self.options.proportional
+        return max(PROPORTIONAL[RAW], PROPORTIONAL[weights] * min(1.0, SPACING / max(steps, 1)))
 
     def conclude(self, seen: Callable[[str, str], Trajectory]) -> str:
         """Whether the budget was kept by the weights that were guarded, on the prompts that did not steer."""
@@ -92,12 +103,13 @@ class Multiplier:
 
     @property
     def state(self) -> dict[str, Any]:
-        """Both parts of log lambda."""
-        return {"integral": self.integral, "proportional": self.proportional}
+        """Both parts of log lambda, and the step of the latest look."""
+        return {"integral": self.integral, "proportional": self.proportional, "step": self.step}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on with them."""
         self.integral, self.proportional = float(state["integral"]), float(state["proportional"])
+        self.step = int(state["step"])
 
 
 class Budgeted(Method):
