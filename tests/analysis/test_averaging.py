@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from interlace.analysis.shootout.arms import Arm, Pair
-from interlace.analysis.shootout.averaging import Gain, merges_of, noise_from_ends, split_over_runs, splits_of
+from interlace.analysis.shootout.averaging import (
+    NO_FRONT,
+    Gain,
+    gain_of,
+    merges_of,
+    noise_from_ends,
+    noise_of,
+    split_over_runs,
+    splits_of,
+)
 from interlace.analysis.shootout.limit import limit_of
 from interlace.analysis.shootout.seen import course_of
 from interlace.estimate import Estimate, Unresolved
@@ -18,6 +28,7 @@ from tests.analysis.test_shootout_rows import problem_of, start
 from tests.analysis.worlds import TASK, MemoryRecord, Stage, make_record
 
 PAIR = Pair(TASK, TASK)
+ARM = Arm(("rl",))
 ARMS = ("rl", "rl-b", "rl-c")
 STEPS, SPEED, SIGMA, LAG = range(0, 101, 10), 0.03, 0.05, 20
 RUNS = 6
@@ -33,7 +44,14 @@ def drift(problem: FiniteProblem, step: float) -> np.ndarray:
     return np.log(problem.reference) + SPEED * step * problem.reward
 
 
-def world(seed: int, average: str, *, merge_averages: bool = False, same_problem: int = 0) -> MemoryRecord:
+def world(
+    seed: int,
+    average: str,
+    *,
+    merge_averages: bool = False,
+    same_problem: int = 0,
+    weights: list[float] | None = None,
+) -> MemoryRecord:
     """Three runs that diffuse about the RL path. Their averages: `late` (the run of 20 steps ago), `clean` (the path
     itself of 20 steps ago), or `clean and better` (as that, and a step towards the expert)."""
     problem, rng = problem_of(same_problem), np.random.default_rng(seed)
@@ -62,16 +80,19 @@ def world(seed: int, average: str, *, merge_averages: bool = False, same_problem
         )
         ends.append(raw[100])
         averages.append(averaged[100])
-    stages.append(merge("merge-mean", problem, ends, [{"stage": name, "weights": "raw"} for name in ARMS]))
+    stages.append(merge("merge-mean", problem, ends, [{"stage": name, "weights": "raw"} for name in ARMS], weights))
     if merge_averages:
         asked = [{"stage": name, "weights": "averaged"} for name in ARMS]
         stages.append(merge("merge-averages", problem, averages, asked))
     return make_record(problem, start(problem), *stages, seed=seed)
 
 
-def merge(name: str, problem: FiniteProblem, ends: list[np.ndarray], asked: list[Any]) -> Stage:
-    policies = {0: problem.reference, 1: softmax(np.mean(ends, axis=0))}
-    return Stage(policies, kind="merge", name=name, options={"start_from": "sft", "of": asked, "how": "linear"})
+def merge(
+    name: str, problem: FiniteProblem, ends: list[np.ndarray], asked: list[Any], weights: list[float] | None = None
+) -> Stage:
+    policies = {0: problem.reference, 1: softmax(np.average(ends, axis=0, weights=weights))}
+    how = {"name": "linear", "weights": weights} if weights else "linear"
+    return Stage(policies, kind="merge", name=name, options={"start_from": "sft", "of": asked, "how": how})
 
 
 def split(average: str, weights: str = AVERAGED, **asked: Any) -> Any:
@@ -136,12 +157,69 @@ def test_the_line_has_no_step_of_its_own() -> None:
 
 def test_parts_without_a_crossing_or_a_referee_are_not_told() -> None:
     gain = Gain(0.3, 0.1, 0.5)
-    crossed = split_over_runs(AVERAGED, [[gain, gain], [gain, gain]], [0.2, None], [0.0, 0.0], True)
-    assert isinstance(crossed.equal_reward, Estimate) and isinstance(crossed.rest, Unresolved)
-    missing = split_over_runs(AVERAGED, [[gain, None], [gain, gain]], [0.2, 0.2], [0.0, 0.0], True)
-    assert isinstance(missing.equal_reward, Unresolved)
+    few = Unresolved("few")
+    crossed = split_over_runs(AVERAGED, [[gain, gain], [gain, gain]], [0.2, few], [0.0, 0.0], True)
+    assert isinstance(crossed.equal_reward, Estimate) and crossed.noise == crossed.rest == few
+    missing = split_over_runs(AVERAGED, [[gain, few], [gain, Unresolved("none")]], [0.2, 0.2], [0.0, 0.0], True)
+    assert missing.equal_reward == missing.lag == Unresolved("few; none")
     one = split_over_runs(AVERAGED, [[gain]], [0.2], [0.0], True)
-    assert isinstance(one.noise, Unresolved) and noise_from_ends([3.0, 1.0], 1.5) == 1.0
+    assert isinstance(one.noise, Unresolved)
+
+
+@pytest.mark.parametrize("weights", [[1.0, 1.0], [1.0, 1.0, 1.0], [5.0, 1.0, 1.0], [1.0, 2.0, 3.0, 4.0]])
+def test_B8_noise_is_found_whatever_the_shares_of_the_mean(weights: list[float]) -> None:
+    """Squared distance from the drift, which is 1, of runs with noise of variance .5 in six directions: c is 3."""
+    rng, shares = np.random.default_rng(0), np.array(weights) / np.sum(weights)
+    found = []
+    for _ in range(4000):
+        runs = rng.normal(size=(len(shares), 6)) * np.sqrt(0.5)
+        runs[:, 0] += 1.0
+        found.append(noise_from_ends((runs**2).sum(1).tolist(), shares.tolist(), float(((shares @ runs) ** 2).sum())))
+    assert np.mean(found) == pytest.approx(3.0, abs=4 * np.std(found) / np.sqrt(len(found)))
+
+
+def test_a_merge_by_shares_is_a_referee_of_as_much() -> None:
+    """The same ends merged 5 : 1 : 1 leave more of the noise, and find the same c."""
+    records = [world(seed, "clean", weights=[5.0, 1.0, 1.0]) for seed in range(RUNS)]
+    assert {merge.shares for record in records for merge in merges_of(record)} == {(5 / 7, 1 / 7, 1 / 7)}
+    found = next(row for row in splits_of(records, PAIR) if row.weights == AVERAGED)
+    assert isinstance(found.noise, Estimate) and found.noise.value == pytest.approx(true_noise(0.8), rel=0.2)
+
+
+def without(record: MemoryRecord, weights: str) -> MemoryRecord:
+    stages = (
+        replace(stage, measurements=tuple(item for item in stage.measurements if item.point.weights != weights))
+        for stage in record.stages
+    )
+    return replace(record, stages=tuple(stages))
+
+
+def test_why_parts_are_not_told_is_said() -> None:
+    record = world(0, "clean")
+    split = split_over_runs(AVERAGED, [[gain_of(without(record, AVERAGED), ARM, PAIR, AVERAGED)]], [0.0], [0.0], True)
+    assert split.lag == Unresolved("in a run averaged weights were not measured all along an arm")
+    gone = gain_of(without(record, LINE), ARM, PAIR, LINE)
+    assert gone == Unresolved("in a run places of the line were not measured all along an arm")
+    problem = problem_of(0)
+    back = Stage({0: problem.reference, 10: softmax(drift(problem, -10))}, kind="hybrid", name="rl",
+                 averaged={10: softmax(drift(problem, 10))}, options={"start_from": "sft"},
+                 spent={10: {"tokens": 1.0}})  # fmt: skip
+    never = gain_of(make_record(problem, start(problem), back), ARM, PAIR, AVERAGED)
+    assert never == Unresolved("in a run no raw weights cross the average's reward from below")
+    unknown = replace(record, heldout={TASK: replace(record.heldout[TASK], expert_is_known=False)})
+    assert gain_of(unknown, ARM, PAIR, AVERAGED) == NO_FRONT
+    (referee,) = merges_of(record)
+    assert noise_of(unknown, referee, PAIR) == NO_FRONT
+    bare = replace(record.stages[-1], measurements=())
+    unmeasured = noise_of(replace(record, stages=(*record.stages[:-1], bare)), referee, PAIR)
+    assert unmeasured == Unresolved("in a run merge-mean was not measured")
+
+
+def test_a_merge_that_one_run_has_not_finished_is_no_referee() -> None:
+    one, other = world(0, "clean"), world(1, "clean")
+    undone = replace(other, stages=(*other.stages[:-1], replace(other.stages[-1], finished=False)))
+    assert splits_of([one, other], PAIR) and not splits_of([one, undone], PAIR)
+    assert not splits_of([one, replace(other, stages=other.stages[:-1])], PAIR)
 
 
 def test_runs_that_are_not_alike_are_no_referee() -> None:

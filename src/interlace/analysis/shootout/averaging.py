@@ -10,11 +10,12 @@ Of the average at the run's end, beside the run's own weights at the same step:
 
 - **lag**: the average is where the run was some steps ago. What raw weights had less at that step, when they first
   crossed the average's reward, is no gain: stopping there has it too.
-- **noise**: by the seed average as referee. The mean of S equal runs has E L = L_drift + c/S (B8), and so has R to
-  second order, and the excess: c = (mean excess of the ends - excess of their merge) S/(S - 1) is all that noise adds
-  at the end. Diffusion adds up step by step: at the step of the crossing it is taken to be that share of c. What the
-  average itself has left is known where its own ends are merged too (`of: [{stage: rl, weights: averaged}, ...]`):
-  noise is then the difference. Where they are not it is all of c, the most that any average can take off.
+- **noise**: by the seed average as referee. The mean of equal runs by shares w has E L = L_drift + c sum w^2 (B8; c/S
+  where the S shares are equal), and so has R to second order, and the excess: c = (mean excess of the ends by the same
+  shares - excess of their merge)/(1 - sum w^2) is all that noise adds at the end. Diffusion adds up step by step: at
+  the step of the crossing it is taken to be that share of c. What the average itself has left is known where its own
+  ends are merged too (`of: [{stage: rl, weights: averaged}, ...]`): noise is then the difference. Where they are not
+  it is all of c, the most that any average can take off.
 - **rest**: interpolation, what the average gains that noise does not explain: it lies off the way that training went.
   Below 0: it has not lost all noise.
 
@@ -26,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,8 +41,10 @@ from interlace.measurement import AVERAGED, LINE, RAW
 from interlace.store import RunRecord
 from interlace.store.record import StageRecord
 
-NO_MERGE = Unresolved("no finished stage merges raw ends of two equal runs or more linearly: noise has no referee")
-NO_CROSSING = Unresolved("in a run no raw weights cross the reward from below")
+NO_MERGE = Unresolved("no stage that every run has finished merges raw ends of two equal runs or more linearly")
+NO_FRONT = Unresolved("in a run the front is not known: the expert is not, or the start told too little of it")
+BEYOND = Unresolved("in a run the reward is beyond the most that the front has")
+NAMES = {RAW: "raw weights", AVERAGED: "averaged weights", LINE: "places of the line"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +76,25 @@ class Gain:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """A merge of equal runs: its stage, the arms, and which of their weights."""
+    """A merge of equal runs: its stage by name, the arms, which of their weights, and each arm's share, sum 1."""
 
-    stage: StageRecord
+    stage: str
     arms: tuple[Arm, ...]
     weights: str
+    shares: tuple[float, ...]
 
 
 def splits_of(records: Sequence[RunRecord], pair: Pair) -> list[Split]:
     """Of averaged weights and of the line, of the arms of the first merge of raw ends; nothing where there is none."""
-    merges = list(merges_of(records[0]))
+    of_others = [list(merges_of(record)) for record in records[1:]]
+    merges = [merge for merge in merges_of(records[0]) if all(merge in others for others in of_others)]
     referee = next((merge for merge in merges if merge.weights == RAW), None)
     if referee is None:
         return []
+    noises = [noise_of(record, referee, pair) for record in records]
     found = []
     for weights in (AVERAGED, LINE):
         gains = [[gain_of(record, arm, pair, weights) for arm in referee.arms] for record in records]
-        noises = [noise_of(record, referee, pair) for record in records]
         own = next((merge for merge in merges if (merge.weights, merge.arms) == (weights, referee.arms)), None)
         left = [0.0] * len(records) if own is None else [noise_of(record, own, pair) for record in records]
         found.append(split_over_runs(weights, gains, noises, left, own is None))
@@ -100,13 +105,15 @@ def merges_of(record: RunRecord) -> Iterator[Merge]:
     """The linear merges of two equal runs or more, each of one kind of weights."""
     for stage in record.stages:
         how = stage.options.get("how") or "linear"
-        name = how.get("name") if isinstance(how, Mapping) else how
+        name, asked = (how.get("name"), how.get("weights")) if isinstance(how, Mapping) else (how, None)
         if stage.kind != "merge" or name != "linear" or stage.blend is not None or not stage.finished:
             continue
         ends = [_end(each) for each in stage.options.get("of", ())]
         named = [next(each for each in record.stages if each.name == end) for end, _ in ends]
         if len(ends) > 1 and len({weights for _, weights in ends}) == 1 and _are_alike(named):
-            yield Merge(stage, tuple(Arm((end,)) for end, _ in ends), ends[0][1])
+            parts = asked or [1.0] * len(ends)
+            shares = tuple(part / sum(parts) for part in parts)
+            yield Merge(stage.name, tuple(Arm((end,)) for end, _ in ends), ends[0][1], shares)
 
 
 def _end(asked: Any) -> tuple[str, str]:
@@ -119,96 +126,116 @@ def _are_alike(stages: Sequence[StageRecord]) -> bool:
     return all(each == told[0] for each in told) and all(each.stopped is None for each in stages)
 
 
-def gain_of(record: RunRecord, arm: Arm, pair: Pair, weights: str) -> Gain | None:
-    """At the reward of the arm's average at its end; None where its raw weights do not cross it, or the line or the
-    front is not known there."""
-    raw, averaged = (course_of(record, arm, pair, each, "flops") for each in (RAW, AVERAGED))
-    if not raw or not averaged or (limit := limit_of(raw[0].judging.rewarded, raw[0].judging.imitated)) is None:
-        return None
-    end, reward = averaged[-1], averaged[-1].choosing.place[0]
-    own = _excess_at(raw, reward, limit)
+def gain_of(record: RunRecord, arm: Arm, pair: Pair, weights: str) -> Gain | Unresolved:
+    """At the reward of the arm's average at its end, where its raw weights, and the line, first come to that."""
+    courses = {each: course_of(record, arm, pair, each, "flops") for each in dict.fromkeys((RAW, AVERAGED, weights))}
+    absent = next((each for each, looks in courses.items() if not looks), None)
+    if absent is not None:
+        return _not_measured(absent)
+    raw, end = courses[RAW], courses[AVERAGED][-1]
+    limit = limit_of(raw[0].judging.rewarded, raw[0].judging.imitated)
+    if limit is None:
+        return NO_FRONT
+    reward, same_step = end.choosing.place[0], None
+    own = _crossed(raw, RAW, reward, limit)
     if weights == LINE:
-        mine = _excess_at(course_of(record, arm, pair, LINE, "flops"), reward, limit)
-        other = None if mine is None else mine[0]
-        same_step = None
+        other = _crossed(courses[LINE], LINE, reward, limit)
     else:
-        other = _excess(end.judging.loss, end.judging.reward, limit)
-        same_step = raw[-1].judging.place[1] - end.judging.place[1]
-    if own is None or other is None:
-        return None
-    return Gain(same_step, own[0] - other, own[1] / raw[-1].step)
+        other, same_step = _passed(end, limit), raw[-1].judging.place[1] - end.judging.place[1]
+    if isinstance(own, Unresolved):
+        return own
+    if isinstance(other, Unresolved):
+        return other
+    return Gain(same_step, own.excess - other.excess, own.step / raw[-1].step)
 
 
-def _excess_at(looks: Sequence[Look], reward: float, limit: Limit) -> tuple[float, float] | None:
-    """The excess where looks first cross a reward, and the step."""
+def _not_measured(weights: str) -> Unresolved:
+    return Unresolved(f"in a run {NAMES[weights]} were not measured all along an arm")
+
+
+class Passed(NamedTuple):
+    """A point of an arm: its excess over the front, nats/response, and its step."""
+
+    excess: float
+    step: float
+
+
+def _passed(look: Look, limit: Limit) -> Passed | Unresolved:
+    excess = _excess(look.judging.loss, look.judging.reward, limit)
+    return excess if isinstance(excess, Unresolved) else Passed(excess, look.step)
+
+
+def _crossed(looks: Sequence[Look], weights: str, reward: float, limit: Limit) -> Passed | Unresolved:
+    """Where looks first cross a reward."""
     found = crossing(looks, reward)
     if found is None:
-        return None
+        return Unresolved(f"in a run no {NAMES[weights]} cross the average's reward from below")
     one, other, share = found
     steps = [_step_of(looks, at) for at in (one, other)]
     mixed = [
         before + share * (after - before) for before, after in ((one.loss, other.loss), (one.reward, other.reward))
     ]
     excess = _excess(mixed[0], mixed[1], limit)
-    return None if excess is None else (excess, steps[0] + share * (steps[1] - steps[0]))
+    return excess if isinstance(excess, Unresolved) else Passed(excess, steps[0] + share * (steps[1] - steps[0]))
 
 
 def _step_of(looks: Sequence[Look], at: At) -> int:
     return next(look.step for look in looks if look.judging is at)
 
 
-def _excess(loss: np.ndarray, reward: np.ndarray, limit: Limit) -> float | None:
+def _excess(loss: np.ndarray, reward: np.ndarray, limit: Limit) -> float | Unresolved:
     found = limit.excess(loss, reward)
-    return None if found is None else float(found.mean())
+    return BEYOND if found is None else float(found.mean())
 
 
-def noise_of(record: RunRecord, merge: Merge, pair: Pair) -> float | None:
-    """What noise adds to the excess of one run's weights at its end: (mean of S ends - their merge) S/(S - 1)."""
-    stage = next(each for each in record.stages if each.name == merge.stage.name)
+def noise_of(record: RunRecord, merge: Merge, pair: Pair) -> float | Unresolved:
+    """What noise adds to the excess of one run's weights at its end, nats/response (`noise_from_ends`)."""
+    stage = next(each for each in record.stages if each.name == merge.stage)
     found = [read_trajectory(record, stage.stage, task, RAW) for task in pair]
+    courses = [course_of(record, arm, pair, merge.weights, "flops") for arm in merge.arms]
     if any(each.gap(SFT_LOSS, REWARD) is not None for each in found):
-        return None
+        return Unresolved(f"in a run {merge.stage} was not measured")
+    if not all(courses):
+        return _not_measured(merge.weights)
     rewarded, imitated = (each.measured(SFT_LOSS, REWARD) for each in found)
     start, end = (halves_at(pair, a, b)[1] for a, b in ((rewarded.start, imitated.start), (rewarded.end, imitated.end)))
     limit = limit_of(start.rewarded, start.imitated)
-    courses = [course_of(record, arm, pair, merge.weights, "flops") for arm in merge.arms]
-    if limit is None or not all(courses):
-        return None
-    ends = [_excess(looks[-1].judging.loss, looks[-1].judging.reward, limit) for looks in courses]
-    merged, known = _excess(end.loss, end.reward, limit), [each for each in ends if each is not None]
-    if merged is None or len(known) < len(ends):
-        return None
-    return noise_from_ends(known, merged)
+    if limit is None:
+        return NO_FRONT
+    ends = [_excess(at.loss, at.reward, limit) for at in (*(looks[-1].judging for looks in courses), end)]
+    known = [each for each in ends if not isinstance(each, Unresolved)]
+    return BEYOND if len(known) < len(ends) else noise_from_ends(known[:-1], merge.shares, known[-1])
 
 
-def noise_from_ends(ends: Sequence[float], merged: float) -> float:
-    """c of E L_S = L_drift + c/S, from runs of their own (S = 1) and their mean.
+def noise_from_ends(ends: Sequence[float], shares: Sequence[float], merged: float) -> float:
+    """c of E L = L_drift + c sum w^2, from runs of their own (w = 1) and their mean by shares w of sum 1.
 
-    >>> noise_from_ends([4.0, 4.0, 4.0], 2.0)  # L_drift = 1, c = 3
+    >>> noise_from_ends([4.0, 4.0], [0.5, 0.5], 2.5)  # L_drift = 1, c = 3
     3.0
     """
-    return (float(np.mean(ends)) - merged) * len(ends) / (len(ends) - 1)
+    return (float(np.dot(shares, ends)) - merged) / (1.0 - float(np.dot(shares, shares)))
 
 
 def split_over_runs(
     weights: str,
-    gains: Sequence[Sequence[Gain | None]],
-    noises: Sequence[float | None],
-    left: Sequence[float | None],
+    gains: Sequence[Sequence[Gain | Unresolved]],
+    noises: Sequence[float | Unresolved],
+    left: Sequence[float | Unresolved],
     noise_is_all: bool,
 ) -> Split:
     """The parts, means over the arms of each run. `noises`: of raw ends; `left`: of the weights' own."""
     runs = [_mean_gain(run) for run in gains]
-    known = [run for run in runs if run is not None]
-    if not known or len(known) < len(runs):
-        none = None if weights == LINE else NO_CROSSING
-        return Split(weights, none, none, NO_CROSSING, NO_CROSSING, NO_CROSSING, noise_is_all)
+    known = [run for run in runs if not isinstance(run, Unresolved)]
+    if len(known) < len(runs):
+        why = _why(runs)
+        none = None if weights == LINE else why
+        return Split(weights, none, none, why, why, why, noise_is_all)
     equal = [run.equal_reward for run in known]
     same = [run.same_step for run in known if run.same_step is not None]
     removed = [
         run.share * noise - own
         for run, noise, own in zip(known, noises, left, strict=True)
-        if noise is not None and own is not None
+        if not isinstance(noise, Unresolved) and not isinstance(own, Unresolved)
     ]
     is_told = len(removed) == len(known)
     return Split(
@@ -216,17 +243,22 @@ def split_over_runs(
         same_step=over_runs(same) if same else None,
         lag=over_runs(_less(same, equal)) if same else None,
         equal_reward=over_runs(equal),
-        noise=over_runs(removed) if is_told else NO_MERGE,
-        rest=over_runs(_less(equal, removed)) if is_told else NO_MERGE,
+        noise=over_runs(removed) if is_told else _why([*noises, *left]),
+        rest=over_runs(_less(equal, removed)) if is_told else _why([*noises, *left]),
         noise_is_all=noise_is_all,
     )
 
 
-def _mean_gain(run: Sequence[Gain | None]) -> Gain | None:
-    """Over the arms of a run; None where one has none, as leaving arms out would choose."""
-    known = [gain for gain in run if gain is not None]
-    if not known or len(known) < len(run):
-        return None
+def _why(found: Sequence[object]) -> Unresolved:
+    """Each reason once."""
+    return Unresolved("; ".join(dict.fromkeys(each.reason for each in found if isinstance(each, Unresolved))))
+
+
+def _mean_gain(run: Sequence[Gain | Unresolved]) -> Gain | Unresolved:
+    """Over the arms of a run; why not where one has none, as leaving arms out would choose."""
+    known = [gain for gain in run if not isinstance(gain, Unresolved)]
+    if len(known) < len(run):
+        return _why(run)
     same = [gain.same_step for gain in known if gain.same_step is not None]
     return Gain(
         float(np.mean(same)) if same else None,
