@@ -94,7 +94,22 @@ def test_looks_are_told_apart_by_whether_the_budget_is_resolved() -> None:
     assert counts == (3, 1, 1, 1, 1)
     assert isinstance(looks.share, Estimate) and looks.share.value == pytest.approx((0.5 + 1.0) / 2)
     assert isinstance(looks.ended, Estimate) and looks.ended.value == 0.5
-    assert isinstance(looks_within([[Unresolved("x")]], 0.02).share, Unresolved)
+
+
+def test_a_run_without_a_look_that_was_read_is_not_left_out() -> None:
+    """One run was read to its end; of the others one lost its last look, one all of them."""
+    whole, lost = [rise(0.01, 0.005)], Unresolved("lost")
+    late = looks_within([whole, [rise(0.03, 0.005), lost]], 0.02)
+    assert isinstance(late.share, Estimate) and late.share.value == 0.5 and late.unread == 1
+    none = Unresolved("in a run no such look was read: lost")
+    assert late.ended == none and looks_within([whole, [lost, lost]], 0.02).share == none
+    assert looks_within([[]], 0.02).ended == Unresolved("in a run no such look was read: none was made")
+
+
+def test_one_run_says_what_it_lacks() -> None:
+    (row, _) = budgets_kept([world(0)], ARMS, PAIR, ARMS[0], {"hpt"})
+    assert row.gain_kept == Unresolved("one run alone has no interval over runs: run more seeds")
+    assert row.over_published == Unresolved("one run has no others to choose a rival on: run more seeds")
 
 
 def test_the_rival_of_a_run_is_chosen_on_the_others() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from interlace.analysis.kept_rises import judged_rises
 from interlace.analysis.shootout.arms import Arm, Pair, method_of
 from interlace.analysis.shootout.compute import By
+from interlace.analysis.shootout.distance import ONE_RUN
 from interlace.analysis.shootout.seen import Seen, seen_at_common_compute
 from interlace.analysis.trajectory import SFT_LOSS, read_trajectory
 from interlace.estimate import THIS_RECIPE, Estimate, Figure, Unresolved
@@ -20,7 +21,7 @@ from interlace.statistics import rate_interval, seed_interval
 from interlace.store import RunRecord
 
 NO_GAIN = Unresolved("RL alone gained no reward in one of the runs: there is no share of it")
-ONE_RUN = Unresolved("one run has no interval over runs, and no others to choose a rival on: run more seeds")
+NO_OTHERS = Unresolved("one run has no others to choose a rival on: run more seeds")
 NOT_SEEN = Unresolved("RL alone was not measured so in all runs")
 NO_RIVAL = Unresolved("no arm of a published method was measured so in all runs")
 
@@ -31,7 +32,8 @@ class Looks:
 
     `within`, `above`: with the whole interval; `probably_within`, `probably_above`: by the mean alone; `unread`:
     without a figure. `share`: of the looks that were read those with the mean within, mean over runs; `ended`: share of
-    runs whose last look was within by its mean. Both with intervals over runs, as looks of one run are no draws.
+    runs whose last look was within by its mean. Both with intervals over runs, as looks of one run are no draws; not
+    told where a run has no such look that was read.
     """
 
     within: int
@@ -114,35 +116,46 @@ def _row(
 
 def looks_within(rises: Sequence[Sequence[Figure]], budget: float) -> Looks:
     """Of each run the rise at every look, nats/token."""
-    read = [[rise for rise in run if isinstance(rise, Estimate)] for run in rises]
-    flat = [rise for run in read for rise in run]
-    is_within = [[rise.value <= budget for rise in run] for run in read]
+    flat = [rise for run in rises for rise in run if isinstance(rise, Estimate)]
     within = sum(rise.upper <= budget for rise in flat)
     above = sum(rise.lower > budget for rise in flat)
-    by_mean = sum(map(sum, is_within))
+    by_mean = sum(rise.value <= budget for rise in flat)
     return Looks(
         within=within,
         probably_within=by_mean - within,
         probably_above=len(flat) - by_mean - above,
         above=above,
         unread=sum(map(len, rises)) - len(flat),
-        share=share_over_runs([sum(run) / len(run) for run in is_within if run]),
-        ended=share_over_runs([float(run[-1]) for run in is_within if run]),
+        share=share_over_runs([_share_within(run, budget) for run in rises]),
+        ended=share_over_runs([_share_within(run[-1:], budget) for run in rises]),
     )
 
 
-def share_over_runs(shares: Sequence[float]) -> Figure:
+def _share_within(looks: Sequence[Figure], budget: float) -> float | Unresolved:
+    """Of those of one run's looks that were read, the share with the mean within."""
+    is_within = [look.value <= budget for look in looks if isinstance(look, Estimate)]
+    if is_within:
+        return sum(is_within) / len(is_within)
+    reasons = dict.fromkeys(look.reason for look in looks if isinstance(look, Unresolved))
+    return Unresolved(f"in a run no such look was read: {'; '.join(reasons) or 'none was made'}")
+
+
+def share_over_runs(shares: Sequence[float | Unresolved]) -> Figure:
     """The mean of shares of runs; Clopper and Pearson's interval of as many runs.
 
     Exact where each share is 0 or 1. Others scatter less than that about the same mean; their sum is taken down to a
-    whole number for the lower end and up for the upper one, so that the interval is wider than it must be.
+    whole number for the lower end and up for the upper one, so that the interval is wider than it must be. Where a run
+    has none there is no share: leaving runs out would choose.
 
     >>> print(share_over_runs([1.0, 1.0, 1.0]))
     1.00 [0.29, 1.00] fraction
     """
     if not shares:
-        return Unresolved("no look was read")
-    total, count = float(np.sum(shares)), len(shares)
+        return Unresolved("there is no run")
+    told = [share for share in shares if not isinstance(share, Unresolved)]
+    if len(told) < len(shares):
+        return next(share for share in shares if isinstance(share, Unresolved))
+    total, count = float(np.sum(told)), len(told)
     down, up = (rate_interval(k, count, kind="clopper_pearson") for k in (math.floor(total), math.ceil(total)))
     if isinstance(down, Unresolved) or isinstance(up, Unresolved):
         return down if isinstance(down, Unresolved) else up
@@ -166,7 +179,7 @@ def over_best_of_others(
     if not rivals:
         return NO_RIVAL, ()
     if len(values) < 2:
-        return ONE_RUN, ()
+        return NO_OTHERS, ()
     names, table = list(rivals), np.array(list(rivals.values()))
     best = [int(np.argmax(table.sum(axis=1) - table[:, run])) for run in range(len(values))]
     return _wins(values, [table[rival, run] for run, rival in enumerate(best)]), tuple(names[each] for each in best)
