@@ -107,6 +107,18 @@ def test_over_a_bound_on_what_the_network_attains() -> None:
     assert 0.0 <= found.over_bound.value <= found.over_front.value + 0.02
 
 
+def test_between_two_vertices_the_bound_is_on_a_coin_between_their_networks() -> None:
+    """A coin drawn once a response has the line's reward, and by Jensen's inequality no more than its SFT loss."""
+    record, problem = world(0), problem_of(0)
+    curve = bound_curve(record, PAIR, first_look(record))
+    one, other = (joint_optimum(problem, rate) for rate in (0.1, 0.3))
+    assert curve is not None
+    for share in (0.25, 0.5, 0.75):
+        reward, loss = judged(problem, (1 - share) * one + share * other)
+        drawn = (1 - share) * judged(problem, one)[1] + share * judged(problem, other)[1]
+        assert loss <= np.interp(reward, *curve) + 1e-9 == pytest.approx(drawn, abs=1e-6)
+
+
 def test_stages_from_another_start_bound_nothing() -> None:
     """The same prompts, and another policy to begin with."""
     record, problem = world(0), problem_of(0)

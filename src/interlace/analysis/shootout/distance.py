@@ -1,5 +1,5 @@
 """Distances of arms at equal reward: to the front of all policies (D9), and to a bound from above on what the same
-network can attain."""
+network, or a coin between two of its trainings, can attain."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class Distance:
     """One arm under one kind of weights where it first comes to `reward`, over the `reached` of `runs` runs that do: an
     arm that few runs bring there is a choice of runs. Of `reward` None it is the mean over all rewards that were asked,
     of runs that come to each. `over_front`: SFT loss over the least of all policies (D9);
-    `over_bound`: over a bound from above on the least that the same network can have there (`bound_curve`);
+    `over_bound`: over a bound from above on the least that the network, or a coin between two of its trainings, can
+    have there (`bound_curve`);
     nats/response, intervals over runs, of one run over prompts."""
 
     arm: str
@@ -84,9 +85,10 @@ def _bound_of(record: RunRecord, arms: Sequence[Arm], pair: Pair, other: RunReco
 
 
 def bound_curve(record: RunRecord, pair: Pair, start: Look) -> Curve | None:
-    """A bound from above on the least SFT loss that the network can have at each reward: what the stages of a run that
-    begin at `start` end with, raw and averaged, and what mixing two of them would give. Another method, rate or number
-    of steps may come below it. None where no stage begins so.
+    """A bound from above on the least SFT loss at each reward: what the stages of a run that begin at `start` end with,
+    raw and averaged, and between these vertices what a coin between the two networks would have. A vertex bounds what
+    the network can attain; between them the bound is on the coin, and one network may attain less or not as much.
+    Another method, rate or number of steps may come below all of it. None where no stage begins so.
 
     One half of the prompts chooses the vertices of the lower convex hull, the other says where they are.
     """
