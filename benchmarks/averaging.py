@@ -14,43 +14,43 @@ from __future__ import annotations
 import argparse
 import sys
 
+from contest import cell, contest_of, with_reasons
 from rich.console import Console
 from rich.table import Table
 
-from interlace.analysis.shootout.arms import arms_of, pairs_of
+from interlace.analysis.shootout.arms import pairs_of
 from interlace.analysis.shootout.averaging import NO_MERGE, Split, splits_of
-from interlace.estimate import Figure, Unresolved, figure_text
-from interlace.readback import kept_runs
+from interlace.estimate import Estimate, Figure
+from interlace.report.formatting import Notes
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+")
     given = parser.parse_args()
-    kept = kept_runs(*given.runs)
-    for pair in pairs_of(kept[0], arms_of(kept).arms):
+    kept, arms = contest_of(*given.runs)
+    for pair in pairs_of(kept[0], arms):
         found = splits_of(kept, pair)
         if not found:
-            sys.exit(f"RUNS must have a referee of noise. {NO_MERGE.reason}. See recipe rivals-addition.")
+            sys.exit(f"RUNS must have a referee of noise. Got none: {NO_MERGE.reason}. See recipe rivals-addition.")
         Console(width=170).print(table(found, pair.name))
 
 
 def table(found: list[Split], title: str) -> Table:
     made = Table("weights", "same step", "= lag", "+ at equal reward", "= noise", "+ rest", title=title)
+    notes = Notes()
     for row in found:
         parts = (row.same_step, row.lag, row.equal_reward, row.noise, row.rest)
-        made.add_row(row.weights, *map(cell, parts))
-    if any(row.noise_is_all for row in found):
-        made.caption = "Noise: all that is in a run's own weights; what is left of it in others is in the rest."
-    return made
+        made.add_row(row.weights, *(part(each, notes) for each in parts))
+    all_noise = "Noise: all that is in a run's own weights; what is left of it in others is in the rest."
+    return with_reasons(made, notes, *[all_noise] * any(row.noise_is_all for row in found))
 
 
-def cell(figure: Figure | None) -> str:
+def part(figure: Figure | None, notes: Notes) -> str:
     if figure is None:
         return ""
-    if isinstance(figure, Unresolved):
-        return f"not told: {figure.reason}"
-    return figure_text(figure, signed=True, unit=False) + ("" if figure.sign else " (not resolved)")
+    is_open = isinstance(figure, Estimate) and not figure.sign
+    return cell(figure, notes, signed=True) + " (not resolved)" * is_open
 
 
 if __name__ == "__main__":

@@ -15,14 +15,14 @@ from __future__ import annotations
 import argparse
 import sys
 
+from contest import cell, contest_of, with_reasons
 from rich.console import Console
 from rich.table import Table
 
-from interlace.analysis.shootout.arms import arms_of, pairs_of, rl_alone
+from interlace.analysis.shootout.arms import pairs_of, rl_alone
 from interlace.analysis.shootout.budgets import BudgetKept, budgets_kept
-from interlace.estimate import Figure, Unresolved, figure_text
 from interlace.methods import METHODS
-from interlace.readback import kept_runs
+from interlace.report.formatting import Notes
 
 OWN = ("interlace", "matched-rate control")
 """What the source of a method begins with that is none of others'."""
@@ -36,8 +36,7 @@ def main() -> None:
     parser.add_argument("--against", help="the arm of RL alone, by name, where it is not found")
     parser.add_argument("--exchange-rate", type=float, default=0.5)
     given = parser.parse_args()
-    kept = kept_runs(*given.runs)
-    arms = arms_of(kept).arms
+    kept, arms = contest_of(*given.runs)
     named = next((arm for arm in arms if arm.name == given.against), None)
     plain = named if given.against else rl_alone(kept, arms)
     if plain is None:
@@ -49,23 +48,21 @@ def main() -> None:
 
 def table(rows: list[BudgetKept], title: str) -> Table:
     looked, compared = ("looks", "within", "ended within"), ("RL's gain kept", "over RL", "over published")
+    notes = Notes()
     made = Table("arm", "weights", "budget", *looked, *compared, title=title)
     for row in rows:
-        of_looks = looks(row) if row.weights == row.guarded else [""] * len(looked)
-        over = f"{cell(row.over_published)} {', '.join(dict.fromkeys(row.rivals))}"
-        made.add_row(row.arm, row.weights, f"{row.budget:g}", *of_looks, cell(row.gain_kept), cell(row.over_rl), over)
-    return made
+        of_looks = looks(row, notes) if row.weights == row.guarded else [""] * len(looked)
+        told = [cell(figure, notes) for figure in (row.gain_kept, row.over_rl, row.over_published)]
+        told[-1] = " ".join([told[-1], ", ".join(dict.fromkeys(row.rivals))]).strip()
+        made.add_row(row.arm, row.weights, f"{row.budget:g}", *of_looks, *told)
+    return with_reasons(made, notes)
 
 
-def looks(row: BudgetKept) -> list[str]:
+def looks(row: BudgetKept, notes: Notes) -> list[str]:
     found = row.looks
     counts = f"{found.within}/{found.probably_within}/{found.probably_above}/{found.above}"
     unread = f" ({found.unread} unread)" if found.unread else ""
-    return [counts + unread, cell(found.share), cell(found.ended)]
-
-
-def cell(figure: Figure) -> str:
-    return f"not told: {figure.reason}" if isinstance(figure, Unresolved) else figure_text(figure, unit=False)
+    return [counts + unread, cell(found.share, notes), cell(found.ended, notes)]
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import argparse
 import io
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import get_args
 
 import averaging
 import budgets
@@ -22,13 +23,15 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from interlace.analysis.shootout import By, NoShootout, Shootout, shootout
 from interlace.analysis.shootout.arms import arms_of, pairs_of, rl_alone
-from interlace.analysis.shootout.averaging import splits_of
+from interlace.analysis.shootout.averaging import NO_MERGE, splits_of
 from interlace.analysis.shootout.budgets import budgets_kept
-from interlace.analysis.shootout.comparison import shootout
+from interlace.analysis.shootout.missing import begun_and_not
+from interlace.errors import DataError
 from interlace.readback import kept_runs
 from interlace.report.formatting import Cell
-from interlace.report.shootout import Compared, compared, standings_tables
+from interlace.report.shootout import compared, standings_tables
 from interlace.report.tables import Table as PageTable
 from interlace.store import RunRecord
 
@@ -46,15 +49,17 @@ def main() -> None:
     given = parser.parse_args()
     recipes = by_recipe(kept_runs(*given.runs))
     rate = given.exchange_rate
-    found = [shootout(each, by=by, exchange_rate=rate) for each in recipes for by in ("flops", "tokens")]
+    found = [contests(records, rate) for records in recipes]
     bound = {record.seed: record for record in kept_runs(given.bound)} if given.bound else {}
     print("# Mixing SFT and RL at equal compute\n")
-    for records, those in zip(recipes, compared(found), strict=True):
-        print("\n\n".join(of_recipe(records, those, bound, rate)), "\n")
-    for table in standings_tables(compared(found)):
+    for records, contest in zip(recipes, found, strict=True):
+        print("\n\n".join([f"## {records[0].recipe}", *of_recipe(records, contest, bound)]), "\n")
+    held = [each for contest in found if not isinstance(contest, NoShootout) for each in contest]
+    for table in standings_tables(compared(held)):
         print(of_page(table), "\n")
     for path in given.averaging:
-        print("\n\n".join(of_averaging(by_recipe(kept_runs(path)))), "\n")
+        for records in by_recipe(kept_runs(path)):
+            print("\n\n".join(of_averaging(records)), "\n")
 
 
 def by_recipe(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
@@ -63,15 +68,30 @@ def by_recipe(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
     return [list(each) for _, each in groupby(ordered, key=lambda record: record.recipe)]
 
 
-def of_recipe(records: Sequence[RunRecord], those: Compared, bound: dict[int, RunRecord], rate: float) -> Iterator[str]:
-    """What the runs of one recipe come to."""
-    yield f"## {records[0].recipe}"
-    seeds = ", ".join(str(record.seed) for record in records)
+def contests(records: Sequence[RunRecord], rate: float) -> list[Shootout] | NoShootout:
+    """By FLOPs and by tokens, where there is one."""
+    try:
+        found = [shootout(records, by=by, exchange_rate=rate) for by in get_args(By)]
+    except DataError as error:
+        return NoShootout(records[0].recipe, str(error))
+    return [each for each in found if each.rows] or NoShootout(records[0].recipe, found[0].why_empty)
+
+
+def of_recipe(
+    runs: Sequence[RunRecord], found: list[Shootout] | NoShootout, bound: dict[int, RunRecord]
+) -> Iterator[str]:
+    """What the runs of one recipe come to: those that its shoot-outs have."""
+    if isinstance(found, NoShootout):
+        yield found.sentence.rstrip(".") + "."
+        return
+    records, rate = [record for record in runs if record.seed in found[0].seeds], found[0].exchange_rate
     packages = records[0].manifest["packages"]
     made = ", ".join(f"{name} {packages[name]}" for name in ("interlace", "torch", "transformers", "trl"))
-    yield f"`interlace run {records[0].recipe} --seeds {seeds.replace(' ', '')}` ({made})."
-    yield "\n".join(f"- {sentence}" for sentence in those.sentences)
-    yield from (of_page(table) for table in those.tables if not table.name.startswith(SECONDARY))
+    seeds = ",".join(str(record.seed) for record in records)
+    yield f"`interlace run {records[0].recipe} --seeds {seeds}` ({made})."
+    for those in compared(found):
+        yield "\n".join(f"- {sentence}" for sentence in those.sentences)
+        yield from (of_page(table) for table in those.tables if not table.name.startswith(SECONDARY))
     arms = arms_of(records).arms
     same_start = {seed: each for seed, each in bound.items() if starts_alike(each, records[0])}
     for pair in pairs_of(records[0], arms):
@@ -89,13 +109,19 @@ def starts_alike(one: RunRecord, other: RunRecord) -> bool:
     )
 
 
-def of_averaging(recipes: Sequence[Sequence[RunRecord]]) -> Iterator[str]:
-    """What averaged weights and the line have over a run's own."""
-    for records in recipes:
-        for pair in pairs_of(records[0], arms_of(records).arms):
-            found = splits_of(records, pair)
-            if found:
-                yield of_rich(averaging.table(found, pair.name), f"Averaged weights, {records[0].recipe}")
+def of_averaging(runs: Sequence[RunRecord]) -> Iterator[str]:
+    """What averaged weights and the line have over a run's own, of the runs of one recipe."""
+    records, waiting = begun_and_not(runs)
+    name = f"Averaged weights, {records[0].recipe}"
+    for pair in pairs_of(records[0], arms_of(records).arms):
+        found = splits_of(records, pair)
+        yield (
+            of_rich(averaging.table(found, pair.name), name)
+            if found
+            else f"### {name}\n\nNo referee of noise: {NO_MERGE.reason}."
+        )
+    if waiting:
+        yield "\n".join(f"- {seed} is left out: {reason}." for seed, reason in waiting.items())
 
 
 def of_page(table: PageTable) -> str:

@@ -1,0 +1,38 @@
+"""What the tables of a shoot-out are made of: the runs that have begun to mix and their arms, and figures in cells."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from interlace.analysis.shootout.arms import Arm, arms_of
+from interlace.analysis.shootout.missing import begun_and_not
+from interlace.estimate import Figure, Unresolved, figure_text
+from interlace.readback import kept_runs
+from interlace.report.formatting import Notes
+from interlace.store import RunRecord
+
+
+def contest_of(*runs: str) -> tuple[list[RunRecord], Sequence[Arm]]:
+    """Those that a shoot-out compares; the others are said on stderr."""
+    kept, waiting = begun_and_not(kept_runs(*runs))
+    for name, reason in waiting.items():
+        print(f"{name} is left out: {reason}.", file=sys.stderr)
+    return kept, arms_of(kept).arms
+
+
+def cell(figure: Figure, notes: Notes, *, signed: bool = False) -> str:
+    """A figure with its interval, or the number of the reason why it is not told."""
+    if isinstance(figure, Unresolved):
+        return f"not told ({notes.mark(figure.reason)})"
+    return figure_text(figure, signed=signed, unit=False)
+
+
+def with_reasons(table: Table, notes: Notes, *remarks: str) -> Table:
+    """The table over its remarks and the reasons of its cells, each once."""
+    reasons = [f"{number}. {reason}" for number, reason in enumerate(notes.reasons, 1)]
+    table.caption, table.caption_justify = Text("\n".join([*remarks, *reasons])), "left"
+    return table

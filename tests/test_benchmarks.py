@@ -1,0 +1,127 @@
+"""The tables of finished shoot-outs, on records made up in memory: what the runs say, whatever lies beside them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from interlace.analysis.shootout.missing import NOT_BEGUN
+from interlace.estimate import Unresolved
+from interlace.store import RunRecord
+from tests.analysis import test_averaging, test_budgets
+from tests.analysis.test_shootout_missing import run_of, unfinished
+from tests.analysis.test_shootout_rows import problem_of, start
+from tests.analysis.worlds import make_record
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+PACKAGES = dict.fromkeys(("interlace", "torch", "transformers", "trl"), "1.0")
+Printed = Callable[..., tuple[str, str]]
+
+
+@pytest.fixture
+def benchmark(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return importlib.import_module
+
+
+@pytest.fixture
+def printed(
+    benchmark: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Printed:
+    """What a script prints of runs, and what it says beside it; RUNS are the names of `named`."""
+
+    def of(script: str, *arguments: str, **named: Sequence[RunRecord]) -> tuple[str, str]:
+        for module in map(benchmark, (script, "contest")):
+            if hasattr(module, "kept_runs"):
+                monkeypatch.setattr(module, "kept_runs", lambda *runs: [each for run in runs for each in named[run]])
+        monkeypatch.setattr(sys, "argv", [script, *arguments])
+        benchmark(script).main()
+        return capsys.readouterr()
+
+    return of
+
+
+def waiting(seed: int) -> RunRecord:
+    """A run that has only imitated so far."""
+    return told(make_record(problem_of(seed), start(problem_of(seed)), seed=seed))
+
+
+def told(record: RunRecord, recipe: str = "made-up") -> RunRecord:
+    stages = [{stage.kind: {"name": stage.name, **stage.options}} for stage in record.stages]
+    return replace(record, recipe=recipe, manifest={"packages": PACKAGES}, resolved={"stages": stages})
+
+
+def budgeted(*seeds: int) -> list[RunRecord]:
+    return [told(test_budgets.world(seed)) for seed in seeds]
+
+
+def averaged(*seeds: int) -> list[RunRecord]:
+    return [told(test_averaging.world(seed, "clean")) for seed in seeds]
+
+
+@pytest.mark.parametrize(
+    ("script", "records", "arguments"),
+    [
+        ("distance", budgeted, ("--rewards", "0.6", "0.65", "--bound", "runs")),
+        ("budgets", budgeted, ("--against", "rl")),
+        ("averaging", averaged, ()),
+    ],
+)
+def test_a_run_that_has_not_begun_to_mix_changes_no_table(
+    printed: Printed, script: str, records: Callable[..., list[RunRecord]], arguments: tuple[str, ...]
+) -> None:
+    runs = records(0, 1)
+    alone, nothing = printed(script, "runs", *arguments, runs=runs)
+    beside, said = printed(script, "runs", *arguments, runs=[*runs, waiting(2)])
+    assert beside == alone and not nothing and said == f"seed 2 is left out: {NOT_BEGUN}.\n"
+    assert alone.count("\n") > 4
+
+
+def test_nor_does_it_change_the_page_but_for_its_sentence(printed: Printed) -> None:
+    """And the command is that of the runs in the tables."""
+    asked = ("runs", "--bound", "runs", "--averaging", "means")
+    runs, means = budgeted(0, 1), averaged(0, 1)
+    alone, _ = printed("mixing_page", *asked, runs=runs, means=means)
+    beside, _ = printed("mixing_page", *asked, runs=[*runs, waiting(2)], means=[*means, waiting(2)])
+    known = {line.strip() for line in alone.splitlines()}
+    more = [line.strip() for line in beside.splitlines() if line.strip() not in known]
+    assert more == [f"- seed 2 is left out: {NOT_BEGUN}."] * 2
+    assert "`interlace run made-up --seeds 0,1` (interlace 1.0, torch 1.0, transformers 1.0, trl 1.0)." in beside
+    for name in ("SFT loss over the front, sums", "Averaged weights, made-up, sums"):
+        assert alone.count(f"### {name}\n") == 1
+
+
+def test_a_recipe_without_a_shoot_out_says_why_and_the_others_stand(printed: Printed) -> None:
+    other = told(unfinished(run_of(0, "a", "b"), "a", "b"), "undone")
+    few = replace(told(run_of(0, "a", "b"), "unmeasured"))
+    few = replace(few, stages=tuple(replace(stage, measurements=()) for stage in few.stages))
+    page, _ = printed("mixing_page", "runs", runs=[*budgeted(0, 1), other, few])
+    alone, _ = printed("mixing_page", "runs", runs=budgeted(0, 1))
+    assert alone.strip() in page
+    assert "## undone\n\nundone has no shoot-out: a shoot-out must have two finished stages or more" in page
+    assert "## unmeasured\n\nunmeasured has no shoot-out: a: reward or SFT loss was not measured all along it" in page
+
+
+def test_why_a_figure_is_not_told_stands_once_below_its_table(printed: Printed) -> None:
+    page, _ = printed("budgets", "runs", "--against", "rl", runs=budgeted(0))
+    reasons = [line.strip() for line in page.splitlines() if "run more seeds" in line]
+    assert page.count("not told (1)") == page.count("not told (2)") == 2
+    assert reasons == [
+        "1. one run alone has no interval over runs: run more seeds",
+        "2. one run has no others to choose a rival on: run more seeds",
+    ]
+
+
+def test_each_reason_has_its_number(benchmark: Callable[[str], ModuleType]) -> None:
+    contest: Any = benchmark("contest")
+    notes, table = contest.Notes(), contest.Table("x")
+    cells = [contest.cell(Unresolved(reason), notes) for reason in ("few", "none", "few")]
+    assert cells == ["not told (1)", "not told (2)", "not told (1)"]
+    assert str(contest.with_reasons(table, notes, "A remark.").caption) == "A remark.\n1. few\n2. none"
