@@ -5,13 +5,30 @@ from __future__ import annotations
 import inspect
 import json
 import math
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import torch
 
+import interlace
 from interlace.errors import RecipeError, TrainingError
-from interlace.methods import METHODS, Hint, Imitated, Method, Regrouped, Weights, build_method
+from interlace.methods import (
+    METHODS,
+    ONLY_RL,
+    ExpertTokens,
+    Hint,
+    Imitated,
+    Method,
+    Regrouped,
+    SampledTokens,
+    Update,
+    Weights,
+    blamed_on,
+    build_method,
+)
 from interlace.methods.asked import asked
 from tests.methods.worlds import PLAN, expert, groups, made
 
@@ -55,6 +72,106 @@ def test_weights_must_be_finite_and_not_negative(answer: Any) -> None:
     )
 
 
+def test_an_update_has_a_weight() -> None:
+    with pytest.raises(TrainingError, match=r"weights\(step 2\) must have a weight that is not 0. Got Weights\(rl=0"):
+        vee(Weights(0.0, 0.0)).weights(2)
+
+
+class Ay(Vee):
+    """Answers so in every other hook."""
+
+    name: ClassVar[str] = "ay"
+
+    def imitated(self, step: int, stream: Any) -> Any:
+        return self.answer
+
+    def token_advantages(self, advantages: Any, tokens: Any) -> Any:
+        return self.answer
+
+    def expert_loss(self, tokens: Any) -> Any:
+        return self.answer
+
+    def combine(self, rl: Any, sft: Any, metric: Any) -> Any:
+        return self.answer
+
+    def settle(self, update: Any) -> Any:
+        return self.answer
+
+    def displacement(self) -> Any:
+        return self.answer
+
+
+def ay(answer: Any) -> Any:
+    method = asked(Ay(None, PLAN))
+    method.answer = answer
+    return method
+
+
+MASK = torch.tensor([[True, True, True], [True, True, False]])
+LOGPROBS = torch.full((2, 3), -1.0)
+EXPERT = ExpertTokens(LOGPROBS, -LOGPROBS, MASK)
+SAMPLED = SampledTokens(LOGPROBS, -LOGPROBS, MASK, torch.zeros(2, dtype=torch.bool), torch.zeros_like(MASK))
+BOTH = {"a": torch.zeros(2, 3), "b": torch.zeros(4)}
+UPDATE = Update(1, "a", *(torch.zeros(2, 3) for _ in range(3)), learning_rate=0.1)
+ROW = torch.tensor([1.0, -1.0])
+NAN = torch.tensor([[0.0, math.nan, 0.0], [0.0, 0.0, 0.0]])
+WRONG: dict[str, tuple[str, tuple[Any, ...], Any, str]] = {
+    "a row below 0": ("imitated", (3, None), [Imitated(expert(0), -3.0)],
+        "(step 3) must weigh what is imitated by what is finite and not negative. Got -3.0."),
+    "a row that is no number": ("imitated", (3, None), [Imitated(expert(0)), Imitated(expert(0), math.nan)],
+        "(step 3) must weigh what is imitated by what is finite and not negative. Got nan."),
+    "no rows": ("imitated", (3, None), None, "(step 3) must imitate a sequence of Imitated. Got None."),
+    "rows of another kind": ("imitated", (3, None), "ab", "(step 3) must imitate a sequence of Imitated. Got 'a'."),
+    "advantages of others": ("token_advantages", (ROW, SAMPLED), torch.zeros(3),
+        " must give completions or their tokens advantages, shape (2,) or (2, 3). Got shape (3,)."),
+    "advantages that are no numbers": ("token_advantages", (ROW, SAMPLED), NAN,
+        " must give finite advantages. Got 1 that are not."),
+    "a mean": ("expert_loss", (EXPERT,), torch.tensor(1.0),
+        " must give each token its loss, shape (2, 3). Got shape ()."),
+    "no tensor": ("expert_loss", (EXPERT,), 1.0, " must give each token its loss, shape (2, 3). Got 1.0."),
+    "losses that are no numbers": ("expert_loss", (EXPERT,), NAN, " must give finite losses. Got 1 that are not."),
+    "no gradients": ("combine", (BOTH, BOTH, BOTH), None, " must give each parameter its gradient, by name. Got None."),
+    "one gradient": ("combine", (BOTH, BOTH, BOTH), {"a": BOTH["a"]},
+        " must give each parameter that it is handed its gradient. Got what lacks b."),
+    "a gradient of what is none": ("combine", (BOTH, BOTH, BOTH), {**BOTH, "c": ROW},
+        " must give each parameter that it is handed its gradient. Got what has c."),
+    "a gradient of another": ("combine", (BOTH, BOTH, BOTH), {**BOTH, "b": ROW},
+        " must give b a gradient of its shape, (4,). Got shape (2,)."),
+    "another parameter": ("settle", (UPDATE,), ROW, " must give a its shape, (2, 3). Got shape (2,)."),
+    "no place": ("displacement", (), {"a": 1.0}, " must be tensors by parameter. Got {'a': 1.0}."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("hook", "given", "answer", "message"), WRONG.values(), ids=WRONG)
+def test_what_updates_are_made_of_has_its_shape(hook: str, given: tuple[Any, ...], answer: Any, message: str) -> None:
+    with pytest.raises(TrainingError) as caught:
+        getattr(ay(answer), hook)(*given)
+    assert str(caught.value) == f"method ay: {hook}{message} Mend {__file__}."
+
+
+def test_what_was_not_finite_before_is_not_the_methods_fault() -> None:
+    outside = torch.where(MASK, 0.0, math.nan)
+    broken = replace(EXPERT, logprobs=NAN), replace(SAMPLED, logprobs=NAN)
+    for hook, given, answer in (
+        ("expert_loss", (EXPERT,), outside),
+        ("expert_loss", (broken[0],), NAN),
+        ("token_advantages", (ROW, broken[1]), NAN),
+        ("token_advantages", (ROW * math.nan, SAMPLED), ROW * math.nan),
+        ("token_advantages", (ROW, SAMPLED), ROW),
+        ("imitated", (3, None), ()),
+        ("combine", (BOTH, BOTH, BOTH), dict(BOTH)),
+        ("settle", (UPDATE,), UPDATE.after),
+        ("displacement", (), {}),
+    ):
+        assert getattr(ay(answer), hook)(*given) is answer
+
+
+def test_hooks_may_be_asked_by_name() -> None:
+    assert vee(ONLY_RL).weights(step=2) is ONLY_RL
+    with pytest.raises(TrainingError, match=r"imitated\(step 4\) must imitate a sequence of Imitated. Got None"):
+        ay(None).imitated(stream=None, step=4)
+
+
 ADVANTAGES = groups().advantages
 REGROUPED = {
     "nothing": (None, "must be what it makes of the groups, Regrouped. Got None."),
@@ -84,7 +201,14 @@ def test_regrouped_groups_must_be_a_loss(answer: Any, message: str) -> None:
     assert str(caught.value).startswith(f"method vee: regroup(step 5) {message}")
 
 
-@pytest.mark.parametrize("answer", [Hint(1.5, in_prompt=True), Hint(math.nan, in_prompt=False), 0.5])
+def half() -> Hint:
+    """With a share that is no number, which types refuse in tests alone."""
+    made = Hint(0.5, in_prompt=True)
+    object.__setattr__(made, "share", "half")
+    return made
+
+
+@pytest.mark.parametrize("answer", [Hint(1.5, in_prompt=True), Hint(math.nan, in_prompt=False), half(), 0.5])
 def test_a_hint_is_a_part_of_a_response(answer: Any) -> None:
     with pytest.raises(TrainingError, match=r"hint\(step 1\) must be None, or a Hint whose share is from 0 to 1. Got"):
         vee(answer).hint(1, 0, 0)
@@ -120,6 +244,45 @@ def test_a_users_mistake_stays_what_it_is() -> None:
 
     with pytest.raises(RecipeError, match="^no rows$"):
         vee(None).imitated(0, refuse)
+
+
+def elsewhere(source: str, file: Path) -> Any:
+    """What `source` defines as `given`, as if it stood in a file."""
+    made: dict[str, Any] = {}
+    exec(compile(source, str(file), "exec"), made)
+    return made["given"]
+
+
+STREAM = "def given(step, count):\n    raise OSError('the disk')"
+
+
+@pytest.mark.parametrize("package", ["stages", "callback", "pipeline"])
+def test_what_the_trainer_fails_in_is_not_blamed_on_the_method(package: str) -> None:
+    """Nor is it hidden behind what the trainer calls; a function of the user's own is the method's."""
+    theirs = elsewhere(STREAM, Path(interlace.__file__).parent / package / "made_up.py")
+    with pytest.raises(OSError, match="^the disk$"):
+        made("joint").imitated(0, theirs)
+    through = "import json\ndef given(step, count):\n    return json.loads('no JSON')"
+    with pytest.raises(json.JSONDecodeError):
+        made("joint").imitated(0, elsewhere(through, Path(interlace.__file__).parent / package / "made_up.py"))
+    with pytest.raises(TrainingError, match=r"imitated must not fail. Got OSError: the disk, at .*/base\.py:\d+\."):
+        made("joint").imitated(0, elsewhere(STREAM, Path("/made/up/mine.py")))
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError("no room")])
+def test_memory_that_has_run_out_is_nobodys_fault(error: Exception) -> None:
+    def stream(step: int, count: int) -> Any:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        made("joint").imitated(0, stream)
+    assert caught.value is error
+
+
+def test_a_state_that_cannot_be_written_is_the_methods() -> None:
+    with pytest.raises(TrainingError) as caught, blamed_on(Vee, "state"):
+        json.dumps({"seen": object()})
+    assert f"at {__file__}. Mend it there" in str(caught.value)
 
 
 def test_the_file_that_is_named_is_the_methods_own_where_others_raise() -> None:

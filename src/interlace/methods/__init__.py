@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from interlace.errors import RecipeError, unknown_name
-from interlace.methods.asked import asked, blamed_on
+from interlace.methods.asked import asked
 from interlace.methods.base import (
     ONLY_RL,
     ONLY_SFT,
@@ -26,6 +26,7 @@ from interlace.methods.base import (
     Update,
     Weights,
 )
+from interlace.methods.blame import blamed_on
 from interlace.methods.bridge_like import BridgeLike
 from interlace.methods.cagrad import CaGrad
 from interlace.methods.chord_mu import ChordMu
