@@ -14,7 +14,7 @@ from interlace.errors import RunFolderError
 from interlace.estimate import Estimate, Unresolved
 from interlace.measurement import GradientProducts, HeldOut, Measurement, Point, PromptScores
 from interlace.store import RunStore, newest_complete_checkpoint, read_run, seal_checkpoint, verify_checkpoint
-from interlace.store.run_store import difference
+from interlace.store.run_store import adds_stages, difference
 
 RESOLVED = "name: r\nseeds: [0]\n"
 MANIFEST = {"recipe": "r", "seed": 0}
@@ -117,12 +117,24 @@ def test_a_damaged_figure_is_refused_with_its_place(tmp_path: Path, before: str,
 def test_a_damaged_manifest_or_recipe_is_refused_by_name(
     tmp_path: Path, name: str, text: str | None, found: str
 ) -> None:
-    begin(claim(tmp_path))
+    store = claim(tmp_path)
+    begin(store)
+    store.close()
     (tmp_path / name).unlink() if text is None else (tmp_path / name).write_text(text)
-    with pytest.raises(RunFolderError) as caught:
-        read_run(tmp_path)
-    said = str(caught.value)
-    assert said.startswith(str(tmp_path / name)) and found in said and caught.value.exit_code == 3
+    more = f"{RESOLVED}stages: [{{sft: {{}}}}]\n"
+    for refused in (lambda: read_run(tmp_path), lambda: claim(tmp_path), lambda: claim(tmp_path, more)):
+        with pytest.raises(RunFolderError) as caught:
+            refused()
+        said = str(caught.value)
+        assert said.startswith(str(tmp_path / name)) and found in said and caught.value.exit_code == 3
+
+
+def test_stages_are_added_after_the_last() -> None:
+    one, two = {"sft": {"task": "t"}}, {"rl": {"task": "t"}}
+    assert adds_stages({"name": "r", "stages": [one]}, {"name": "r", "description": "more", "stages": [one, two]})
+    assert adds_stages({"name": "r", "stages": None}, {"name": "r", "stages": [one]})
+    assert not adds_stages({"name": "r", "stages": [one]}, {"name": "r", "stages": [two, one]})
+    assert not adds_stages({"name": "r", "stages": [one]}, {"name": "r", "stages": None})
 
 
 @pytest.mark.parametrize("line", ["3", "{}", '{"kind": "flag", "step": "two"}'])

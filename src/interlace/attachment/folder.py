@@ -50,7 +50,9 @@ class AttachedRun:
 
     def _is_of(self, folder: Path) -> bool:
         """Whether `folder` holds this run."""
-        return (folder / MANIFEST).exists() and (folder / RESOLVED).read_text(encoding="utf-8") == self.resolved
+        kept = folder / RESOLVED
+        is_run = (folder / MANIFEST).exists() and kept.exists()
+        return is_run and kept.read_text(encoding="utf-8", errors="replace") == self.resolved
 
     def _data(self) -> dict[str, Any]:
         return {"data": {task.name: task.fingerprint() for task in self.tasks}}

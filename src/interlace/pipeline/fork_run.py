@@ -8,8 +8,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from interlace.analysis import summarise
 from interlace.analysis.summary import ForkSummary
 from interlace.callback import StopRequest
@@ -23,7 +21,7 @@ from interlace.pipeline.weights import Weights
 from interlace.policies import CoreShare
 from interlace.recipe import ForksConfig, Recipe, StageConfig, load_recipe
 from interlace.store import RunStore, read_run
-from interlace.store.run_store import RESOLVED, read_manifest
+from interlace.store.run_store import RESOLVED, read_manifest, read_resolved
 from interlace.tasks.base import Task
 
 
@@ -84,8 +82,7 @@ def _listening() -> Iterator[StopRequest]:
 def _recipe_of(folder: Path) -> Recipe:
     """The recipe that a run was trained by. Raises RunFolderError where another trainer wrote the folder."""
     read_manifest(folder)
-    text = (folder / RESOLVED).read_text(encoding="utf-8")
-    if "attached" in YAML(typ="safe").load(text):
+    if "attached" in read_resolved(folder):
         raise RunFolderError(
             f"{folder} must be a run that `interlace run` trained, to train copies of it. Another trainer wrote it. "
             "Train the stage by a recipe."

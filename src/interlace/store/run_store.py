@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
@@ -86,16 +86,17 @@ def refuse_foreign(folder: Path, resolved: str) -> None:
     files are never overwritten.
 
     A folder that was only planned in (`--dry-run` leaves a resolved recipe) is free. Raises RunFolderError naming what
-    differs.
+    differs, or the file that is missing or damaged.
     """
     if not folder.exists():
         return
     if not folder.is_dir():
         raise RunFolderError(f"{folder} must be a folder. Got a file. Choose another --out.")
     if (folder / MANIFEST).exists():
-        kept = (folder / RESOLVED).read_text(encoding="utf-8")
-        found = difference(kept, resolved)
-        if found and not adds_stages(kept, resolved):
+        read_manifest(folder)
+        before = read_resolved(folder)
+        found = difference((folder / RESOLVED).read_text(encoding="utf-8"), resolved)
+        if found and not adds_stages(before, YAML(typ="safe").load(resolved)):
             raise RunFolderError(
                 f"{folder} must hold a run of this recipe. It holds another: {found}. "
                 "Choose another --out, or --fresh for a new folder beside it (stages after the last may be added)."
@@ -104,11 +105,11 @@ def refuse_foreign(folder: Path, resolved: str) -> None:
         raise RunFolderError(f"{folder} must be empty or a run folder. It holds other files. Choose another --out.")
 
 
-def adds_stages(kept: str, asked: str) -> bool:
+def adds_stages(kept: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
     """Whether one resolved recipe is another with stages after its last, perhaps described otherwise: what was trained
     stands as it is."""
-    before, after = ({**YAML(typ="safe").load(text), "description": ""} for text in (kept, asked))
-    old, new = before.pop("stages", []), after.pop("stages", [])
+    before, after = ({**each, "description": ""} for each in (kept, asked))
+    old, new = (each.pop("stages", None) or [] for each in (before, after))
     return bool(before == after and len(new) > len(old) and new[: len(old)] == old)
 
 
