@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from interlace.errors import TrainingError
 from interlace.stages.second_point import displaced
 from tests.stages.worlds import GRPO, start, trainer, weights_of
 
@@ -156,3 +158,14 @@ def test_displaced_weights_are_elsewhere_inside_and_the_same_memory_afterwards()
             assert torch.equal(weight.detach(), expected)
     for name, weight in trained:
         assert weight.data_ptr() == before[name][0] and torch.equal(weight.detach(), before[name][1])
+
+
+def test_what_is_not_trained_is_not_displaced() -> None:
+    trained = named()
+    for name in ("vee", trained[0][0]):
+        asked, moved = (
+            f"each by a tensor of its shape. Got {name}, shape (1,).",
+            displaced(trained, {name: torch.ones(1)}),
+        )
+        with pytest.raises(TrainingError, match=re.escape(asked)), moved:
+            raise AssertionError("nothing is trained there")
