@@ -27,9 +27,9 @@ from typing import Any
 
 import numpy as np
 
+from interlace.analysis.halves import CHOOSING, JUDGING, half_values
 from interlace.analysis.trajectory import REWARD, SFT_LOSS, Trajectory, read_trajectory
 from interlace.controllers import build_rule, replay
-from interlace.controllers.best_checkpoint import choosing, judging
 from interlace.controllers.objectives import gain
 from interlace.estimate import Estimate, Figure
 from interlace.measurement import RAW
@@ -89,9 +89,9 @@ def ended_at(stage: Recorded, rate: float) -> Iterator[tuple[str, int]]:
 
 def best_gain(gains: Mapping[int, np.ndarray]) -> tuple[float, bool]:
     """Phi - Phi(start) at the best look, and whether it is resolved, both on prompts that did not choose the look."""
-    chosen = max(gains, key=lambda step: float(choosing(gains[step]).mean()))
-    judged = mean_interval(judging(gains[chosen]), unit="reward units")
-    return float(judging(gains[chosen]).mean()), isinstance(judged, Estimate) and judged.lower > 0.0
+    chosen = max(gains, key=lambda step: float(half_values(gains[step], CHOOSING).mean()))
+    judged = mean_interval(half_values(gains[chosen], JUDGING), unit="reward units")
+    return float(half_values(gains[chosen], JUDGING).mean()), isinstance(judged, Estimate) and judged.lower > 0.0
 
 
 def recorded(run: RunRecord, stage: StageRecord, weights: str) -> Recorded | None:
@@ -131,7 +131,7 @@ def table(stages: list[Recorded], rates: Sequence[float]) -> dict[str, Any]:
             continue
         resolved += 1
         for name, step in ended_at(stage, rate):
-            kept.setdefault(name, []).append(float(judging(gains[step]).mean()) / most)
+            kept.setdefault(name, []).append(float(half_values(gains[step], JUDGING).mean()) / most)
             early.setdefault(name, []).append(step < stage.trajectory.end.step)
     rows = {
         name: {

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from interlace.analysis.kept_rises import judged_rises
+from interlace.analysis.halves import CHOOSING
+from interlace.analysis.kept_rises import judged_rises, rise_between
 from interlace.analysis.shootout.arms import Arm, Pair
 from interlace.analysis.shootout.budgets import budgets_kept, looks_within, over_best_of_others, share_over_runs
 from interlace.analysis.trajectory import read_trajectory
@@ -73,11 +74,14 @@ def test_what_a_budget_left_is_read_on_the_prompts_that_did_not_steer() -> None:
 def test_rises_are_those_of_every_second_prompt() -> None:
     record, problem = world(0), problem_of(0)
     stage = next(each for each in record.stages if each.name == "rl")
-    (rise,) = judged_rises(read_trajectory(record, stage.stage, TASK, RAW))
+    trajectory = read_trajectory(record, stage.stage, TASK, RAW)
+    (rise,) = judged_rises(trajectory)
+    steering = rise_between(trajectory.start, trajectory.end, CHOOSING)
     losses = -(problem.expert * np.log(tilted_policy(problem, 3.0) / problem.reference)).sum(1)
     tokens = (problem.expert * (np.arange(problem.expert.shape[1]) + 2)).sum(1)
     assert isinstance(rise, Estimate)
     assert rise.value == pytest.approx(losses[JUDGES].sum() / tokens[JUDGES].sum())
+    assert isinstance(steering, Estimate) and steering.value == pytest.approx(losses[::2].sum() / tokens[::2].sum())
 
 
 def rise(value: float, half: float) -> Estimate:

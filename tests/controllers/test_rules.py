@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from interlace.analysis.halves import CHOOSING, JUDGING, half_values
 from interlace.controllers import RULES, Sighting, State, StopRule, build_rule, replay, rule_config
-from interlace.controllers.best_checkpoint import choosing, judging
 from interlace.controllers.exchange_rate import TREND, ExchangeRate, Later, gain_later, trend_of
 from interlace.controllers.objectives import gain
 from interlace.estimate import Estimate, figure_text
@@ -225,7 +225,7 @@ def test_the_best_checkpoint_ends_near_the_best() -> None:
     assert np.median(regrets) < 0.1 and np.quantile(regrets, 0.75) < 0.2
     start, now = found.start, found.snapshots[3]
     gains = gain(start, now, LAMBDA)
-    assert choosing(gains).size + judging(gains).size == gains.size
+    assert half_values(gains, CHOOSING).size + half_values(gains, JUDGING).size == gains.size
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import numpy as np
-from jaxtyping import Float
 from pydantic import Field
 
+from interlace.analysis.halves import CHOOSING, JUDGING, half_values
 from interlace.controllers.base import Decision, RuleOptions, Sighting, State
 from interlace.controllers.objectives import gain, lacks, unknown_expert_reward
 from interlace.estimate import Unresolved, figure_text
@@ -67,9 +66,11 @@ class BestCheckpoint:
         if missing is not None:
             return state, Decision(False, Unresolved(missing))
         gains = gain(sighting.start, sighting.now, self.options.exchange_rate)
-        chosen = float(choosing(gains).mean())
+        chosen = float(half_values(gains, CHOOSING).mean())
         if chosen > state.best:
-            value = mean_interval(judging(gains), unit="reward units", method="paired, prompts that did not choose")
+            value = mean_interval(
+                half_values(gains, JUDGING), unit="reward units", method="paired, prompts that did not choose"
+            )
             state = replace(state, candidate=sighting.step, best=chosen, value=value, stale=0)
             return state, Decision(False, value, keep=True)
         state = replace(state, stale=state.stale + 1)
@@ -89,13 +90,3 @@ class BestCheckpoint:
             f"R - lambda L on {sighting.held.task} (lambda {number(self.options.exchange_rate)}) has not improved "
             f"since {where}, {state.stale} looks ago{gained}"
         )
-
-
-def choosing(values: Float[np.ndarray, "prompt"]) -> Float[np.ndarray, "half"]:
-    """Those of the prompts that choose."""
-    return values[0::2]
-
-
-def judging(values: Float[np.ndarray, "prompt"]) -> Float[np.ndarray, "half"]:
-    """Those of the prompts that do not."""
-    return values[1::2]

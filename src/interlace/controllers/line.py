@@ -1,6 +1,6 @@
 """Where on the straight line from a stage's start to its end its weights shall end: chosen by measurement.
 
-One half of the held-out prompts chooses, the other half says what was chosen (`best_checkpoint`'s halves).
+One half of the held-out prompts chooses, the other half says what was chosen (`analysis.halves`).
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from interlace.analysis.halves import CHOOSING, JUDGING, half_values
 from interlace.analysis.trajectory import Snapshot
 from interlace.controllers.base import look_level
-from interlace.controllers.best_checkpoint import choosing, judging
 from interlace.controllers.objectives import gain
 from interlace.estimate import Estimate, Figure, figure_text
 from interlace.statistics import paired_change
@@ -45,26 +45,28 @@ def choose_on_line(
         chosen = min(places, key=lambda place: abs((place.position or 0.0) - position))
         reason = "as the recipe says"
     elif exchange_rate is not None:
-        chosen = max(places, key=lambda place: float(choosing(gain(start, place, exchange_rate)).mean()))
+        chosen = max(places, key=lambda place: float(half_values(gain(start, place, exchange_rate), CHOOSING).mean()))
         reason = f"the most R - {number(exchange_rate)} L of {len(places)} places"
     else:
         assert budget is not None
         chosen, reason = _within_budget(start, places, budget)
-    loss = paired_change(judging(start.loss), judging(chosen.loss), unit="nats/response")
-    reward = paired_change(judging(start.reward), judging(chosen.reward), unit="reward units")
+    loss = paired_change(half_values(start.loss, JUDGING), half_values(chosen.loss, JUDGING), unit="nats/response")
+    reward = paired_change(half_values(start.reward, JUDGING), half_values(chosen.reward, JUDGING), unit="reward units")
     return Blended(float(chosen.position or 0.0), reason, loss, reward)
 
 
 def _within_budget(start: Snapshot, places: Sequence[Snapshot], budget: float) -> tuple[Snapshot, str]:
     level = look_level(len(places))
     allowed = [place for place in places if not place.position or _largest_rise(start, place, level) <= budget]
-    best = max(allowed, key=lambda place: float(choosing(place.reward).mean()))
+    best = max(allowed, key=lambda place: float(half_values(place.reward, CHOOSING).mean()))
     within = f"within {number(budget)} nats/response of the start by the upper end at {level:.1%}"
     return best, f"of {len(places)} places the most reward {within}"
 
 
 def _largest_rise(start: Snapshot, place: Snapshot, level: float) -> float:
-    change = paired_change(choosing(start.loss), choosing(place.loss), unit="nats/response", level=level)
+    change = paired_change(
+        half_values(start.loss, CHOOSING), half_values(place.loss, CHOOSING), unit="nats/response", level=level
+    )
     return change.upper if isinstance(change, Estimate) else float("inf")
 
 

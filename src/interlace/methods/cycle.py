@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from interlace.analysis.shootout.halves import CHOOSING, half_held, half_scores
+from interlace.analysis.halves import CHOOSING, half_held, half_scores
 from interlace.analysis.trajectory import REWARD, SFT_LOSS
 from interlace.estimate import Unresolved
 from interlace.forecasting import Start, start_of

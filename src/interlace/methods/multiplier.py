@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from interlace.controllers.best_checkpoint import choosing
-from interlace.estimate import Estimate, Figure
+from interlace.analysis.halves import CHOOSING
+from interlace.analysis.kept_rises import rise_between
+from interlace.estimate import Estimate
 from interlace.measurement import AVERAGED, RAW
 from interlace.methods.base import Method, MethodOptions, Plan
 from interlace.methods.kept_budget import budget_sentence
-from interlace.statistics import paired_ratio_change
 
 if TYPE_CHECKING:
     from interlace.analysis.trajectory import Trajectory
-    from interlace.controllers import Sight, Sighting
+    from interlace.controllers import Sight
 
 LEAST, MOST = math.log(1 / 32), math.log(32)
 """Bounds of log lambda: an integral does not wind up beyond them."""
@@ -78,7 +78,7 @@ class Multiplier:
             weights, sighting = RAW, sight(self.imitated, RAW)
         if sighting is None:
             return None
-        change = rise_of_steering_prompts(sighting)
+        change = rise_between(sighting.start, sighting.now, CHOOSING)
         if not isinstance(change, Estimate):
             return f"guarded training could not read the change of SFT loss: {change.reason}"
         scale = self.options.scale or max(self.options.budget, 0.01)
@@ -135,10 +135,3 @@ class Budgeted(Method):
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on with it."""
         self.multiplier.restore(state)
-
-
-def rise_of_steering_prompts(sighting: Sighting) -> Figure:
-    """The paired change of SFT loss since the start over the prompts that steer, nats/token."""
-    held = sighting.start.held
-    tokens = choosing(held.per_prompt(held.num_tokens.astype(float)))
-    return paired_ratio_change(choosing(sighting.start.loss), choosing(sighting.now.loss), tokens, unit="nats/token")

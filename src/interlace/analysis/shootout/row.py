@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from interlace.analysis.averages import over_seeds
+from interlace.analysis.halves import JUDGING, half_of
 from interlace.analysis.reward_change import reward_difference
 from interlace.analysis.shootout import figures
 from interlace.analysis.shootout.area import dominated_share
 from interlace.analysis.shootout.arms import THEN, Arm, Pair, method_of
 from interlace.analysis.shootout.compute import SHORT
-from interlace.analysis.shootout.halves import JUDGING, half_of
 from interlace.analysis.shootout.limit import Limit
 from interlace.analysis.shootout.ranks import comparisons_of, ranks_of
 from interlace.analysis.shootout.seen import Seen

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from interlace.analysis.halves import CHOOSING, JUDGING, half_of
 from interlace.analysis.shootout.arms import Arm, Pair
 from interlace.analysis.shootout.compute import OVERSHOOT, By, common_compute, compute_of, compute_of_all
-from interlace.analysis.shootout.halves import CHOOSING, JUDGING, half_of
 from interlace.analysis.trajectory import REWARD, SFT_LOSS, Snapshot, read_trajectory
 from interlace.measurement import LINE, RAW
 from interlace.store import RunRecord

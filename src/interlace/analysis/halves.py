@@ -1,7 +1,5 @@
-"""Halves of the held-out prompts: one may steer methods and choose; the other judges every arm.
-
-The same halves as those that methods, blends and the rule best_checkpoint are steered by
-(`controllers.best_checkpoint`). The rules parity and exchange_rate read all prompts."""
+"""Halves of the held-out prompts: one may steer methods and choose (blends, the rule best_checkpoint); the other says
+what that came to, and judges every arm of a shoot-out. The rules parity and exchange_rate read all prompts."""
 
 from __future__ import annotations
 
@@ -43,16 +41,21 @@ def half_scores(held: HeldOut, scores: PromptScores, half: int) -> PromptScores:
     return replace(
         scores,
         expert_logprobs=None if logprobs is None else logprobs[held.prompt % 2 == half],
-        reward_values=_every_other(scores.reward_values, half),
-        reward_probabilities=_every_other(scores.reward_probabilities, half),
-        kl=_every_other(scores.kl, half),
+        reward_values=_half_if_any(scores.reward_values, half),
+        reward_probabilities=_half_if_any(scores.reward_probabilities, half),
+        kl=_half_if_any(scores.kl, half),
         gradients=None,
-        lenient_rewards=_every_other(scores.lenient_rewards, half),
-        strict_rewards=_every_other(scores.strict_rewards, half),
+        lenient_rewards=_half_if_any(scores.lenient_rewards, half),
+        strict_rewards=_half_if_any(scores.strict_rewards, half),
     )
 
 
-def _every_other(
+def half_values(values: Shaped[np.ndarray, "prompt *rest"], half: int) -> Shaped[np.ndarray, "half *rest"]:
+    """Those of one half of the prompts, of values by prompt."""
+    return values[half::2]
+
+
+def _half_if_any(
     values: Shaped[np.ndarray, "prompt *rest"] | None, half: int
 ) -> Shaped[np.ndarray, "half *rest"] | None:
-    return None if values is None else values[half::2]
+    return None if values is None else half_values(values, half)
