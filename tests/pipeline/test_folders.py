@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from interlace.attachment.folder import AttachedRun
 from interlace.errors import RunFolderError
 from interlace.pipeline import keep_resolved, run_folders
-from interlace.recipe import Recipe, load_recipe
+from interlace.pipeline.fork_run import ForkRun
+from interlace.recipe import ForksConfig, Recipe, load_recipe
 from interlace.store import RunStore
 from interlace.store.run_store import refuse_foreign
 
@@ -98,3 +100,23 @@ def test_what_differs_beside_the_name_is_said(asked: Callable[..., Recipe], tmp_
         )
     assert "It holds another: there 'name: mini', here 'name: other'; " in str(caught.value)
     assert "there 'model_options: {}', here 'model_options:'; 2 lines more. Choose" in str(caught.value)
+
+
+@pytest.mark.parametrize("left", [None, "", "stages: [{"], ids=["missing", "empty", "cut short"])
+def test_a_run_whose_recipe_is_damaged_is_named_where_it_is_gone_on_with(
+    asked: Callable[..., Recipe], tmp_path: Path, left: str | None
+) -> None:
+    """By a dry run, by a run, by forks of its stages; an attached trainer that is resumed goes on in another folder."""
+    attached = AttachedRun("mini", "rl", (), 0)
+    attached.claim(tmp_path / "attached", is_resumed=False).close()
+    begin(asked(0), tmp_path / "run")
+    for name in ("run", "attached"):
+        kept = tmp_path / name / "resolved.yaml"
+        kept.unlink() if left is None else kept.write_text(left)
+    for refused in (keep_resolved, begin, lambda recipe, base: ForkRun(base, None, ForksConfig()).plan()):
+        with pytest.raises(RunFolderError) as caught:
+            refused(asked(0), tmp_path / "run")
+        assert str(caught.value).startswith(f"{tmp_path / 'run' / 'resolved.yaml'} must ")
+    store = attached.claim(tmp_path / "attached", is_resumed=True)
+    store.close()
+    assert store.folder == tmp_path / "attached-2"
