@@ -50,7 +50,7 @@ def shootout_tables(found: Shootout) -> Iterator[Table]:
 
 def _shown(found: Shootout, rows: Sequence[ShootoutRow]) -> list[ShootoutRow]:
     """The best rows, of every arm its best, and all of the arm that the others are held against."""
-    by_value = sorted(rows, key=_mean, reverse=True)
+    by_value = sorted(rows, key=lambda row: row.mean_value, reverse=True)
     first = {row.arm: row for row in reversed(by_value)}
     kept = {id(row) for row in (*by_value[:MOST], *first.values())}
     return [row for row in rows if id(row) in kept or row.arm == found.against]
@@ -59,10 +59,6 @@ def _shown(found: Shootout, rows: Sequence[ShootoutRow]) -> list[ShootoutRow]:
 def _title(found: Shootout, pair: Pair, rows: Sequence[ShootoutRow], shown: Sequence[ShootoutRow]) -> str:
     more = f" ({len(shown)} of {len(rows)} rows)" if len(shown) < len(rows) else ""
     return f"{rows[0].recipe}: {pair.name} at equal FLOPs, by R \u2212 {found.exchange_rate:g} L{more}"
-
-
-def _mean(row: ShootoutRow) -> float:
-    return sum(row.values) / len(row.values)
 
 
 def _cells(row: ShootoutRow) -> tuple[str, ...]:

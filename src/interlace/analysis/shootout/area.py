@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from interlace.analysis.shootout.limit import Limit
 from interlace.analysis.shootout.seen import Seen
 
@@ -25,13 +27,14 @@ def dominated_share(seen: Seen, limit: Limit | None, exchange_rate: float) -> fl
 
 
 def dominated_area(places: Sequence[tuple[float, float]], low: float, ceiling: float) -> float:
-    """Area of all (reward, SFT loss) that some place is at least as good as in both, right of `low`, under `ceiling`.
+    """Area of all (reward, SFT loss) that some finite place is at least as good as in both, right of `low`, under
+    `ceiling`.
 
     >>> dominated_area([(2.0, 1.0), (1.0, 0.5)], low=0.0, ceiling=2.0)
     2.5
     """
     area, reached = 0.0, ceiling
-    for reward, loss in sorted(places, reverse=True):
+    for reward, loss in sorted((place for place in places if np.isfinite(place).all()), reverse=True):
         if reward > low and loss < reached:
             area += (reward - low) * (reached - loss)
             reached = loss

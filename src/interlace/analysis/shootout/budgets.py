@@ -181,7 +181,7 @@ def over_best_of_others(
     if len(values) < 2:
         return NO_OTHERS, ()
     names, table = list(rivals), np.array(list(rivals.values()))
-    best = [int(np.argmax(table.sum(axis=1) - table[:, run])) for run in range(len(values))]
+    best = [int(np.argmax(np.delete(table, run, axis=1).sum(axis=1))) for run in range(len(values))]
     return _wins(values, [table[rival, run] for run, rival in enumerate(best)]), tuple(names[each] for each in best)
 
 

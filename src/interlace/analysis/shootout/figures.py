@@ -19,6 +19,7 @@ from interlace.statistics import (
     reward_interval,
     sum_of_means_interval,
 )
+from interlace.statistics.intervals import refusal_of
 
 NATS, REWARD_UNIT = "nats/response", "reward units"
 NO_FRONT = Unresolved("the front at this reward is not known: the expert is not, or no policy has it")
@@ -61,7 +62,12 @@ def right_loss_change_of(seen: Seen) -> Figure:
 
 def excess_of(seen: Seen, limit: Limit | None) -> Figure:
     """SFT loss over the least that any policy can have at this reward (D9)."""
-    found = None if limit is None else limit.excess(seen.now.loss, seen.now.reward)
+    if limit is None:
+        return NO_FRONT
+    refusal = refusal_of(seen.now.loss, "prompts") or refusal_of(seen.now.reward, "prompts")
+    if refusal is not None:
+        return refusal
+    found = limit.excess(seen.now.loss, seen.now.reward)
     return NO_FRONT if found is None else mean_interval(found, unit=NATS)
 
 
@@ -93,7 +99,8 @@ def value_of(seen: Seen, exchange_rate: float) -> Figure:
 def lead_of(seen: Seen, opponent: Seen, exchange_rate: float) -> Figure:
     """By how much the value is above the opponent's, on the same prompts of the same run."""
     pairs = zip(seen.rises(), opponent.rises(), strict=True)
-    reward, loss = (mine - other for mine, other in pairs)
+    with np.errstate(invalid="ignore"):  # inf - inf: not finite
+        reward, loss = (mine - other for mine, other in pairs)
     return _valued(reward, loss, seen.is_paired, exchange_rate)
 
 

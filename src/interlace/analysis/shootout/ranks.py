@@ -21,11 +21,15 @@ from interlace.analysis.shootout.seen import Seen
 from interlace.estimate import THIS_RECIPE, THIS_RUN, Estimate, Figure, Unresolved
 from interlace.statistics.intervals import LEVEL, ROUNDING
 
-NO_PLACE = Unresolved("places need two prompts, or two runs, and values that are finite")
+NO_PLACE = Unresolved("places need two prompts, or two runs")
+DIVERGED = Unresolved(
+    "its change of R \u2212 \u03bbL is not finite in every run: it diverged, and is behind all others"
+)
 
 
 def ranks_of(seen: Mapping[Arm, Sequence[Seen]], exchange_rate: float) -> Mapping[Arm, Figure]:
-    """The place of each arm's mean value, 1 the best: over seeds, or over prompts of one run."""
+    """The place of each arm's mean value, 1 the best: over seeds, or over prompts of one run. An arm that diverged in a
+    run has none, and counts as worse than all that did not."""
     if not seen:
         return {}
     arms = list(seen)
@@ -33,9 +37,9 @@ def ranks_of(seen: Mapping[Arm, Sequence[Seen]], exchange_rate: float) -> Mappin
     count = values.shape[1]
     samples = [values.T] if count > 1 else _by_prompt([each for (each,) in seen.values()], exchange_rate)
     units = min(len(sample) for sample in samples)
-    if units < 2 or not np.isfinite(values).all():
+    if units < 2:
         return dict.fromkeys(arms, NO_PLACE)
-    above = resolved_above(samples, comparisons_of(len(arms)))
+    above = resolved_or_diverged(samples, comparisons_of(len(arms)))
     found = (units, "seeds", THIS_RECIPE) if count > 1 else (units, "prompts", THIS_RUN)
     return dict(zip(arms, places_of(values.mean(axis=1), above, *found), strict=True))
 
@@ -46,10 +50,21 @@ def comparisons_of(arms: int) -> int:
 
 
 def _by_prompt(runs: Sequence[Seen], exchange_rate: float) -> list[Float[np.ndarray, "prompt arm"]]:
-    rises = [each.rises() for each in runs]
+    with np.errstate(invalid="ignore"):  # inf - inf: not finite
+        rises = [each.rises() for each in runs]
     rewards, losses = (np.stack(side, axis=1) for side in zip(*rises, strict=True))
     losses = -exchange_rate * losses
     return [rewards + losses] if all(each.is_paired for each in runs) else [rewards, losses]
+
+
+def resolved_or_diverged(
+    samples: Sequence[Float[np.ndarray, "_ arm"]], comparisons: int
+) -> Bool[np.ndarray, "arm arm"]:
+    """As `resolved_above`, of arms with values that are not finite: they are below all that have none."""
+    finite = np.all([np.isfinite(each).all(axis=0) for each in samples], axis=0)
+    above = np.asarray(finite[:, None] & ~finite)
+    above[np.ix_(finite, finite)] = resolved_above([each[:, finite] for each in samples], comparisons)
+    return above
 
 
 def resolved_above(
@@ -85,15 +100,16 @@ def places_of(
     scope: str,
 ) -> list[Figure]:
     """Each arm's place by value with its interval, mean over tasks where there are several; `above` as of
-    `resolved_above`, over all tasks together."""
+    `resolved_above`, over all tasks together. None of an arm whose mean is -inf in any."""
     over, arms = tuple(range(means.ndim - 1)), means.shape[-1]
     place = places(means).mean(axis=over)
     lower, upper = 1 + above.sum(axis=-2).mean(axis=over), arms - above.sum(axis=-1).mean(axis=over)
     pairs = comparisons_of(arms) * int(np.prod(means.shape[:-1]))
     method = f"paired Student t over {units}, {pairs} differences together (Bonferroni)"
+    diverged = ~np.isfinite(means).all(axis=over)
     return [
-        Estimate(float(at), float(low), float(high), LEVEL, count, method, "", scope)
-        for at, low, high in zip(place, lower, upper, strict=True)
+        DIVERGED if lost else Estimate(float(at), float(low), float(high), LEVEL, count, method, "", scope)
+        for at, low, high, lost in zip(place, lower, upper, diverged, strict=True)
     ]
 
 

@@ -16,7 +16,7 @@ from interlace.analysis.shootout.area import dominated_share
 from interlace.analysis.shootout.arms import THEN, Arm, Pair, method_of
 from interlace.analysis.shootout.compute import SHORT
 from interlace.analysis.shootout.limit import Limit
-from interlace.analysis.shootout.ranks import comparisons_of, ranks_of
+from interlace.analysis.shootout.ranks import DIVERGED, comparisons_of, ranks_of
 from interlace.analysis.shootout.seen import Seen
 from interlace.analysis.shootout.training import (
     ends_with_blend,
@@ -61,7 +61,7 @@ class ShootoutRow:
     comparison by itself; `better`: the share of runs in which it is, with the exact interval; `behind`: by how much the
     greatest mean value of the same weights is above it, run by run, all pairs of arms together, since the best was
     picked from them; `rank`: its place by value among the rows of its weights, the intervals of all of them together.
-    `on_pareto`: no other row's means are better in both, under any weights.
+    `on_pareto`: no other row's means, under any weights, are at least as good in both and better in one.
 
     Beside them `sft_loss_right_change` (A11), `pass_at_8`, and `elsewhere`: change of reward on each held-out task that
     is neither reinforced nor imitated.
@@ -106,6 +106,11 @@ class ShootoutRow:
         return Pair(self.task, self.imitated)
 
     @property
+    def mean_value(self) -> float:
+        """Over seeds, reward units; -inf of a row that diverged in one: its place then is none."""
+        return float(np.mean(self.values))
+
+    @property
     def methods(self) -> tuple[str, ...]:
         """The method of each of its stages."""
         return tuple(self.method.split(THEN))
@@ -147,8 +152,11 @@ def _place(each: Sequence[Seen]) -> tuple[float, float]:
 
 
 def _is_beaten(place: tuple[float, float], others: Sequence[tuple[float, float]]) -> bool:
+    """Whether another one is at least as good in both and better in one; what diverged is."""
     reward, loss = place
-    return any(r >= reward and least <= loss and (r, least) != place for r, least in others)
+    return not np.isfinite(place).all() or any(
+        r >= reward and least <= loss and (r, least) != place for r, least in others
+    )
 
 
 def _mean_gain(each: Sequence[Seen], exchange_rate: float) -> float:
@@ -264,6 +272,8 @@ def _of_recipe(figure: Figure) -> Figure:
 
 def _behind(contest: Contest, seen: Mapping[Arm, list[Seen]], arm: Arm) -> Figure:
     best = max(seen, key=lambda other: _mean_gain(seen[other], contest.exchange_rate))
+    if not np.isfinite(_mean_gain(seen[arm], contest.exchange_rate)):
+        return DIVERGED
     if arm == best:
         return BEST
     found = leads_over_seeds(seen[best], seen[arm], contest.exchange_rate)

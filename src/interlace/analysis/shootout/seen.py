@@ -4,6 +4,7 @@ is there, every arm under every kind of weights, is said by the other."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -45,9 +46,9 @@ class At:
         return float(self.reward.mean()), float(self.loss.mean())
 
     def value(self, exchange_rate: float) -> float:
-        """Mean R - lambda L, reward units."""
+        """Mean R - lambda L, reward units; -inf where it is not finite: what diverged is behind all else."""
         reward, loss = self.place
-        return reward - exchange_rate * loss
+        return _or_least(reward - exchange_rate * loss)
 
 
 class Look(NamedTuple):
@@ -92,12 +93,16 @@ class Seen:
         return self.now.reward - self.start.reward, self.now.loss - self.start.loss
 
     def gain(self, exchange_rate: float) -> float:
-        """Mean change of R - lambda L, reward units."""
-        return self.now.value(exchange_rate) - self.start.value(exchange_rate)
+        """Mean change of R - lambda L, reward units; -inf where it is not finite."""
+        return _or_least(self.now.value(exchange_rate) - self.start.value(exchange_rate))
 
     def gain_choosing(self, exchange_rate: float) -> float:
         """The same on the prompts that choose."""
-        return self.at.choosing.value(exchange_rate) - self.looks[0].choosing.value(exchange_rate)
+        return _or_least(self.at.choosing.value(exchange_rate) - self.looks[0].choosing.value(exchange_rate))
+
+
+def _or_least(value: float) -> float:
+    return value if math.isfinite(value) else -math.inf
 
 
 def seen_at_common_compute(

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from interlace.analysis.shootout.comparison import Shootout
-from interlace.analysis.shootout.ranks import comparisons_of, places, places_of, resolved_above
+from interlace.analysis.shootout.ranks import comparisons_of, places, places_of, resolved_or_diverged
 from interlace.analysis.shootout.row import NOT_SEEN, OPPONENT, ShootoutRow
 from interlace.encoding import jsonable
 from interlace.errors import DataError
@@ -96,8 +96,7 @@ def _of_weights(shootouts: Sequence[Shootout], weights: str, seeds: Sequence[int
         )
         for arm, rank in zip(shared, _ranks(values), strict=True)
     ]
-    order = _mean_places(values)
-    return [found[number] for number in np.argsort(order, kind="stable").tolist()]
+    return [found[number] for number in np.argsort(_mean_places(values), kind="stable").tolist()]
 
 
 def _gain_share(tasks: Sequence[tuple[list[int], ShootoutRow]]) -> Figure:
@@ -123,9 +122,11 @@ def _ranks(values: Float[np.ndarray, "arm task seed"]) -> list[Figure]:
     if seeds < 2:
         return [ONE_SEED] * arms
     by_task = values.transpose(1, 2, 0)
-    above = resolved_above([by_task], tasks * comparisons_of(arms))
+    above = np.stack([resolved_or_diverged([each], tasks * comparisons_of(arms)) for each in by_task])
     return places_of(by_task.mean(axis=1), above, seeds, f"seeds of {tasks} tasks", THIS_RECIPE)
 
 
 def _mean_places(values: Float[np.ndarray, "arm task seed"]) -> Float[np.ndarray, "arm"]:
-    return np.asarray(places(values.mean(axis=-1).T).mean(axis=0))
+    """What diverged on a task comes after all that did on none."""
+    means = values.mean(axis=-1)
+    return places(means.T).mean(axis=0) + len(means) * ~np.isfinite(means).all(axis=1)

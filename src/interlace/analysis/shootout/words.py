@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 
 from interlace.analysis.shootout.arms import Pair
@@ -50,6 +51,8 @@ def _sentence(found: Shootout, pair: Pair, told: Collection[str]) -> str:
     if not rows:
         return f"{pair.name}: no arm was measured at the common compute."
     best = _first(rows)
+    if not math.isfinite(best.mean_value):
+        return f"{pair.name}: no arm has a finite R \u2212 {found.exchange_rate:g} L: all of them diverged."
     arms, seeds = len({row.arm for row in rows}), best.num_seeds
     where = f"{pair.name}, {counted(arms, 'arm')} at equal {COUNTED[found.by]}, {counted(seeds, 'seed')}"
     value = f"R \u2212 {found.exchange_rate:g} L"
@@ -60,7 +63,7 @@ def _sentence(found: Shootout, pair: Pair, told: Collection[str]) -> str:
 
 
 def _first(rows: Sequence[ShootoutRow]) -> ShootoutRow:
-    return max(rows, key=lambda row: sum(row.values) / len(row.values))
+    return max(rows, key=lambda row: row.mean_value)
 
 
 def _untold(found: Shootout, best: ShootoutRow, rows: Sequence[ShootoutRow], told: Collection[str]) -> str:
@@ -69,6 +72,8 @@ def _untold(found: Shootout, best: ShootoutRow, rows: Sequence[ShootoutRow], tol
     if best in others or not others:
         return ""
     first = _first(others)
+    if not math.isfinite(first.mean_value):
+        return ""
     return (
         f". {best.arm} is told the expert\u2019s distribution; of arms that see its responses alone {_named(first)} is "
         f"first ({_place(first)}){_against(found, first, others)}"
@@ -100,7 +105,7 @@ def _against(found: Shootout, best: ShootoutRow, rows: Sequence[ShootoutRow]) ->
 def _peers(rows: Sequence[ShootoutRow], best: ShootoutRow) -> str:
     """Those of the same weights that are not resolved to lie behind it, all pairs of arms together (`behind`)."""
     others = [row for row in rows if row.weights == best.weights and row.arm != best.arm]
-    names = [row.arm for row in others if row.behind.sign <= 0]
+    names = [row.arm for row in others if row.behind.sign <= 0 and math.isfinite(row.mean_value)]
     if not names:
         return ""
     shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
