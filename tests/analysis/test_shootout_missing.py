@@ -101,7 +101,7 @@ def test_an_arm_with_a_blend_is_said_to_be_seen_before_it() -> None:
 def test_an_arm_that_was_not_seen_says_why() -> None:
     one = binary_problem(np.random.default_rng(0), prompts=1, skill=0.3)
     found = shootout([make_record(one, start(one), arm("a", one, 1.0), arm("b", one, 2.0))])
-    assert set(found.missing) == {"a", "b"} and "two prompts or more" in found.why_empty
+    assert set(found.missing) == {"a", "b"} and "two held-out prompts or more, of which one judges" in found.why_empty
     problem = problem_of(0)
     dear = {10: {name: 9.0 * value for name, value in TOKENS[10].items()}}
     late = replace(arm("late", problem, 1.0, options={"start_from": "a"}), spent=dear)

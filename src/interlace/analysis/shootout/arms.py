@@ -56,7 +56,7 @@ def arms_of(records: Sequence[RunRecord]) -> Arms:
     """The weights that most stages begin with, and every path of stages from there.
 
     Stages count that every run has finished, with the same options, and whose compute is known. Raises DataError where
-    fewer than two begin alike.
+    fewer than two begin alike, or where runs trained the start itself with other options.
     """
     record = records[0]
     sources = {name: source for name, source in sources_of(_begun(record)) if _is_shared(records, name)}
@@ -69,7 +69,24 @@ def arms_of(records: Sequence[RunRecord]) -> Arms:
             f"what they took, the same in every run. Seeds {seeds} have {len(first)}: runs that are not done are "
             "continued by the command that began them. See interlace list recipes, shootout-addition."
         )
+    _refuse_other_starts(records, start)
     return Arms(start, tuple(Arm(path) for path in _paths(sources, start)))
+
+
+def _refuse_other_starts(records: Sequence[RunRecord], start: str) -> None:
+    """Raise DataError where a stage on the way to the start was not trained alike in all runs."""
+    for name in way_to(dict(sources_of(_begun(records[0]))), start):
+        found = [stage.options for record in records for stage in record.stages if stage.name == name]
+        if len(found) < len(records):
+            raise DataError(
+                f"a shoot-out must have runs with the same way to {start}. Not all have {name}. Leave one out."
+            )
+        names = differing(found)
+        if names:
+            raise DataError(
+                f"a shoot-out must have runs whose start was trained alike. Seeds trained {name} with other options "
+                f"({', '.join(names)}). Give those that agree."
+            )
 
 
 def _is_shared(records: Sequence[RunRecord], name: str) -> bool:
@@ -90,6 +107,20 @@ def sources_of(stages: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, s
         asked = str(options.get("start_from", "raw"))
         yield name, asked if asked in stages or asked == MODEL else before + AVERAGE * (asked == "averaged")
         before = name
+
+
+def way_to(sources: Mapping[str, str], start: str) -> Iterator[str]:
+    """The stages whose weights `start` is made of, itself the first."""
+    name = start.removesuffix(AVERAGE)
+    while name != MODEL and name in sources:
+        yield name
+        name = sources[name].removesuffix(AVERAGE)
+
+
+def differing(options: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of options that are not the same in all."""
+    names = dict.fromkeys(name for each in options for name in each)
+    return [name for name in names if any(each.get(name) != options[0].get(name) for each in options)]
 
 
 def _paths(sources: Mapping[str, str], start: str) -> Iterator[tuple[str, ...]]:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from interlace.analysis.shootout.arms import AVERAGE, MODEL, THEN, Arm, Arms, Pair, is_counted, sources_of
+from interlace.analysis.shootout.arms import (
+    AVERAGE,
+    MODEL,
+    THEN,
+    Arm,
+    Arms,
+    Pair,
+    differing,
+    is_counted,
+    sources_of,
+    way_to,
+)
 from interlace.analysis.shootout.compute import By
 from interlace.analysis.shootout.seen import course_of
 from interlace.measurement import RAW
@@ -16,7 +27,7 @@ HYBRID, MERGE = "hybrid", "merge"
 KIND = "kind"
 NOT_BEGUN = f"it has begun no {HYBRID} stage; the command that began the run goes on with it"
 MERGED = "a merge has no compute of its own by which it could be made equal; the stages\u2019 own figures tell it"
-NOT_MEASURED = "reward or SFT loss was not measured all along it, on two prompts or more that judge"
+NOT_MEASURED = "reward or SFT loss was not measured all along it, on two held-out prompts or more, of which one judges"
 NOT_THERE_YET = "at the common compute it has not come to its last stage"
 
 Plan = Mapping[str, Mapping[str, Any]]
@@ -60,7 +71,7 @@ def not_arms(records: Sequence[RunRecord], arms: Arms) -> dict[str, str]:
     sources = _sources(plans)
     kinds = {name: options[KIND] for plan in plans for name, options in plan.items()}
     counted = {name for arm in arms.arms for name in arm.stages}
-    before = set(_way_to(sources, arms.start))
+    before = set(way_to(sources, arms.start))
     found = {}
     for name, source in sources.items():
         if name in counted or name in before:
@@ -96,17 +107,9 @@ def _sources(plans: Sequence[Plan]) -> dict[str, str]:
     return dict(pair for plan in reversed(plans) for pair in sources_of(plan))
 
 
-def _way_to(sources: Mapping[str, str], start: str) -> Iterator[str]:
-    """The stages whose weights `start` is made of, itself the first."""
-    name = start.removesuffix(AVERAGE)
-    while name != MODEL and name in sources:
-        yield name
-        name = sources[name].removesuffix(AVERAGE)
-
-
 def _path_name(sources: Mapping[str, str], name: str, before: set[str]) -> str:
     """As of an arm, where it begins with the start."""
-    way = list(_way_to(sources, name))
+    way = list(way_to(sources, name))
     after = [each for each in way if each not in before]
     return THEN.join(reversed(after)) if len(after) < len(way) else name
 
@@ -130,7 +133,7 @@ def _unshared(records: Sequence[RunRecord], plans: Sequence[Plan], name: str) ->
               if name in plan and not (record.seed in begun and begun[record.seed].finished)]  # fmt: skip
     uncounted = [seed for seed, stage in begun.items() if stage.finished and not is_counted(stage)]
     given = next((plan[name]["seeds"] for plan in plans if name in plan and plan[name].get("seeds")), None)
-    differing = _differing([stage.options for stage in begun.values()])
+    otherwise = differing([stage.options for stage in begun.values()])
     parts = (
         (lacking and given, f"the recipe gives it to {_seeds(given or ())} alone"),
         (
@@ -139,15 +142,9 @@ def _unshared(records: Sequence[RunRecord], plans: Sequence[Plan], name: str) ->
         ),
         (undone, f"{_seeds(undone, 'has', 'have')} not finished it; the command that began the run goes on with it"),
         (uncounted, f"{_seeds(uncounted, 'has', 'have')} no record of what it took"),
-        (differing, f"seeds trained it with other options ({', '.join(differing)})"),
+        (otherwise, f"seeds trained it with other options ({', '.join(otherwise)})"),
     )
     return "; ".join(text for found, text in parts if found)
-
-
-def _differing(options: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names of options that are not the same in all."""
-    names = dict.fromkeys(name for each in options for name in each)
-    return [name for name in names if any(each.get(name) != options[0].get(name) for each in options)]
 
 
 def _seeds(seeds: Sequence[int], *verbs: str) -> str:
