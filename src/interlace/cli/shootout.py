@@ -65,7 +65,14 @@ def _cells(row: ShootoutRow) -> tuple[str, ...]:
     rank = row.rank
     place = f"{rank.value:.3g}\n{rank.lower:.3g}\u2013{rank.upper:.3g}" if isinstance(rank, Estimate) else "\u2013"
     lead = _cell(row.lead, signed=True) if isinstance(row.lead, Estimate) else "\u2013"
-    return row.arm, row.weights, place, _cell(row.reward), _cell(row.sft_loss), lead
+    return (
+        "\n".join(filter(None, (row.arm, row.looked_early))),
+        row.weights,
+        place,
+        _cell(row.reward),
+        _cell(row.sft_loss),
+        lead,
+    )
 
 
 def _cell(figure: Figure, signed: bool = False) -> str:

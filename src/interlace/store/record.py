@@ -74,6 +74,11 @@ class StageRecord:
         """The step whose weights the stage has ended with, or has reached."""
         return self.steps_done if self.stopped is None else self.stopped.end_step
 
+    @property
+    def is_rewound(self) -> bool:
+        """Whether its stop rule took it back to an earlier look."""
+        return self.stopped is not None and self.stopped.rewound_to is not None
+
     def ended_at(self, task: str) -> Point:
         """Where the weights that the stage ends with (or has reached) were measured on `task`."""
         if self.blend is None:

@@ -76,8 +76,9 @@ def budgets_kept(
     """Every arm whose method has a budget, raw and averaged. `published`: names of methods of others. All figures are
     of the prompts that did not steer, those of the other arms too."""
     found: list[BudgetKept] = []
+    of_all = seen_at_common_compute(records, arms, pair, by, exchange_rate)
     for weights in (RAW, AVERAGED):
-        seen = seen_at_common_compute(records, arms, pair, weights, by, exchange_rate)
+        seen = of_all[weights]
         rivals = {arm: each for arm, each in seen.items() if arm != rl_alone and _is_of(records[0], arm, published)}
         of_rl = seen.get(rl_alone)
         guarded = [arm for arm in seen if _budget(records[0], arm) is not None]

@@ -17,7 +17,7 @@ from interlace.analysis.shootout.row import Contest, ShootoutRow, rows_of
 from interlace.analysis.shootout.seen import course_of, seen_at_common_compute
 from interlace.encoding import jsonable
 from interlace.errors import DataError, RecipeError
-from interlace.measurement import AVERAGED, LINE, RAW
+from interlace.measurement import AVERAGED, RAW
 from interlace.store import RunRecord
 from interlace.theory.checks import check_exchange_rate
 from interlace.theory.frontier import Front
@@ -92,10 +92,7 @@ def shootout(
     for pair in pairs_of(kept[0], arms.arms):
         limits = [_limit(record, arms, pair) for record in kept]
         contest = Contest(kept, pair, limits, opponent, exchange_rate)
-        seen = {
-            weights: seen_at_common_compute(kept, arms.arms, pair, weights, by, exchange_rate)
-            for weights in (RAW, AVERAGED, LINE)
-        }
+        seen = seen_at_common_compute(kept, arms.arms, pair, by, exchange_rate)
         rows += rows_of(contest, seen)
         for weights in (RAW, AVERAGED):
             knobs += knobs_of(contest, weights, seen[weights])

@@ -48,11 +48,13 @@ class ShootoutRow:
 
     `task`: whose reward counts, `imitated`: whose SFT loss. `weights`: raw, averaged, or line (the best place between
     the stage's start and its end). `step`: of the look, mean over seeds. `compute`: what the arm had taken there (FLOPs
-    a parameter, or tokens read and sampled in generation and trained on); `is_short`: all of it took less than the
-    common compute and it is told where it ended (`SHORT`). `imitation`: mean weight of imitation among both losses in
-    its updates, a fraction; None where that is not counted. `exchange_rates`: each that it was told, reward units a
-    nat; `is_stopped_or_blended`: held-out looks end it, or choose the blend that it ends with; `is_before_blend`: its
-    last stage ends with a blend, and the row has the weights before that.
+    a parameter, or tokens read and sampled in generation and trained on; of one that a stop rule took back to that look
+    all that it took), `compute_share`: over the common compute; `is_short`: all of it took less than that, and it is
+    told where it ended (`SHORT`); `is_early`: it took as much, but its last look within it lies that far before.
+    `imitation`: mean weight of imitation among both losses in its updates, a fraction; None where that is not counted.
+    `exchange_rates`: each that it was told, reward units a nat; `is_stopped_or_blended`: held-out looks end it, or
+    choose the blend that it ends with; `is_before_blend`: its last stage ends with a blend, and the row has the weights
+    before that.
 
     `excess`: SFT loss over the least that any policy can have at this reward (D9), nats/response. `value`: the change
     of R - lambda L, reward units; `values`: of each seed. `gain_share`: the value over the greatest that any policy
@@ -76,7 +78,9 @@ class ShootoutRow:
     num_seeds: int
     step: float
     compute: float
+    compute_share: float
     is_short: bool
+    is_early: bool
     imitation: float | None
     exchange_rates: tuple[float, ...]
     is_stopped_or_blended: bool
@@ -104,6 +108,11 @@ class ShootoutRow:
     def pair(self) -> Pair:
         """The two tasks."""
         return Pair(self.task, self.imitated)
+
+    @property
+    def looked_early(self) -> str:
+        """Of one that `is_early`, in words; of others nothing."""
+        return f"looked at last at {self.compute_share:.0%} of the common compute" * self.is_early
 
     @property
     def mean_value(self) -> float:
@@ -184,7 +193,9 @@ def _row(
         num_seeds=len(each),
         step=float(np.mean([item.at.step for item in each])),
         compute=float(np.mean([item.at.compute for item in each])),
-        is_short=_is_short(each),
+        compute_share=_share_of_common(each, [item.at.compute for item in each]),
+        is_short=_share_of_common(each, [item.end for item in each]) < SHORT,
+        is_early=_is_early(each),
         imitation=imitation_of(contest.records, arm, each),
         exchange_rates=exchange_rates_of(record, arm),
         is_stopped_or_blended=is_stopped_or_blended(record, arm),
@@ -210,9 +221,16 @@ def _row(
     )
 
 
-def _is_short(each: Sequence[Seen]) -> bool:
-    """By the arm's ends: its last looks within the common compute may lie some steps before."""
-    return float(np.mean([item.end for item in each])) < SHORT * float(np.mean([item.common for item in each]))
+def _share_of_common(each: Sequence[Seen], computes: Sequence[float]) -> float:
+    """Mean of `computes` over that of the common ones; 1 where arms took nothing."""
+    common = float(np.mean([item.common for item in each]))
+    return float(np.mean(computes)) / common if common else 1.0
+
+
+def _is_early(each: Sequence[Seen]) -> bool:
+    """Whether an arm that ended with as much as others was last looked at, within the common compute, far before."""
+    ended, looked = (_share_of_common(each, of) for of in ([i.end for i in each], [i.at.compute for i in each]))
+    return looked < SHORT <= ended
 
 
 def _reward_range(each: Sequence[Seen]) -> tuple[float, float]:

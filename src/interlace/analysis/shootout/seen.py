@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from interlace.analysis.halves import CHOOSING, JUDGING, half_of
 from interlace.analysis.shootout.arms import Arm, Pair
 from interlace.analysis.shootout.compute import OVERSHOOT, By, common_compute, compute_of, compute_of_all
 from interlace.analysis.trajectory import REWARD, SFT_LOSS, Snapshot, read_trajectory
-from interlace.measurement import LINE, RAW
+from interlace.measurement import AVERAGED, LINE, RAW
 from interlace.store import RunRecord
 from interlace.store.record import StageRecord
 
@@ -65,8 +65,8 @@ class Look(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class Seen:
     """An arm of one run at the common compute. `looks`: all points up to it, the start first (on the line: all of it);
-    `at`: the one it is judged by; `end`: the compute of all of the arm; `common`: that of its run
-    (`common_compute`)."""
+    `at`: the one it is judged by; `end`: the compute of all of the arm; `common`: that of its run, by its arms' own
+    weights (`common_compute`)."""
 
     looks: tuple[Look, ...]
     at: Look
@@ -106,43 +106,48 @@ def _or_least(value: float) -> float:
 
 
 def seen_at_common_compute(
-    records: Sequence[RunRecord], arms: Sequence[Arm], pair: Pair, weights: str, by: By, exchange_rate: float
-) -> Mapping[Arm, list[Seen]]:
-    """Every arm that all runs measured, at the common compute of its own run (`common_compute`).
+    records: Sequence[RunRecord], arms: Sequence[Arm], pair: Pair, by: By, exchange_rate: float
+) -> Mapping[str, Mapping[Arm, list[Seen]]]:
+    """By kind of weights, every arm that all runs measured so, at the common compute of its own run: that of the arms'
+    own weights, for every kind (`common_compute`).
 
     On the line: the place of most R - lambda L, of arms of one stage whose end is at that compute.
     """
-    found: dict[Arm, list[Seen]] = {}
+    found: dict[str, dict[Arm, list[Seen]]] = {RAW: {}, AVERAGED: {}, LINE: {}}
     for record in records:
-        for arm, seen in _of_run(record, arms, pair, weights, by, exchange_rate):
-            found.setdefault(arm, []).append(seen)
-    return {arm: each for arm, each in found.items() if len(each) == len(records)}
+        for weights, arm, seen in _of_run(record, arms, pair, by, exchange_rate):
+            found[weights].setdefault(arm, []).append(seen)
+    return {weights: {arm: runs for arm, runs in each.items() if len(runs) == len(records)}
+            for weights, each in found.items()}  # fmt: skip
 
 
 def _of_run(
-    record: RunRecord, arms: Sequence[Arm], pair: Pair, weights: str, by: By, exchange_rate: float
-) -> Iterator[tuple[Arm, Seen]]:
-    own = RAW if weights == LINE else weights
-    courses = {arm: looks for arm in arms if (looks := course_of(record, arm, pair, own, by))}
-    common = common_compute([looks[-1].compute for looks in courses.values()])
-    start = _common_start(record, arms, pair, by)
-    for arm, looks in courses.items():
-        within = _from(start, [look for look in looks if look.compute <= common * OVERSHOOT])
-        last, end = within[-1], looks[-1].compute
-        if last.stage != arm.of(record)[-1].stage:
-            continue  # it has not come to its last stage: the arm without that says the same
-        if weights != LINE:
-            yield arm, Seen(tuple(within), last, end, common)
-        elif len(within) == len(looks) and (places := _from(start, course_of(record, arm, pair, LINE, by))):
+    record: RunRecord, arms: Sequence[Arm], pair: Pair, by: By, exchange_rate: float
+) -> Iterator[tuple[str, Arm, Seen]]:
+    """Where rewards are sampled each arm saw the start that all share with noise of its own, which is none of the arms'
+    differences: it is taken as the first of them saw it."""
+    own = {arm: looks for arm in arms if (looks := course_of(record, arm, pair, RAW, by))}
+    common = common_compute([looks[-1].compute for looks in own.values()])
+    start = next((looks[0] for looks in own.values()), None)
+    for arm, looks in own.items():
+        is_over = looks[-1].compute > common * OVERSHOOT
+        then = _before_rewinding(record, arm) if is_over else record
+        for weights in (RAW, AVERAGED):
+            course = looks if weights == RAW and then is record else course_of(then, arm, pair, weights, by)
+            within = _from(start, [look for look in course if look.compute <= common * OVERSHOOT])
+            if within and within[-1].stage == arm.of(record)[-1].stage:  # else the arm without that stage says the same
+                yield weights, arm, Seen(tuple(within), within[-1], course[-1].compute, common)
+        places = [] if is_over else _from(start, course_of(record, arm, pair, LINE, by))
+        if places:
             best = max(places, key=lambda place: place.choosing.value(exchange_rate))
-            yield arm, Seen(tuple(places), best, end, common)
+            yield LINE, arm, Seen(tuple(places), best, looks[-1].compute, common)
 
 
-def _common_start(record: RunRecord, arms: Sequence[Arm], pair: Pair, by: By) -> Look | None:
-    """The start that all arms of a run share, as the first of them saw it: where rewards are sampled each saw it with
-    noise of its own, which is none of the arms' differences."""
-    courses = (course_of(record, arm, pair, RAW, by) for arm in arms)
-    return next((looks[0] for looks in courses if looks), None)
+def _before_rewinding(record: RunRecord, arm: Arm) -> RunRecord:
+    """The run while the arm's last stage still went on: before a stop rule took it back to an earlier look."""
+    last = arm.of(record)[-1]
+    stages = tuple(replace(stage, stopped=None) if stage is last else stage for stage in record.stages)
+    return replace(record, stages=stages) if last.is_rewound else record
 
 
 def _from(start: Look | None, looks: Sequence[Look]) -> list[Look]:
@@ -153,8 +158,9 @@ def _from(start: Look | None, looks: Sequence[Look]) -> list[Look]:
 
 
 def course_of(record: RunRecord, arm: Arm, pair: Pair, weights: str, by: By) -> list[Look]:
-    """An arm's looks at both tasks through all of its stages; none where an objective was not measured in any. On the
-    line its places, all with the step and compute of its end."""
+    """An arm's looks at both tasks through all of its stages; none where an objective was not measured in any. The last
+    of a stage that went back to it has the compute of all of the stage. On the line its places, all with the step and
+    compute of its end."""
     stages = arm.of(record)
     if weights == LINE:
         return list(_line(record, stages[0], pair, by)) if len(stages) == 1 else []
@@ -176,6 +182,8 @@ def _looks(
     others = {shot.step: shot for shot in imitated}
     for shot in rewarded:
         compute = compute_of(stage, shot.step, by) if shot.step else 0.0
+        if stage.is_rewound and shot.step == stage.end_step:
+            compute = compute_of_all(stage, by)
         if compute is not None and shot.step in others:
             yield Look(stage.stage, steps + shot.step, before + compute, *halves_at(pair, shot, others[shot.step]))
 
@@ -191,7 +199,8 @@ def _measured(record: RunRecord, stage: str, pair: Pair, weights: str) -> tuple[
     found = []
     for task in pair:
         trajectory = read_trajectory(record, stage, task, weights)
-        if trajectory.gap(SFT_LOSS, REWARD) is not None or trajectory.held.num_prompts < 2:
+        missing = trajectory.gap(SFT_LOSS, REWARD)
+        if missing not in (None, trajectory.rewound) or trajectory.held.num_prompts < 2:
             return (), ()
         found.append(trajectory.measured(SFT_LOSS, REWARD).snapshots)
     return found[0], found[1]

@@ -14,8 +14,9 @@ from interlace.report.tables import Table, words
 HEADINGS = ("Arm", "Weights")
 NOT_COUNTED = "it was not counted"
 MARKS = (
-    "\u2020: no other row has both more reward and less SFT loss, by the means. \u2021: the arm ended with less than "
-    f"{SHORT:.0%} of the common compute, and is told where it ended."
+    "\u2020: no other row has at least as much reward and at most as much SFT loss, and one of them better, by the "
+    f"means. \u2021: the arm ended with less than {SHORT:.0%} of the common compute, and is told where it ended. "
+    "\u00a7: it took as much, but its looks lie so far apart that it is told by one at less than that."
 )
 PLACE = (
     "Place: by the change of R \u2212 \u03bbL among rows of the same weights; the intervals of all of them hold "
@@ -130,9 +131,11 @@ def _reason(figure: Figure) -> str | None:
 
 
 def _first_cells(row: ShootoutRow, marked: bool) -> tuple[Cell, ...]:
-    marks = ("\u2020" * row.on_pareto + "\u2021" * row.is_short) * marked
-    under = [*[row.method] * (row.method != row.arm), *["before its blend"] * row.is_before_blend]
-    return Cell(f"{row.arm}{marks}", interval=", ".join(under), tone="stage"), *words(weights_name(row.weights))
+    marks = ("\u2020" * row.on_pareto + "\u2021" * row.is_short + "\u00a7" * row.is_early) * marked
+    under = (row.method * (row.method != row.arm), "before its blend" * row.is_before_blend, row.looked_early)
+    return Cell(f"{row.arm}{marks}", interval=", ".join(filter(None, under)), tone="stage"), *words(
+        weights_name(row.weights)
+    )
 
 
 def _place_column() -> Column:

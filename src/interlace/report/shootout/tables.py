@@ -36,7 +36,7 @@ def rows_of(found: Shootout, pair: Pair) -> list[ShootoutRow]:
 def _title(found: Shootout, pair: Pair) -> str:
     rows = rows_of(found, pair)
     seeds = counted(max(row.num_seeds for row in rows), "seed")
-    spent = [row.compute for row in rows if not row.is_short] or [row.compute for row in rows]
+    spent = [row.compute for row in rows if not (row.is_short or row.is_early)] or [row.compute for row in rows]
     span = f"{compact(min(spent))} to {compact(max(spent))}"
     return f"{pair.name}, from {found.started_from}, at equal {COUNTED[found.by]} ({span}), {seeds}"
 
