@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from interlace.analysis.shootout import shootout
@@ -129,3 +130,26 @@ def test_runs_whose_start_was_trained_otherwise_are_refused() -> None:
     with pytest.raises(DataError, match="Seeds trained sft with other options \\(max_steps\\). Give those that agree"):
         shootout(records)
     assert all(len(rows(shootout([record]))) == 2 for record in records)
+
+
+def test_figures_over_runs_that_share_their_prompts_hold_what_is_peculiar_to_these() -> None:
+    """The same prompts in three runs that hardly differ: an interval over the runs alone would be far narrower."""
+    problem, records = problem_of(0), []
+    for seed in range(3):
+        arms = [arm("a", problem, 2.0 + 0.01 * seed), arm("b", problem, 1.0)]
+        made = make_record(problem, start(problem), *arms, seed=seed)
+        records.append(replace(made, manifest={"data": {"sums": {"heldout": "the same"}}}))
+    found = shootout(records, against="b")
+    row = rows(found)["a"]
+    other = [replace(each, manifest={"data": {"sums": {"heldout": str(each.seed)}}}) for each in records]
+    apart = rows(shootout(other, against="b"))["a"]
+    assert found.shared == ("sums",) and found.to_json()["shared"] == ["sums"] and not shootout(other).shared
+    for name in ("sft_loss", "reward", "reward_change", "excess", "value", "lead", "pass_at_8"):
+        one, two = getattr(row, name), getattr(apart, name)
+        assert one.value == pytest.approx(two.value, abs=1e-9) and "seeds and prompts" in one.method
+        assert one.scope == "this recipe" and "prompts" not in two.method
+    values = np.stack([each["sums"] for each in row.prompts])
+    between = values.mean(axis=0).std(ddof=1) / np.sqrt(20)
+    assert row.value.upper - row.value.value == pytest.approx(2.09302 * between, rel=0.02)
+    assert row.gain_share.scope == row.better.scope == "this recipe, on these prompts"
+    assert apart.gain_share.scope == apart.better.scope == "this recipe" and "prompts" in row.rank.method

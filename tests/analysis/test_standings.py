@@ -17,8 +17,9 @@ from interlace.analysis.shootout import Shootout, shootout, standings
 from interlace.encoding import dumps
 from interlace.errors import DataError
 from interlace.estimate import Estimate, Unresolved
+from interlace.report.shootout import compared, standings_tables
 from interlace.statistics import interquartile_mean
-from tests.analysis.test_shootout_rows import TOKENS, arm, problem_of, start
+from tests.analysis.test_shootout_rows import TOKENS, arm, cross, problem_of, start
 from tests.analysis.worlds import MemoryRecord, make_record
 
 TIMES = {"rl": 3.0, "near": 1.0, "far": 8.0}
@@ -56,7 +57,53 @@ def test_standings_are_those_of_the_rows() -> None:
         above = [sum(means[other][t] > means[name][t] for other in TIMES) for t in range(2)]
         assert table[name].rank.value == pytest.approx(1 + np.mean(above))
     order = [standing.rank.value for standing in standings(found)]
-    assert order == sorted(order) and json.loads(dumps(table["far"].to_json()))["tasks"] == 2
+    assert order == sorted(order) and json.loads(dumps(table["far"].to_json()))["recipes"] == 2
+
+
+def two_pairs(seeds: int) -> Shootout:
+    """Runs in which `a` imitates another task and `b` the one that is reinforced: both are held against each other on
+    both pairs."""
+    records = []
+    for seed in range(seeds):
+        record = replace(cross(seed)[0], seed=seed, recipe="pairs")
+        stages = [
+            replace(stage, options={name: told for name, told in stage.options.items() if name != "imitate"})
+            if stage.name == "b"
+            else stage
+            for stage in record.stages
+        ]
+        records.append(replace(record, stages=tuple(stages)))
+    return shootout(records, against="b")
+
+
+def test_a_run_that_is_compared_on_two_pairs_counts_once() -> None:
+    plain = shootout(runs("plain", range(3), ("near", "far")), against="far")
+    named = {"near": "a", "far": "b"}
+    plain = replace(plain, against="b", rows=tuple(replace(row, arm=named[row.arm]) for row in plain.rows))
+    found = [two_pairs(3), plain]
+    assert len(found[0].pairs) == 2
+    table = {each.arm: each for each in standings(found)}
+    assert {(each.recipes, each.pairs, each.num_seeds) for each in table.values()} == {(2, 3, 3)}
+    values, shares = {}, []
+    for name in "ab":
+        rows = [[row for row in each.rows if row.arm == name] for each in found]
+        values[name] = np.array([np.mean([row.values for row in pairs], axis=0) for pairs in rows])
+        if name == "a":
+            shares = [np.mean([row.gain_shares for row in pairs], axis=0) for pairs in rows]
+            for run, value in enumerate(values["a"][0]):
+                means = [part.mean() for row in rows[0] for part in row.prompts[run].values()]
+                assert sum(means) / 2 == pytest.approx(value)
+    better = table["a"].better
+    assert isinstance(better, Estimate) and (better.n, better.scope) == (6, "this recipe")
+    wins = int((values["a"] > values["b"]).sum())
+    exact = stats.binomtest(wins, 6).proportion_ci(method="exact")
+    assert (better.lower, better.upper) == pytest.approx((exact.low, exact.high))
+    assert isinstance(table["a"].gain_share, Estimate)
+    assert table["a"].gain_share.value == pytest.approx(interquartile_mean(np.array(shares)))
+    above = values["b"].mean(axis=1) > values["a"].mean(axis=1)
+    assert table["a"].rank.value == pytest.approx(1 + above.mean())
+    (shown,) = standings_tables(compared(found))
+    assert shown.name == "Standings over 2 recipes (3 pairs of tasks) at equal FLOPs, 3 seeds of each"
 
 
 def test_only_arms_that_all_recipes_have_stand() -> None:

@@ -12,16 +12,18 @@ from interlace.analysis.prompt_values import End, PromptValues
 from interlace.analysis.summary import ObjectiveChange, RunSummary
 from interlace.estimate import Estimate, Figure, Unresolved
 from interlace.statistics import paired_change, seed_interval, seed_prompt_interval
+from interlace.statistics.intervals import LEVEL
 
 PerPrompt = Float[np.ndarray, "prompt"]
 
 
-def over_seeds(figures: Sequence[Figure], shared: Sequence[PerPrompt] | None = None) -> Figure:
+def over_seeds(figures: Sequence[Figure], shared: Sequence[PerPrompt] | None = None, level: float = LEVEL) -> Figure:
     """The mean of one figure over seeds; unresolved if it is in any seed, because leaving seeds out would choose. That
     of one seed is its own, with its own scope ("this run").
 
     `shared`: of each seed the values that the figure is the mean of, where all seeds saw the same prompts. What is
-    peculiar to these prompts is then in the interval; otherwise the seeds' own scatter holds it.
+    peculiar to these prompts is then in the interval; otherwise the seeds' own scatter holds it. `level`: of the
+    figures, and of their mean.
     """
     if len(figures) == 1:
         return figures[0]
@@ -31,8 +33,10 @@ def over_seeds(figures: Sequence[Figure], shared: Sequence[PerPrompt] | None = N
         return Unresolved(f"{len(missing)} of {len(figures)} seeds have no figure: {missing[0]}")
     unit = next(figure.unit for figure in figures if isinstance(figure, Estimate))
     if shared is None:
-        return _at_least(seed_interval(values, unit=unit), [each for each in figures if isinstance(each, Estimate)])
-    return seed_prompt_interval(np.stack(shared), shared_prompts=True, unit=unit)
+        return _at_least(
+            seed_interval(values, unit=unit, level=level), [each for each in figures if isinstance(each, Estimate)]
+        )
+    return seed_prompt_interval(np.stack(shared), shared_prompts=True, unit=unit, level=level)
 
 
 def _at_least(mean: Figure, figures: Sequence[Estimate]) -> Figure:

@@ -1,9 +1,9 @@
 """The shoot-out: mixing methods from one start, compared at the compute that at least half of them reached.
 
 `arms` finds them in a run, `compute` counts, `seen` takes each at the common compute on the `halves` of the held-out
-prompts, `training` says how it was trained, `limit` holds it against the best of all policies (D9), `row`, `ranks`,
-`knobs` and `adapting` make figures of the runs of one recipe, `missing` says what has no row, `comparison` is the whole
-of it; `standings` is over several recipes.
+prompts, `training` says how it was trained, `limit` holds it against the best of all policies (D9), `leads` compares
+two arms run by run, `contest` is what `row`, `ranks`, `knobs` and `adapting` make figures of the runs of one recipe
+from, `missing` says what has no row, `comparison` is the whole of it; `standings` is over several recipes.
 """
 
 from interlace.analysis.shootout.adapting import Matched

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from interlace.analysis.shootout.arms import Arm, Pair, method_of
-from interlace.analysis.shootout.row import Contest, leads_over_seeds
+from interlace.analysis.shootout.contest import Contest
 from interlace.analysis.shootout.seen import Seen
 from interlace.encoding import jsonable
 from interlace.estimate import Figure
@@ -51,5 +51,5 @@ def matched_of(contest: Contest, weights: str, seen: Mapping[Arm, list[Seen]]) -
             method=str(method_of(arm.of(record)[0])["name"]),
             control=control.name,
             control_method=str(told["name"]),
-            lead=leads_over_seeds(seen[arm], runs, contest.exchange_rate),
+            lead=contest.lead(seen[arm], runs),
         )

@@ -10,10 +10,12 @@ from interlace.analysis.exclusion import exclusion
 from interlace.analysis.shootout.adapting import Matched, matched_of
 from interlace.analysis.shootout.arms import THEN, Arms, Pair, arms_of, pairs_of, rl_alone
 from interlace.analysis.shootout.compute import By
+from interlace.analysis.shootout.contest import Contest
 from interlace.analysis.shootout.knobs import Knob, knobs_of
+from interlace.analysis.shootout.leads import shared_tasks
 from interlace.analysis.shootout.limit import Limit, limit_of
 from interlace.analysis.shootout.missing import begun_and_not, not_arms, not_seen
-from interlace.analysis.shootout.row import Contest, ShootoutRow, rows_of
+from interlace.analysis.shootout.row import ShootoutRow, rows_of
 from interlace.analysis.shootout.seen import course_of, seen_at_common_compute
 from interlace.encoding import jsonable
 from interlace.errors import DataError, RecipeError
@@ -27,9 +29,10 @@ from interlace.theory.frontier import Front
 class Shootout:
     """`rows`, best value first within each pair of tasks and kind of weights, of the half of the held-out prompts that
     judges. `started_from`: the stage that all arms begin with; `by`: what compute is counted in; `against`: the arm of
-    `lead` and `better`; `seeds`: of the runs, in the order of each row's `values`; `left_out`: how many the recipe's
-    rule excludes; `missing`: of each stage, path of stages or seed that has no part in it, why; `fronts`: of each pair
-    of one task whose expert is known, the front of all policies (D9), from the first run; `knobs`: of each method that
+    `lead` and `better`; `seeds`: of the runs, in the order of each row's `values`; `shared`: tasks whose held-out
+    prompts all runs have: what is peculiar to these is then in the intervals; `left_out`: how many the recipe's rule
+    excludes; `missing`: of each stage, path of stages or seed that has no part in it, why; `fronts`: of each pair of
+    one task whose expert is known, the front of all policies (D9), from the first run; `knobs`: of each method that
     several arms train with, what its options do; `matched`: of each arm with a control at its share of imitation, what
     adapting is worth."""
 
@@ -39,6 +42,7 @@ class Shootout:
     against: str
     exchange_rate: float
     seeds: tuple[int, ...]
+    shared: tuple[str, ...]
     left_out: int
     missing: Mapping[str, str]
     fronts: Mapping[Pair, Front]
@@ -84,14 +88,14 @@ def shootout(
     kept, waiting = begun_and_not(_kept(records))
     arms = arms_of(kept)
     missing = not_arms(kept, arms)
-    opponent = _opponent(kept, arms, against, missing)
+    opponent, shared = _opponent(kept, arms, against, missing), shared_tasks(kept)
     rows: list[ShootoutRow] = []
     fronts: dict[Pair, Front] = {}
     knobs: list[Knob] = []
     matched: list[Matched] = []
     for pair in pairs_of(kept[0], arms.arms):
         limits = [_limit(record, arms, pair) for record in kept]
-        contest = Contest(kept, pair, limits, opponent, exchange_rate)
+        contest = Contest(kept, pair, limits, opponent, exchange_rate, shared)
         seen = seen_at_common_compute(kept, arms.arms, pair, by, exchange_rate)
         rows += rows_of(contest, seen)
         for weights in (RAW, AVERAGED):
@@ -107,6 +111,7 @@ def shootout(
         against=opponent,
         exchange_rate=exchange_rate,
         seeds=tuple(record.seed for record in kept),
+        shared=tuple(sorted(shared)),
         left_out=sum(exclusion(record) is not None for record in records),
         missing=missing | not_seen(kept, unseen, pairs_of(kept[0], arms.arms), by) | waiting,
         fronts=fronts,

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from interlace.analysis.shootout.arms import Arm, Pair, method_of
+from interlace.analysis.shootout.contest import Contest
 from interlace.analysis.shootout.ranks import comparisons_of
-from interlace.analysis.shootout.row import NOT_SEEN, Contest, leads_over_seeds
+from interlace.analysis.shootout.row import NOT_SEEN
 from interlace.analysis.shootout.seen import Seen
 from interlace.encoding import jsonable
-from interlace.estimate import Estimate, Figure, Unresolved
-from interlace.statistics import together
+from interlace.estimate import Figure, Unresolved
 from interlace.store import RunRecord
 
 SCHEDULING = frozenset({"name", "method", "max_steps", "measure_every", "save_steps"})
@@ -81,9 +81,9 @@ def knobs_of(contest: Contest, weights: str, seen: Mapping[Arm, list[Seen]]) -> 
             pair=contest.pair,
             weights=weights,
             settings=tuple(settings[arm] for arm in order),
-            spread=_spread(seen[order[0]], seen[order[-1]], rate, len(order)),
+            spread=contest.lead(seen[order[0]], seen[order[-1]], comparisons_of(len(order))),
             chosen=settings[_preferred(tried, range(len(contest.records)), rate)],
-            lead=_lead(tried, contest.opponent_in(seen), rate),
+            lead=_lead(contest, tried, contest.opponent_in(seen)),
         )
 
 
@@ -112,22 +112,17 @@ def _settings(record: RunRecord, arms: Sequence[Arm]) -> dict[Arm, Setting]:
     return dict(found.values())
 
 
-def _spread(best: Sequence[Seen], worst: Sequence[Seen], exchange_rate: float, count: int) -> Figure:
-    found = leads_over_seeds(best, worst, exchange_rate)
-    return together(found, comparisons_of(count)) if isinstance(found, Estimate) else found
-
-
 def _preferred(tried: Mapping[Arm, Sequence[Seen]], runs: Sequence[int], exchange_rate: float) -> Arm:
     """The setting of most mean gain in some runs, on the prompts that choose."""
     return max(tried, key=lambda arm: float(np.mean([tried[arm][run].gain_choosing(exchange_rate) for run in runs])))
 
 
-def _lead(tried: Mapping[Arm, Sequence[Seen]], opponent: Sequence[Seen] | None, exchange_rate: float) -> Figure:
+def _lead(contest: Contest, tried: Mapping[Arm, Sequence[Seen]], opponent: Sequence[Seen] | None) -> Figure:
     """Of the setting that all other runs prefer, run by run."""
     if opponent is None:
         return NOT_SEEN
     if len(opponent) < 2:
         return ONE_RUN
-    runs = range(len(opponent))
-    chosen = [_preferred(tried, [other for other in runs if other != run], exchange_rate) for run in runs]
-    return leads_over_seeds([tried[arm][run] for run, arm in enumerate(chosen)], opponent, exchange_rate)
+    runs, rate = range(len(opponent)), contest.exchange_rate
+    chosen = [_preferred(tried, [other for other in runs if other != run], rate) for run in runs]
+    return contest.lead([tried[arm][run] for run, arm in enumerate(chosen)], opponent)

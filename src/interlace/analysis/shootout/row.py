@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 
-from interlace.analysis.averages import over_seeds
 from interlace.analysis.halves import JUDGING, half_of
 from interlace.analysis.reward_change import reward_difference
 from interlace.analysis.shootout import figures
 from interlace.analysis.shootout.area import dominated_share
 from interlace.analysis.shootout.arms import THEN, Arm, Pair, method_of
 from interlace.analysis.shootout.compute import SHORT
+from interlace.analysis.shootout.contest import Contest
+from interlace.analysis.shootout.figures import Told
+from interlace.analysis.shootout.leads import REWARD_UNIT, Values, over_runs, scope_of
 from interlace.analysis.shootout.limit import Limit
 from interlace.analysis.shootout.ranks import DIVERGED, comparisons_of, ranks_of
 from interlace.analysis.shootout.seen import Seen
@@ -26,9 +28,9 @@ from interlace.analysis.shootout.training import (
 )
 from interlace.analysis.trajectory import REWARD, read_trajectory
 from interlace.encoding import jsonable
-from interlace.estimate import THIS_RECIPE, Estimate, Figure, Unresolved
+from interlace.estimate import Estimate, Figure, Unresolved
 from interlace.measurement import LINE
-from interlace.statistics import rate_interval, seed_interval, together
+from interlace.statistics import rate_interval, seed_interval
 from interlace.store import RunRecord
 
 OPPONENT = Unresolved("the arm that the others are held against")
@@ -57,13 +59,14 @@ class ShootoutRow:
     before that.
 
     `excess`: SFT loss over the least that any policy can have at this reward (D9), nats/response. `value`: the change
-    of R - lambda L, reward units; `values`: of each seed. `gain_share`: the value over the greatest that any policy
-    could have made from the start (D9), fraction; `gain_shares`: of each seed. `area`: hypervolume of its looks over
-    the front's, fraction. `lead`: by how much its value is above that of the arm it is held against, run by run, a
-    comparison by itself; `better`: the share of runs in which it is, with the exact interval; `behind`: by how much the
-    greatest mean value of the same weights is above it, run by run, all pairs of arms together, since the best was
-    picked from them; `rank`: its place by value among the rows of its weights, the intervals of all of them together.
-    `on_pareto`: no other row's means, under any weights, are at least as good in both and better in one.
+    of R - lambda L, reward units; `values`: of each seed; `prompts`: of each seed, what each prompt has of it.
+    `gain_share`: the value over the greatest that any policy could have made from the start (D9), fraction;
+    `gain_shares`: of each seed. `area`: hypervolume of its looks over the front's, fraction. `lead`: by how much its
+    value is above that of the arm it is held against, run by run, a comparison by itself; `better`: the share of runs
+    in which it is, with the exact interval; `behind`: by how much the greatest mean value of the same weights is above
+    it, run by run, all pairs of arms together, since the best was picked from them; `rank`: its place by value among
+    the rows of its weights, by the same leads, the intervals of all of them together. `on_pareto`: no other row's
+    means, under any weights, are at least as good in both and better in one.
 
     Beside them `sft_loss_right_change` (A11), `pass_at_8`, and `elsewhere`: change of reward on each held-out task that
     is neither reinforced nor imitated.
@@ -103,6 +106,7 @@ class ShootoutRow:
     sft_loss_right_change: Figure
     pass_at_8: Figure
     elsewhere: Mapping[str, Figure]
+    prompts: tuple[Values, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def pair(self) -> Pair:
@@ -126,30 +130,16 @@ class ShootoutRow:
 
     def to_json(self) -> dict[str, Any]:
         """The object on the wire."""
-        plain = {field.name: jsonable(getattr(self, field.name)) for field in fields(self) if field.name != "elsewhere"}
+        plain = {each.name: jsonable(getattr(self, each.name)) for each in fields(self)
+                 if each.name not in ("elsewhere", "prompts")}  # fmt: skip
         return plain | {"elsewhere": {task: figure.to_json() for task, figure in self.elsewhere.items()}}
-
-
-@dataclass(frozen=True, eq=False)
-class Contest:
-    """What rows are made from: the arms of some runs on one pair of tasks, and each run's limit."""
-
-    records: Sequence[RunRecord]
-    pair: Pair
-    limits: Sequence[Limit | None]
-    opponent: str
-    exchange_rate: float
-
-    def opponent_in(self, seen: Mapping[Arm, list[Seen]]) -> list[Seen] | None:
-        """The arm that the others are held against, if it was measured under these weights."""
-        return next((each for arm, each in seen.items() if arm.name == self.opponent), None)
 
 
 def rows_of(contest: Contest, seen: Mapping[str, Mapping[Arm, list[Seen]]]) -> Iterator[ShootoutRow]:
     """A row an arm and kind of weights, best mean value first within each kind. `seen`: by kind of weights."""
     everywhere = [_place(each) for found in seen.values() for each in found.values()]
     for weights, found in seen.items():
-        ranks = ranks_of(found, contest.exchange_rate)
+        ranks = ranks_of(contest, found)
         for arm in sorted(found, key=lambda arm: -_mean_gain(found[arm], contest.exchange_rate)):
             yield _row(contest, weights, arm, found, ranks[arm], not _is_beaten(_place(found[arm]), everywhere))
 
@@ -178,9 +168,10 @@ def _row(
     rate, each, record = contest.exchange_rate, seen[arm], contest.records[0]
     with_limits = list(zip(each, contest.limits, strict=True))
 
-    def mean(figure: Callable[[Seen], Figure]) -> Figure:
-        return over_seeds([figure(item) for item in each])
+    def mean(told: Callable[[Seen], Told], *tasks: str) -> Figure:
+        return _mean([told(item) for item in each], not contest.shared.isdisjoint(tasks))
 
+    rewarded, imitated = contest.pair
     shares = _known(_gain_share(item, limit, rate) for item, limit in with_limits)
     areas = _known(dominated_share(item, limit, rate) for item, limit in with_limits)
     return ShootoutRow(
@@ -200,23 +191,24 @@ def _row(
         exchange_rates=exchange_rates_of(record, arm),
         is_stopped_or_blended=is_stopped_or_blended(record, arm),
         is_before_blend=weights != LINE and ends_with_blend(record, arm),
-        sft_loss=figures.within(mean(figures.sft_loss_of), 0.0, np.inf),
-        sft_loss_change=mean(figures.sft_loss_change_of),
-        reward=figures.within(mean(figures.reward_of), *_reward_range(each)),
-        reward_change=mean(figures.reward_change_of),
-        excess=over_seeds([figures.excess_of(item, limit) for item, limit in with_limits]),
-        value=mean(lambda item: figures.value_of(item, rate)),
+        sft_loss=figures.within(mean(figures.sft_loss_of, imitated), 0.0, np.inf),
+        sft_loss_change=mean(figures.sft_loss_change_of, imitated),
+        reward=figures.within(mean(figures.reward_of, rewarded), *_reward_range(each)),
+        reward_change=mean(figures.reward_change_of, rewarded),
+        excess=_mean([figures.excess_of(item, limit) for item, limit in with_limits], contest.is_shared),
+        value=mean(lambda item: figures.value_of(item, rate), rewarded, imitated),
         values=tuple(item.gain(rate) for item in each),
-        gain_share=_over_runs(shares),
+        prompts=tuple(item.values(rate) for item in each),
+        gain_share=_over_runs(shares, contest.is_shared),
         gain_shares=shares,
-        area=_over_runs(areas),
+        area=_over_runs(areas, contest.is_shared),
         lead=_lead(contest, seen, arm),
         better=_better(contest, seen, arm),
         behind=_behind(contest, seen, arm),
         rank=rank,
         on_pareto=on_pareto,
-        sft_loss_right_change=mean(figures.right_loss_change_of),
-        pass_at_8=figures.within(mean(figures.pass_at_k_of), 0.0, 1.0),
+        sft_loss_right_change=mean(figures.right_loss_change_of, imitated),
+        pass_at_8=figures.within(mean(figures.pass_at_k_of, rewarded), 0.0, 1.0),
         elsewhere={} if weights == LINE else _elsewhere(contest, weights, arm, each),
     )
 
@@ -256,10 +248,14 @@ def _known(found: Iterator[float | None]) -> tuple[float, ...]:
     return tuple(value for value in values if value is not None) if None not in values else ()
 
 
-def _over_runs(values: tuple[float, ...]) -> Figure:
+def _mean(found: Sequence[Told], is_shared: bool) -> Figure:
+    return over_runs([each.figure for each in found], [each.prompts for each in found], is_shared)
+
+
+def _over_runs(values: tuple[float, ...], is_shared: bool) -> Figure:
     if not values:
         return NO_LIMIT
-    return seed_interval(values, unit="fraction") if len(values) > 1 else ONE_RUN
+    return _of_recipe(seed_interval(values, unit="fraction"), is_shared) if len(values) > 1 else ONE_RUN
 
 
 def _lead(contest: Contest, seen: Mapping[Arm, list[Seen]], arm: Arm) -> Figure:
@@ -267,12 +263,7 @@ def _lead(contest: Contest, seen: Mapping[Arm, list[Seen]], arm: Arm) -> Figure:
     opponent = contest.opponent_in(seen)
     if arm.name == contest.opponent or opponent is None:
         return NOT_SEEN if opponent is None else OPPONENT
-    return leads_over_seeds(seen[arm], opponent, contest.exchange_rate)
-
-
-def leads_over_seeds(each: Sequence[Seen], others: Sequence[Seen], exchange_rate: float) -> Figure:
-    """By how much the value is above that of others, run by run."""
-    return over_seeds([figures.lead_of(*pair, exchange_rate) for pair in zip(each, others, strict=True)])
+    return contest.lead(seen[arm], opponent)
 
 
 def _better(contest: Contest, seen: Mapping[Arm, list[Seen]], arm: Arm) -> Figure:
@@ -280,12 +271,12 @@ def _better(contest: Contest, seen: Mapping[Arm, list[Seen]], arm: Arm) -> Figur
     if arm.name == contest.opponent or opponent is None:
         return NOT_SEEN if opponent is None else OPPONENT
     wins = sum(mine.gain(rate) > other.gain(rate) for mine, other in zip(seen[arm], opponent, strict=True))
-    return _of_recipe(rate_interval(wins, len(opponent), kind="clopper_pearson"))
+    return _of_recipe(rate_interval(wins, len(opponent), kind="clopper_pearson"), contest.is_shared)
 
 
-def _of_recipe(figure: Figure) -> Figure:
+def _of_recipe(figure: Figure, is_shared: bool) -> Figure:
     """Of runs, and so of the recipe."""
-    return replace(figure, scope=THIS_RECIPE) if isinstance(figure, Estimate) else figure
+    return replace(figure, scope=scope_of(is_shared)) if isinstance(figure, Estimate) else figure
 
 
 def _behind(contest: Contest, seen: Mapping[Arm, list[Seen]], arm: Arm) -> Figure:
@@ -294,22 +285,21 @@ def _behind(contest: Contest, seen: Mapping[Arm, list[Seen]], arm: Arm) -> Figur
         return DIVERGED
     if arm == best:
         return BEST
-    found = leads_over_seeds(seen[best], seen[arm], contest.exchange_rate)
-    return together(found, comparisons_of(len(seen))) if isinstance(found, Estimate) else found
+    return contest.lead(seen[best], seen[arm], comparisons_of(len(seen)))
 
 
 def _elsewhere(contest: Contest, weights: str, arm: Arm, each: Sequence[Seen]) -> Mapping[str, Figure]:
-    """The change of reward on held-out tasks that no arm was trained for here, of arms of one stage."""
+    """The change of reward on held-out tasks that this pair neither reinforces nor imitates, of arms of one stage."""
     if len(arm.stages) > 1:
         return {}
     tasks = [task for task in contest.records[0].heldout if task not in contest.pair]
     changes = {task: [_change_of(record, task, weights, seen) for record, seen in
                       zip(contest.records, each, strict=True)] for task in tasks}  # fmt: skip
-    return {task: over_seeds([figure for figure in found if figure is not None]) for task, found in changes.items()
-            if None not in found}  # fmt: skip
+    return {task: _mean([told for told in found if told is not None], task in contest.shared)
+            for task, found in changes.items() if all(told is not None for told in found)}  # fmt: skip
 
 
-def _change_of(record: RunRecord, task: str, weights: str, seen: Seen) -> Figure | None:
+def _change_of(record: RunRecord, task: str, weights: str, seen: Seen) -> Told | None:
     trajectory = read_trajectory(record, seen.at.stage, task, weights)
     if trajectory.gap(REWARD) is not None or trajectory.held.num_prompts < 2:
         return None
@@ -317,4 +307,5 @@ def _change_of(record: RunRecord, task: str, weights: str, seen: Seen) -> Figure
     if not found:
         return None
     before, after = (half_of(shot, JUDGING) for shot in (trajectory.start, found[0]))
-    return reward_difference(before, after, figures.REWARD_UNIT).change
+    with np.errstate(invalid="ignore"):  # inf - inf: not finite
+        return Told(reward_difference(before, after, REWARD_UNIT).change, after.reward - before.reward)

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from interlace.analysis.halves import CHOOSING, JUDGING, half_of
 from interlace.analysis.shootout.arms import Arm, Pair
 from interlace.analysis.shootout.compute import OVERSHOOT, By, common_compute, compute_of, compute_of_all
+from interlace.analysis.shootout.leads import Values
 from interlace.analysis.trajectory import REWARD, SFT_LOSS, Snapshot, read_trajectory
 from interlace.measurement import AVERAGED, LINE, RAW
 from interlace.store import RunRecord
@@ -90,7 +91,16 @@ class Seen:
 
     def rises(self) -> tuple[PerPrompt, PerPrompt]:
         """Change of reward and of SFT loss since the start, by prompt of each task."""
-        return self.now.reward - self.start.reward, self.now.loss - self.start.loss
+        with np.errstate(invalid="ignore"):  # inf - inf: not finite
+            return self.now.reward - self.start.reward, self.now.loss - self.start.loss
+
+    def values(self, exchange_rate: float) -> Values:
+        """What each prompt of each task has of the change of R - lambda L, reward units."""
+        reward, loss = self.rises()
+        rewarded, imitated = self.now.rewarded.held.task, self.now.imitated.held.task
+        if self.is_paired:
+            return {rewarded: reward - exchange_rate * loss}
+        return {rewarded: reward, imitated: -exchange_rate * loss}
 
     def gain(self, exchange_rate: float) -> float:
         """Mean change of R - lambda L, reward units; -inf where it is not finite."""

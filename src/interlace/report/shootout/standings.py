@@ -16,7 +16,7 @@ REMARK = (
     "Arms and seeds that all recipes have. Mean place: the intervals of all arms under the same weights hold together, "
     "by all paired differences on all recipes. Share of the attainable gain: interquartile mean over all runs; "
     "intervals draw runs anew within each recipe. Better: in which share of runs its value is above, with the exact "
-    "interval."
+    "interval. A run that is compared on several pairs of tasks counts once, by the mean over them."
 )
 
 
@@ -38,5 +38,6 @@ def standings_table(found: Sequence[Shootout]) -> Table:
     )
     columns = tuple(column.format(rows[0].against) for column in COLUMNS)
     seeds = counted(rows[0].num_seeds, "seed")
-    title = f"Standings over {rows[0].tasks} recipes at equal FLOPs, {seeds} of each"
+    pairs = f" ({rows[0].pairs} pairs of tasks)" * (rows[0].pairs > rows[0].recipes)
+    title = f"Standings over {rows[0].recipes} recipes{pairs} at equal FLOPs, {seeds} of each"
     return Table(title, columns, cells, 2, tuple(notes.reasons), REMARK)
