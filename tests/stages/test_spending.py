@@ -13,8 +13,9 @@ from interlace.methods import build_method
 from interlace.stages import load_stage
 from interlace.stages.base import StageRequest
 from interlace.stages.hybrid import plan_of
-from interlace.stages.spending import Lengths, Spending, responses_a_prompt, spent_mixing
+from interlace.stages.spending import Demonstrations, Lengths, Spending, spent_mixing
 from interlace.tasks import Task
+from interlace.tasks.demonstrations import with_demonstrations
 from tests.stages.worlds import GRPO, starts_with_its_digit, trainer
 
 ROWS = [{"prompt": f"{n}=", "completion": str(n % 10)} for n in range(10, 50)]
@@ -34,11 +35,13 @@ def task() -> Task:
     return Task.from_rows(ROWS, starts_with_its_digit, heldout=8)
 
 
-def spending(folder: Path, method: dict[str, Any], options: dict[str, Any], completion: float) -> Spending:
-    request = StageRequest("s", task(), options, folder, 0, method=method)
+def spending(
+    folder: Path, method: dict[str, Any], options: dict[str, Any], completion: float, of: Task | None = None
+) -> Spending:
+    request = StageRequest("s", of or task(), options, folder, 0, method=method)
     arguments = load_stage("hybrid").configure(request)
     made = build_method(method, plan_of(request, arguments))
-    return spent_mixing(arguments, made, Lengths(EXPERT.prompt, completion), EXPERT, responses_a_prompt(task()))
+    return spent_mixing(arguments, made, Lengths(EXPERT.prompt, completion), EXPERT, Demonstrations.of(request.task))
 
 
 @pytest.mark.parametrize("method", MIXED, ids=lambda method: "-".join(map(str, method.values())))
@@ -90,7 +93,38 @@ def test_what_depends_on_training_is_said_to(tmp_path: Path, method: str) -> Non
     assert spending(tmp_path, {"name": "random_switch", "like": "s"}, dict(GRPO), completion=2.0).is_open
 
 
-def test_generations_that_last_several_updates_are_sampled_once(tmp_path: Path) -> None:
-    twice = spending(tmp_path, {"name": "joint", "mu": 0.0}, {**GRPO, "num_iterations": 2, "max_steps": 4}, 2.0)
-    once = spending(tmp_path, {"name": "joint", "mu": 0.0}, {**GRPO, "max_steps": 4}, 2.0)
-    assert twice.sampled == once.sampled / 2 and twice.trained == once.trained
+def test_a_task_with_few_demonstrations_is_reinforced_where_nobody_answers(tmp_path: Path) -> None:
+    """A pass over 32 prompts in groups of four, of which eight hold one completion of the expert's; of one token each.
+    Which come first is not known."""
+    few = replace(task(), train=with_demonstrations(task().train, 8, "few"))
+    options = {**GRPO, "max_steps": 8, "max_completion_length": 1}
+    trained = trainer("hybrid", tmp_path, task=few, method="luffy", **options)
+    trained.train()
+    found = spending(tmp_path, {"name": "luffy"}, options, completion=1.0, of=few)
+    assert trained.counters["tokens_sampled"] == found.sampled == 32 * 4 - 8
+    assert trained.state.num_input_tokens_seen == found.trained == (32 * 4 - 8) * (3 + 1) + 8 * (3 + 2)
+    assert found.is_open and not spending(tmp_path, {"name": "luffy"}, options, completion=1.0).is_open
+
+
+@pytest.mark.parametrize(
+    ("method", "earned", "rows"),
+    [
+        ({"name": "positive_lm"}, 1.0, COMPLETIONS),
+        ({"name": "hpt"}, 0.0, COMPLETIONS / 4),
+        ({"name": "relift", "buffer_size": 1000}, 0.0, COMPLETIONS / 4),
+        ({"name": "relift", "buffer_size": 4}, 0.0, COMPLETIONS / 4),
+    ],
+)
+def test_what_a_method_makes_of_its_groups_is_expected_at_most(
+    tmp_path: Path, method: dict[str, Any], earned: float, rows: float
+) -> None:
+    """Every rewarded completion, or an answer to each prompt whose group fails: at once, or once enough are kept."""
+    all_alike = Task.from_rows(ROWS, lambda completions, **_: [earned] * len(completions), heldout=8)
+    options = {**GRPO, "max_steps": 4, "max_completion_length": 1}
+    trained = trainer("hybrid", tmp_path, task=all_alike, method=method, **options)
+    trained.train()
+    found = spending(tmp_path, method, options, completion=1.0, of=all_alike)
+    own = spending(tmp_path, {"name": "joint", "mu": 0.0}, options, completion=1.0)
+    assert found.trained - own.trained == 4 * rows * EXPERT.both and found.is_open
+    assert found.sampled >= trained.counters["tokens_sampled"]
+    assert found.trained >= trained.state.num_input_tokens_seen

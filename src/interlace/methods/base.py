@@ -272,6 +272,11 @@ class Method:
         """What becomes of a batch of groups once they are scored."""
         return Regrouped(groups.advantages)
 
+    def expected_rows(self, responses: float, answered: float) -> float:
+        """How many responses it is expected to imitate of an update's groups, at once or later, or at most, where that
+        depends on rewards; `responses`: how many the expert gives to a prompt, to a share `answered` of them all."""
+        return self.plan.prompts * answered * (responses if self.knows_expert else 1.0)
+
     def displacement(self) -> Mapping[str, Tensor]:
         """Of the second point from the weights, by parameter; a parameter that is not named is where it is."""
         return {}

@@ -56,6 +56,10 @@ class Frontier(Method):
         imitated = tuple(item for prompt in range(groups.num_prompts) for item in self._target(groups, prompt))
         return Regrouped(groups.advantages, imitated)
 
+    def expected_rows(self, responses: float, answered: float) -> float:
+        """All that the expert gives, and one completion to a prompt that it does not answer."""
+        return super().expected_rows(responses, answered) + self.plan.prompts * (1.0 - answered)
+
     def _target(self, groups: Groups, prompt: int) -> Iterator[Imitated]:
         if not groups.is_answered[prompt]:
             yield from _best_of(groups, prompt)

@@ -39,3 +39,7 @@ class PositiveLm(Method):
         rewarded = np.argwhere(groups.rewards > self.options.reward_above).tolist()
         own = tuple(Imitated(groups.own(prompt, place), is_own=True) for prompt, place in rewarded)
         return Regrouped(groups.advantages, own)
+
+    def expected_rows(self, responses: float, answered: float) -> float:
+        """At most every completion."""
+        return float(self.plan.prompts * self.plan.group_size)

@@ -25,14 +25,12 @@ class ComposingGRPOTrainer(CountingGRPOTrainer):
     """TRL's GRPO; before sampling a `method` gives hints, after scoring it says what becomes of the groups.
 
     `experts` answers the prompts; those that it does not answer have no hint and no completion of the expert's: their
-    groups are GRPO's. What the method makes of the latest groups stays in `regrouped`; `tokens_generated` are those of
-    their prompts and completions, over all processes.
+    groups are GRPO's. What the method makes of the latest groups stays in `regrouped`.
     """
 
     method: Method
     experts: ExpertRows
     regrouped: Regrouped | None = None
-    tokens_generated: int = 0
     _inputs: list[dict[str, Any]]
     _hints: dict[int, Sequence[int]]
     _prefixes: dict[int, Sequence[int]]
@@ -44,11 +42,9 @@ class ComposingGRPOTrainer(CountingGRPOTrainer):
         self._hints = {row: ids for row in rows if (ids := self._hint(row, in_prompt=True))}
         own = [row for row in rows if not self._is_expert(row)]
         self._prefixes = {row: ids for row in own if (ids := self._hint(row, in_prompt=False))}
-        before = self.state.num_input_tokens_seen
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         inside = (len(rows) - len(own)) * self.accelerator.num_processes
         self._count("expert_examples", inside)
-        self.tokens_generated = int(self.state.num_input_tokens_seen - before)
         groups = self._groups(output)
         self.regrouped = self.method.regroup(groups)
         local = slice(self._first_row, self._first_row + len(inputs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,21 @@ from interlace.stages.moving_anchor import load_anchor, save_anchor
 from interlace.stages.prompt_order import PromptOrder
 
 SAMPLING = ("tokens_sampled", "tokens_prefilled")
+NUM_TOKENS = "num_tokens"
+"""The column of a batch of generations that says how many tokens a row has, prompt and completion."""
 
 
 class CountingGRPOTrainer(GRPOTrainer):
     """TRL's GRPO, counting into `counters` sampled tokens, the prompt tokens that are read for them (by each completion
-    of a group; by vLLM, which shares them, once), and those that a reference scores; over all processes."""
+    of a group; by vLLM, which shares them, once), and those that are scored by a reference, or for the ratio by the
+    policy that sampled them; over all processes.
+
+    TRL raises `num_input_tokens_seen` once a batch of generations; here each loss does, by the rows that it is of: a
+    batch may be trained on several times (num_iterations), over several updates, or in part.
+    """
 
     counters: dict[str, float]
+    _lengths: Sequence[int] = ()
 
     def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
         return PromptOrder(super()._get_train_sampler(*args, **kwargs), lambda: int(self.state.epoch))
@@ -39,13 +48,26 @@ class CountingGRPOTrainer(GRPOTrainer):
     def _count(self, counter: str, amount: float) -> None:
         self.counters[counter] = self.counters.get(counter, 0.0) + amount
 
+    def _generate(self, prompts: list[Any]) -> Any:
+        prompt_ids, completion_ids, *others = super()._generate(prompts)
+        self._lengths = [len(prompt) + len(ids) for prompt, ids in zip(prompt_ids, completion_ids, strict=True)]
+        return prompt_ids, completion_ids, *others
+
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         before = self.state.num_input_tokens_seen
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
-        if self.beta != 0.0:  # the reference's forward over prompts and completions
-            scored = float(self.state.num_input_tokens_seen - before)
-            self._count("tokens_scored", scored)
+        made, self.state.num_input_tokens_seen = self.state.num_input_tokens_seen - before, before
+        forwards = (self.beta != 0.0) + ("old_per_token_logps" in output)  # over prompts and completions
+        if forwards:
+            self._count("tokens_scored", float(forwards * made))
+        output[NUM_TOKENS] = torch.tensor(self._lengths, device=output["advantages"].device)
         return output
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
+        if self.model.training:
+            self.state.num_input_tokens_seen += int(self.accelerator.gather(inputs[NUM_TOKENS]).sum())
+        loss: Tensor = super()._compute_loss(model, inputs)
+        return loss
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)

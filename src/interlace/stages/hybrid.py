@@ -21,7 +21,7 @@ from interlace.stages.hybrid_trainer import HybridTrainer
 from interlace.stages.moments_apart import MomentsApart
 from interlace.stages.rl import RlStage
 from interlace.stages.settled_updates import SettledUpdates
-from interlace.stages.spending import LengthsOf, Spending, responses_a_prompt, spent_mixing
+from interlace.stages.spending import Demonstrations, LengthsOf, Spending, rows_of_a_step, spent_mixing
 
 TOKEN_MEAN = "dapo"
 """TRL's loss type that is a token mean over the global batch, whatever it is split into."""
@@ -45,6 +45,7 @@ class HybridStage(RlStage):
         _refuse_other_losses(request.stage, arguments)
         _refuse_shared_engine(request.stage, method, arguments)
         _refuse_processes(request.stage, method, arguments)
+        _refuse_cut_groups(request.stage, method, arguments)
         if method.needs_fresh_batches:
             _refuse_shared_generations(request.stage, method, arguments, self.resumable_every(arguments))
         if options.expert_batch_size is not None:
@@ -56,7 +57,7 @@ class HybridStage(RlStage):
         assert request.method is not None and isinstance(arguments, GRPOConfig)
         method = build_method(request.method, plan_of(request, arguments))
         of_each = lengths[request.task.name], lengths[request.imitated.name]
-        return spent_mixing(arguments, method, *of_each, responses_a_prompt(request.imitated))
+        return spent_mixing(arguments, method, *of_each, Demonstrations.of(request.imitated))
 
     def trainer(
         self, request: StageRequest, arguments: TrainingArguments, policy: Policy, callback: CountingCallback
@@ -94,7 +95,7 @@ def plan_of(request: StageRequest, arguments: TrainingArguments) -> Plan:
     """What the method knows of the stage."""
     assert isinstance(arguments, GRPOConfig) and request.method is not None
     _, options = method_options(request.method)
-    completions = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
+    completions = rows_of_a_step(arguments)
     size = int(arguments.num_generations or 1)
     return Plan(
         task=request.task.name,
@@ -197,6 +198,18 @@ def _refuse_shared_generations(stage: str, method: type[Method], arguments: Any,
         f"{method.name}, which tells signal from noise by what successive batches share. Got one batch for {updates} "
         "updates. Leave it out."
     ).about(option)
+
+
+def _refuse_cut_groups(stage: str, method: type[Method], arguments: Any) -> None:
+    """Raise RecipeError where an update is of several batches of groups, or of parts of them: what is imitated of a
+    batch is shared out over whole updates."""
+    lasts, parts = arguments.steps_per_generation, arguments.gradient_accumulation_steps
+    if method.follows == "groups" and lasts % parts:
+        raise RecipeError(
+            f"steps_per_generation of stage {stage!r} must be a multiple of gradient_accumulation_steps, {parts}, with "
+            f"method {method.name}, which imitates what a batch of generations says, over whole updates. Got {lasts}. "
+            "Leave it out."
+        ).about("steps_per_generation")
 
 
 def _refuse_cut_experts(request: StageRequest, policy: Policy) -> None:

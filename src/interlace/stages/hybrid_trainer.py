@@ -50,7 +50,8 @@ class HybridTrainer(ComposingGRPOTrainer):
         if self._weights.rl or self.method.follows == "groups":
             inputs = dict(super()._prepare_inputs(generation_batch))
         else:
-            self._buffered_inputs, inputs = None, {}
+            self._pass_over()
+            inputs = {}
         imitation = self._imitation_of_this_part() if self._weights.sft else None
         if self._counted != self.state.global_step:
             self._counted = self.state.global_step
@@ -59,6 +60,12 @@ class HybridTrainer(ComposingGRPOTrainer):
         if self._weights.rl == 0.0 and imitation is not None:
             return {IMITATED: imitation}
         return {**inputs, IMITATED: imitation}
+
+    def _pass_over(self) -> None:
+        """Of a batch of generations a part that is not reinforced, and if it is the first, not sampled: the next part
+        that is samples the whole batch, as TRL does where none is in hand."""
+        if self._step % (self.args.steps_per_generation * self.num_iterations) == 0:
+            self._buffered_inputs = None
 
     @property
     def _weights(self) -> Weights:
@@ -93,13 +100,9 @@ class HybridTrainer(ComposingGRPOTrainer):
         return max(1, self.args.steps_per_generation // self.args.gradient_accumulation_steps)
 
     def _count_update(self) -> None:
-        """Into the ledger: tokens that go forward and backward beside those of completions, which TRL counts when they
-        are sampled, and takes back where they are not trained on; once more, where they are at two points."""
-        weights, rows = self._weights, self._imitated_rows() if self._weights.sft else ()
-        if weights.rl == 0.0 and rows and self.method.follows == "groups":
-            self.state.num_input_tokens_seen -= self.tokens_generated // self._updates
-        if weights.rl and self.method.second_point:
-            self.state.num_input_tokens_seen += self.tokens_generated // self._updates
+        """Into the ledger: tokens of imitation that go forward and backward, beside those of completions, which their
+        loss counts, at a second point once more."""
+        rows = self._imitated_rows() if self._weights.sft else ()
         tokens = sum(row.response.num_tokens for row in rows)
         self.state.num_input_tokens_seen += tokens
         self._count("expert_examples", sum(not row.is_own for row in rows))
@@ -138,7 +141,8 @@ class HybridTrainer(ComposingGRPOTrainer):
         factor = self._weights.rl if rl else self._sft_weight
         if not self.method.pools_tokens or imitation is None:
             return factor
-        sampled, imitated = float(inputs["num_items_in_batch"]) / self._updates, imitation.num_tokens
+        sampled, imitated = float(inputs["num_items_in_batch"]), imitation.num_tokens
+        sampled = sampled * self.args.gradient_accumulation_steps / self.args.steps_per_generation  # of this update
         return factor * (sampled if rl else imitated) / (sampled + imitated)
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
