@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import TrainingArguments
 
+from interlace.stages import load_stage
+from interlace.stages.base import StageRequest
 from tests.stages.parallel import METHODS, WRITTEN
+from tests.stages.worlds import Counter, start, task
 
 
 def run(root: Path, folder: Path, processes: int, port: int) -> None:
@@ -44,3 +49,25 @@ def test_two_processes_make_the_update_of_the_global_batch(root: Path, tmp_path:
     torch.testing.assert_close(moved("short", 0, 2), 0.1 * moved("rl", 0, 2), rtol=0, atol=1e-6)
     # ... and completions that are written have a part in the update
     assert (moved("written", 0, 2) - 0.5 * moved("sft", 0, 2)).norm() > 1e-2
+
+
+@pytest.mark.parametrize("kind", ["sft", "rl"])
+def test_an_epoch_is_one_on_any_number_of_processes(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """32 rows, or 32 prompts of 4 completions, in batches of 4 on each process."""
+    rows = 32 if kind == "sft" else 32 * 4
+    options = {"per_device_train_batch_size": 4, "num_train_epochs": 1.0}
+    options |= {"num_generations": 4} if kind == "rl" else {}
+    request = StageRequest("s", task(), options, tmp_path, 0)
+    for processes in (1, 2):
+        monkeypatch.setattr(TrainingArguments, "world_size", property(lambda self, found=processes: found))
+        assert load_stage(kind).configure(request).max_steps == rows // (4 * processes)
+
+
+def test_rows_that_are_mixed_are_enough_for_all_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row once: 3 steps of 4 rows on each of two processes."""
+    monkeypatch.setattr(TrainingArguments, "world_size", property(lambda self: 2))
+    other = replace(task(), name="other")
+    options = {"per_device_train_batch_size": 4, "max_steps": 3}
+    request = StageRequest("s", task(), options, tmp_path, 0, mixed=((other, 0.25),))
+    arguments = load_stage("sft").configure(request)
+    assert len(load_stage("sft").trainer(request, arguments, start(), Counter()).train_dataset) == 3 * 4 * 2

@@ -23,6 +23,7 @@ from interlace.policies.averaging import AveragedWeights
 from interlace.probes import MeasuredTask
 from interlace.recipe import StageConfig
 from interlace.stages import STAGES
+from interlace.stages.spending import rows_of_a_step
 from interlace.store import RunStore, read_run, seal_checkpoint
 from interlace.store.checkpoints import checkpoint_step
 from interlace.store.stopped import Stopped
@@ -163,10 +164,9 @@ class Ending:
 
     def _ledger(self) -> Ledger:
         """What the stage spent, earlier processes included."""
-        spent, arguments = self.callback.totals(), self.trainer.args
+        spent, batch = self.callback.totals(), rows_of_a_step(self.trainer.args)
         tokens = int(self.trainer.state.num_input_tokens_seen)
         sampled, prefilled = (int(spent.get(name, 0.0)) for name in ("tokens_sampled", "tokens_prefilled"))
-        batch = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
         forward = tokens + int(spent.get("tokens_scored", 0.0))
         imitated = int(spent.get("expert_examples", 0.0))
         return Ledger(

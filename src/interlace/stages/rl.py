@@ -37,8 +37,8 @@ class RlStage:
             ).about("task")
         longest = {"max_completion_length": completion_limit(request.task, request.options)}
         options = {**DEFAULTS, **longest, **request.options}
-        planned = _planned_steps(request.task, options)
-        every = _generation_steps(built(GRPOConfig, request.stage, _fields(request, options, planned, 1)))
+        asked = built(GRPOConfig, request.stage, _fields(request, options, 1, 1))
+        planned, every = _planned_steps(request.task, options, asked.world_size), _generation_steps(asked)
         arguments = built(GRPOConfig, request.stage, _fields(request, options, planned, every))
         if arguments.save_steps % every:
             raise RecipeError(
@@ -82,11 +82,11 @@ class RlStage:
         return None
 
 
-def _planned_steps(task: Task, options: Mapping[str, Any]) -> int:
+def _planned_steps(task: Task, options: Mapping[str, Any], processes: int) -> int:
     if options.get("max_steps", -1) > 0:
         return int(options["max_steps"])
     completions = len(task.train) * options["num_generations"] * options.get("num_iterations", 1)
-    batch = options["per_device_train_batch_size"] * options.get("gradient_accumulation_steps", 1)
+    batch = options["per_device_train_batch_size"] * options.get("gradient_accumulation_steps", 1) * processes
     return max(1, math.ceil(completions / batch * options.get("num_train_epochs", 1.0)))
 
 

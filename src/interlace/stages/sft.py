@@ -15,7 +15,7 @@ from interlace.callback import CountingCallback
 from interlace.policies import Policy, encode_responses, refuse_long_responses, response_logprobs
 from interlace.stages.base import StageRequest, built, common_options, quieted
 from interlace.stages.mixing import imitated_tasks, mixed_rows, refuse_what_does_not_mix
-from interlace.stages.spending import LengthsOf, Spending, spent_imitating
+from interlace.stages.spending import LengthsOf, Spending, rows_of_a_step, spent_imitating
 from interlace.tasks.base import Example, Prompt, Task
 from interlace.tasks.example import completion_for, for_trainer
 
@@ -32,10 +32,10 @@ class SftStage:
         """TRL's SFTConfig; steps are `max_steps`, else as many as the epochs over the task's rows take."""
         refuse_what_does_not_mix(request)
         options = {**DEFAULTS, **request.options}
-        planned = _planned_steps(request.task, options)
-        fields = {**common_options(request, planned), "include_num_input_tokens_seen": "non_padding", **options}
-        fields |= {"max_steps": planned, "bf16": request.bf16, "per_device_eval_batch_size": RECONCILED_ROWS}
-        return built(SFTConfig, request.stage, fields)
+        processes = built(SFTConfig, request.stage, _fields(request, options, 1)).world_size
+        return built(
+            SFTConfig, request.stage, _fields(request, options, _planned_steps(request.task, options, processes))
+        )
 
     def spends(self, request: StageRequest, arguments: TrainingArguments, lengths: LengthsOf) -> Spending:
         """Rows of its own task and of those mixed in, each forward and backward."""
@@ -55,11 +55,10 @@ class SftStage:
         pairs = [(example.prompt, response.text) for example in examples for response in example.responses]
         limit = min(arguments.max_length or policy.context_tokens, policy.context_tokens)
         refuse_long_responses(policy.tokenizer, pairs, limit)
-        batch = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
         trainer = SFTTrainer(
             policy.model,
             args=arguments,
-            train_dataset=Dataset.from_list(_training_rows(request, arguments.max_steps * batch)),
+            train_dataset=Dataset.from_list(_training_rows(request, arguments.max_steps * rows_of_a_step(arguments))),
             eval_dataset=Dataset.from_list([_row(*pair) for pair in _reconciled_pairs(request.task)]),
             processing_class=policy.tokenizer,
             callbacks=[callback],
@@ -91,10 +90,15 @@ def _training_rows(request: StageRequest, count: int) -> list[dict[str, Any]]:
     return request.task.sft_rows(request.rows_rng(), count if request.task.fresh_draws else None)
 
 
-def _planned_steps(task: Task, options: Mapping[str, Any]) -> int:
+def _fields(request: StageRequest, options: Mapping[str, Any], planned: int) -> dict[str, Any]:
+    fields = {**common_options(request, planned), "include_num_input_tokens_seen": "non_padding", **options}
+    return fields | {"max_steps": planned, "bf16": request.bf16, "per_device_eval_batch_size": RECONCILED_ROWS}
+
+
+def _planned_steps(task: Task, options: Mapping[str, Any], processes: int) -> int:
     if options.get("max_steps", -1) > 0:
         return int(options["max_steps"])
-    batch = options["per_device_train_batch_size"] * options.get("gradient_accumulation_steps", 1)
+    batch = options["per_device_train_batch_size"] * options.get("gradient_accumulation_steps", 1) * processes
     rows = sum(example.num_rows for example in task.demonstrated)
     return max(1, math.ceil(math.ceil(rows / batch) * options["num_train_epochs"]))
 
