@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, TrainingArguments
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
-from interlace.analysis.shootout.compute import common_compute
+from interlace.analysis.shootout.arms import common_start, paths_from, sources_of
+from interlace.analysis.shootout.compute import even_factors
 from interlace.environment import quiet_libraries
 from interlace.errors import InterlaceError
 from interlace.ledger import estimated_flops
@@ -26,12 +27,13 @@ from interlace.pipeline.requests import build_tasks, refuse_what_cannot_run, rem
 from interlace.policies import CoreShare, source_of
 from interlace.policies.embedded import embedded_config
 from interlace.probes.context import MAX_PROMPTS_FOR_DIVERGENCE
-from interlace.recipe import ForksConfig, Recipe, StageConfig
+from interlace.recipe import Recipe, StageConfig
 from interlace.recipe.fork_options import asked_of
 from interlace.stages import STAGES, load_stage
 from interlace.stages.base import StageRequest
 from interlace.stages.spending import Lengths, Spending
 from interlace.tasks.base import Task
+from interlace.tasks.example import prompt_texts
 
 REACHED_IN_TRAINING, REACHED_IN_LOOKING = 0.25, 0.5
 """Of a matrix product's speed, what training steps and looks reach (measured on the embedded and the 135M model)."""
@@ -63,8 +65,9 @@ class StagePlan:
     `num_seeds`: how many of the runs have it.
 
     `compute`: of training, FLOPs a parameter, by the mean lengths of prompts and expert responses; `is_open`: more or
-    less, as it depends on what training sees. `even_steps`: with how many it would take what at least half of the
-    stages from the same start take, as a shoot-out compares them; None where no other stage starts there.
+    less, as it depends on what training sees. `even_steps`: with how many its arm, a path of stages from the start that
+    most begin with, would take what at least half of the arms take, as a shoot-out compares them; None where there is
+    no other arm.
     """
 
     stage: str
@@ -125,13 +128,13 @@ def plan_recipe(recipe: Recipe, out: Path | None = None, fresh: bool = False) ->
     tasks = build_tasks(recipe, recipe.seeds[0])
     refuse_what_cannot_run(recipe, tasks, folders[0], recipe.seeds[0])
     parameters, notes = _parameters(recipe, tasks)
-    speed = matrix_flops_per_second()
-    requests = [
-        (stage_request(stage, config, tasks, folders[0], recipe.seeds[0], False), config)
-        for stage, config in stage_folders(recipe)
-    ]
+    prices = _Prices(recipe, tasks, parameters, matrix_flops_per_second())
     plans = _with_even_steps(
-        recipe, [_stage_plan(recipe, tasks, request, config, parameters, speed) for request, config in requests]
+        recipe,
+        [
+            _stage_plan(prices, stage_request(stage, config, tasks, folders[0], recipe.seeds[0], False), config)
+            for stage, config in stage_folders(recipe)
+        ],
     )
     resolved = keep_resolved(recipe, base)
     beside = max((plan.forks.disk_bytes or 0.0 for plan in plans if plan.forks), default=0.0)
@@ -187,24 +190,51 @@ def _count(config: PretrainedConfig) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _stage_plan(
-    recipe: Recipe,
-    tasks: Mapping[str, Task],
-    request: StageRequest,
-    config: StageConfig,
-    parameters: int | None,
-    speed: float,
-) -> StagePlan:
+@dataclass(frozen=True)
+class _Prices:
+    """What steps and looks of a recipe cost here: on a model of `parameters` (None: it is not on this machine, and no
+    seconds and bytes are known), at `speed`, FLOPs a second of matrix products."""
+
+    recipe: Recipe
+    tasks: Mapping[str, Task]
+    parameters: int | None
+    speed: float
+
+    def seconds(self, trained: float, looked: float) -> float | None:
+        """Of FLOPs a parameter in training and in looks, each at the share of the speed that it reaches."""
+        reached = trained / REACHED_IN_TRAINING + looked / REACHED_IN_LOOKING
+        return None if self.parameters is None else self.parameters * reached / self.speed
+
+    def disk(self, a_parameter: float) -> float | None:
+        """Bytes of so many a parameter."""
+        return None if self.parameters is None else float(self.parameters * a_parameter)
+
+    def lengths(self) -> dict[str, Lengths]:
+        """Of each task."""
+        return {name: _mean_tokens(task, self.recipe.model) for name, task in self.tasks.items()}
+
+    def look(self, task: Task) -> float:
+        """FLOPs a parameter of one look: the expert's responses scored, completions sampled and walked by two
+        policies."""
+        mean, measure = _mean_tokens(task, self.recipe.model), self.recipe.measure
+        prompts = min(measure.prompts or len(task.heldout), len(task.heldout))
+        prompts += min(measure.training_prompts or 0, len(task.train))
+        is_enumerated = task.heldout[0].rewarded is not None
+        completions = min(prompts, MAX_PROMPTS_FOR_DIVERGENCE) if is_enumerated else prompts * measure.completions
+        walked = completions * (2 * mean.both + SAMPLED_TOKEN_COST * mean.response)
+        return estimated_flops(1, 0, int(prompts * (mean.both + mean.response) + walked), 0)
+
+    def every(self, config: StageConfig) -> int:
+        """Optimizer steps from one look at a stage to the next."""
+        return config.measure_every or self.recipe.measure.every
+
+
+def _stage_plan(prices: _Prices, request: StageRequest, config: StageConfig) -> StagePlan:
     stage = load_stage(config.kind)
     arguments = stage.configure(request)
-    lengths = {name: _mean_tokens(task, recipe.model) for name, task in tasks.items()}
-    spending = stage.spends(request, arguments, lengths)
-    planned = seconds = None
-    if parameters is not None:
-        seconds = STAGE_SECONDS + _work(recipe, request, config, arguments, spending, parameters) / speed
-    if config.forks is not None:
-        forks = asked_of(config, config.forks)
-        planned = _planned_forks(recipe, tasks, config, forks, arguments, spending, parameters, speed)
+    spending = stage.spends(request, arguments, prices.lengths())
+    looks = (arguments.max_steps // prices.every(config) + 2) * (2 if config.averaged_weights else 1)
+    seconds = prices.seconds(_timed_flops(spending), looks * prices.look(request.task))
     return StagePlan(
         stage=request.stage,
         kind=config.kind,
@@ -213,101 +243,65 @@ def _stage_plan(
         start_from=config.start_from,
         steps=arguments.max_steps if STAGES[config.kind].trains else 0,
         compute=spending.flops_per_parameter,
-        is_open=spending.is_open,
-        seconds=seconds,
-        disk_bytes=None if parameters is None else _kept_bytes(config, parameters),
-        forks=planned,
-        num_seeds=sum(map(config.is_of, recipe.seeds)),
+        is_open=spending.is_open or config.stop is not None,
+        seconds=None if seconds is None else STAGE_SECONDS + seconds,
+        disk_bytes=prices.disk(_kept_bytes(config)),
+        forks=_planned_forks(prices, config, arguments.max_steps, spending),
+        num_seeds=sum(map(config.is_of, prices.recipe.seeds)),
     )
 
 
-def _with_even_steps(recipe: Recipe, plans: Sequence[StagePlan]) -> tuple[StagePlan, ...]:
-    """The plans, of stages that share their start with the steps of equal compute."""
-    starts = [recipe.start_of(config.name) if plan.compute else None
-              for plan, config in zip(plans, recipe.stages, strict=True)]  # fmt: skip
-    common = {
-        start: common_compute([plan.compute for plan, other in zip(plans, starts, strict=True) if other == start])
-        for start in starts
-        if start is not None and starts.count(start) > 1
-    }
-    return tuple(
-        plan if start not in common else replace(plan, even_steps=round(plan.steps * common[start] / plan.compute))
-        for plan, start in zip(plans, starts, strict=True)
-    )
-
-
-def _planned_forks(
-    recipe: Recipe,
-    tasks: Mapping[str, Task],
-    config: StageConfig,
-    forks: ForksConfig,
-    arguments: TrainingArguments,
-    spending: Spending,
-    parameters: int | None,
-    speed: float,
-) -> PlannedForks:
-    """Forks are trained as the stage is, and measured with their mean weights, on every task, at up to three lengths.
+def _planned_forks(prices: _Prices, config: StageConfig, last: int, spending: Spending) -> PlannedForks | None:
+    """Forks are trained as the stage is, and measured with their mean weights, on every task, at up to three lengths of
+    its `last` steps. None where none are asked for.
 
     Raises RecipeError for a length at which the stage is not looked at.
     """
-    every, last = config.measure_every or recipe.measure.every, arguments.max_steps
+    if config.forks is None:
+        return None
+    forks, every = asked_of(config, config.forks), prices.every(config)
     marks = fork_lengths(forks.steps or last, sorted({*range(every, last, every), last}))
     arms = 1 if forks.placebo is None or config.placebo else 3 if forks.mirrored else 2
     readings = 1 + len(marks) * (arms + (arms == 3)) * (2 * forks.count + 1)  # pairs of mirrored forks are an arm more
-    seconds = kept = None
-    if parameters is not None:
-        share = forks.count * arms * marks[-1] / last
-        training = share * _timed_flops(spending, parameters)
-        looked = readings * sum(_looked_flops(recipe, task, parameters) for task in tasks.values())
-        seconds = (training / REACHED_IN_TRAINING + looked / REACHED_IN_LOOKING) / speed
-        kept = float(forks.count * (2 if arms == 3 else 1) * len(marks) * parameters * AVERAGE_BYTES)
-    return PlannedForks(forks.count, arms, forks.count * arms * marks[-1], seconds, kept)
+    steps = forks.count * arms * marks[-1]
+    seconds = prices.seconds(
+        steps / last * _timed_flops(spending), readings * sum(prices.look(task) for task in prices.tasks.values())
+    )
+    kept = forks.count * (2 if arms == 3 else 1) * len(marks) * AVERAGE_BYTES
+    return PlannedForks(forks.count, arms, steps, seconds, prices.disk(kept))
 
 
-def _kept_bytes(config: StageConfig, parameters: int) -> float:
-    """What a finished stage keeps: its last checkpoint, with the average twice (to resume and to start from); of one
-    that trains nothing the weights alone."""
+def _with_even_steps(recipe: Recipe, plans: Sequence[StagePlan]) -> tuple[StagePlan, ...]:
+    """The plans, of the arms that a shoot-out would compare with the steps of equal compute."""
+    compute = {config.name: plan.compute for config, plan in zip(recipe.stages, plans, strict=True) if plan.compute}
+    begun = sources_of({config.name: {"start_from": config.start_from} for config in recipe.stages})
+    sources = {name: source for name, source in begun if name in compute}
+    start, first = common_start(sources)
+    factors = even_factors([*paths_from(sources, start)], compute) if len(first) > 1 else {}
+    return tuple(
+        replace(plan, even_steps=round(plan.steps * factors[config.name])) if config.name in factors else plan
+        for config, plan in zip(recipe.stages, plans, strict=True)
+    )
+
+
+def _kept_bytes(config: StageConfig) -> int:
+    """What a finished stage keeps, bytes a parameter: its last checkpoint, with the average twice (to resume and to
+    start from); of one that trains nothing the weights alone."""
     whole = CHECKPOINT_BYTES if STAGES[config.kind].trains else AVERAGE_BYTES
-    return float(parameters * (whole + (2 * AVERAGE_BYTES if config.averaged_weights else 0)))
+    return whole + (2 * AVERAGE_BYTES if config.averaged_weights else 0)
 
 
-def _work(
-    recipe: Recipe,
-    request: StageRequest,
-    config: StageConfig,
-    arguments: TrainingArguments,
-    spending: Spending,
-    parameters: int,
-) -> float:
-    """FLOPs of one stage's training and looks, each over the share of the machine's speed that it reaches."""
-    every = config.measure_every or recipe.measure.every
-    looks = (arguments.max_steps // every + 2) * (2 if config.averaged_weights else 1)
-    looked = looks * _looked_flops(recipe, request.task, parameters)
-    return _timed_flops(spending, parameters) / REACHED_IN_TRAINING + looked / REACHED_IN_LOOKING
-
-
-def _timed_flops(spending: Spending, parameters: int) -> float:
-    """FLOPs of training that take as long: sampling a token costs several forwards."""
+def _timed_flops(spending: Spending) -> float:
+    """FLOPs a parameter of training that take as long: sampling a token costs several forwards."""
     generated = spending.sampled * SAMPLED_TOKEN_COST + spending.prefilled
-    return estimated_flops(parameters, int(generated), int(spending.trained + spending.scored), int(spending.trained))
-
-
-def _looked_flops(recipe: Recipe, task: Task, parameters: int) -> float:
-    """One look: the expert's responses scored, completions sampled and walked by two policies."""
-    mean = _mean_tokens(task, recipe.model)
-    prompts = min(recipe.measure.prompts or len(task.heldout), len(task.heldout))
-    prompts += min(recipe.measure.training_prompts or 0, len(task.train))
-    is_enumerated = task.heldout[0].rewarded is not None
-    completions = min(prompts, MAX_PROMPTS_FOR_DIVERGENCE) if is_enumerated else prompts * recipe.measure.completions
-    walked = completions * (2 * mean.both + SAMPLED_TOKEN_COST * mean.response)
-    return estimated_flops(parameters, 0, int(prompts * (mean.both + mean.response) + walked), 0)
+    return estimated_flops(1, int(generated), int(spending.trained + spending.scored), int(spending.trained))
 
 
 def _mean_tokens(task: Task, model: str) -> Lengths:
     """From their characters."""
     a_token = 1.0 if model == EMBEDDED else CHARACTERS_A_TOKEN
     few = (task.demonstrated or task.train)[:200]
-    prompt = float(np.mean([len(str(example.prompt)) for example in few])) / a_token
+    prompt = float(np.mean([sum(map(len, prompt_texts(example.prompt))) for example in few])) / a_token
     response = 1.0 + float(np.mean([len(item.text) for example in few for item in example.responses] or [0])) / a_token
     return Lengths(prompt, response)
 

@@ -12,7 +12,9 @@ from interlace.store.run_store import RESOLVED
 from interlace.wording import counted, duration, size
 
 SPENT = "FLOPs: of training, a parameter; ~: more or less, it depends on what training sees."
-EVEN = " Equal: the steps with which a stage would take what the others from its start take."
+EVEN = (
+    " Equal: the steps with which an arm (stages one after the other) would take what the others from its start take."
+)
 
 
 def print_plan(plan: DryRun, json: bool) -> None:
@@ -29,7 +31,7 @@ def print_plan(plan: DryRun, json: bool) -> None:
 
 
 def plan_table(plan: DryRun) -> Table:
-    """A row a stage: what it starts from, its steps, FLOPs a parameter, time and disk; its forks under it. Where stages
+    """A row a stage: what it starts from, its steps, FLOPs a parameter, time and disk; its forks under it. Where arms
     share a start, the steps with which each would take as much as the others."""
     table = Table(title=f"{plan.recipe}: plan", title_justify="left", title_style="bold", box=None, header_style="bold",
                   padding=(0, 1, 0, 0))  # fmt: skip

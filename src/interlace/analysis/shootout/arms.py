@@ -60,8 +60,7 @@ def arms_of(records: Sequence[RunRecord]) -> Arms:
     """
     record = records[0]
     sources = {name: source for name, source in sources_of(_begun(record)) if _is_shared(records, name)}
-    children = {start: [name for name, source in sources.items() if source == start] for start in sources.values()}
-    start, first = max(children.items(), key=lambda item: len(item[1]), default=("", []))
+    start, first = common_start(sources)
     if len(first) < 2:
         seeds = ", ".join(str(each.seed) for each in records)
         raise DataError(
@@ -70,7 +69,7 @@ def arms_of(records: Sequence[RunRecord]) -> Arms:
             "continued by the command that began them. See interlace list recipes, shootout-addition."
         )
     _refuse_other_starts(records, start)
-    return Arms(start, tuple(Arm(path) for path in _paths(sources, start)))
+    return Arms(start, tuple(Arm(path) for path in paths_from(sources, start)))
 
 
 def _refuse_other_starts(records: Sequence[RunRecord], start: str) -> None:
@@ -123,13 +122,19 @@ def differing(options: Sequence[Mapping[str, Any]]) -> list[str]:
     return [name for name in names if any(each.get(name) != options[0].get(name) for each in options)]
 
 
-def _paths(sources: Mapping[str, str], start: str) -> Iterator[tuple[str, ...]]:
+def common_start(sources: Mapping[str, str]) -> tuple[str, list[str]]:
+    """What most stages begin with, and these; "" without stages."""
+    children = {start: [name for name, source in sources.items() if source == start] for start in sources.values()}
+    return max(children.items(), key=lambda item: len(item[1]), default=("", []))
+
+
+def paths_from(sources: Mapping[str, str], start: str) -> Iterator[tuple[str, ...]]:
     """All ways from `start` to a stage."""
     for name, source in sources.items():
         if source == start:
             yield (name,)
             for weights in (name, name + AVERAGE):
-                yield from ((name, *path) for path in _paths(sources, weights))
+                yield from ((name, *path) for path in paths_from(sources, weights))
 
 
 def is_counted(stage: StageRecord) -> bool:

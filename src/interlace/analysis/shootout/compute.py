@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from statistics import median_low
 from typing import Literal, TypeAlias
 
@@ -37,6 +38,27 @@ def common_compute(ends: Sequence[float]) -> float:
     3.0
     """
     return median_low(ends) if ends else 0.0
+
+
+def even_factors(paths: Sequence[Sequence[str]], compute: Mapping[str, float]) -> dict[str, float]:
+    """By how much to prolong each stage so that paths from one start take what at least half of them take, of those
+    that no other goes on from. A stage that several share stays as it is, and the rest of each makes up for it; it is
+    left out where the shared ones alone take more.
+
+    >>> even_factors([("joint",), ("rl",), ("rl", "sft")], {"joint": 8.0, "rl": 2.0, "sft": 2.0})
+    {'joint': 0.5, 'rl': 1.0, 'sft': 1.0}
+    """
+    begun = {tuple(path[:-1]) for path in paths}
+    whole = [path for path in paths if tuple(path) not in begun]
+    times = Counter(stage for path in whole for stage in path)
+    ends = [sum(compute[stage] for stage in path) for path in whole]
+    factors = {stage: 1.0 for stage, count in times.items() if count > 1}
+    for path, end in zip(whole, ends, strict=True):
+        shared = sum(compute[stage] for stage in path if times[stage] > 1)
+        if common_compute(ends) > shared:
+            factor = (common_compute(ends) - shared) / (end - shared)
+            factors |= {stage: factor for stage in path if times[stage] == 1}
+    return factors
 
 
 def compute_of_all(stage: StageRecord, by: By) -> float:
