@@ -36,6 +36,7 @@ from interlace.report.tables import Table as PageTable
 from interlace.store import RunRecord
 
 REWARDS = (0.80, 0.85, 0.90, 0.95)
+BUDGETS = "Budgets of SFT loss"
 SECONDARY = "Secondary metrics"
 """Begins the name of a table that stands in the reports alone."""
 
@@ -97,9 +98,11 @@ def of_recipe(
     for pair in pairs_of(records[0], arms):
         yield of_rich(distance.table_of(records, arms, pair, REWARDS, same_start), "SFT loss over the front")
         plain = rl_alone(records, arms)
-        if plain is not None:
-            rows = budgets_kept(records, arms, pair, plain, budgets.PUBLISHED, by="flops", exchange_rate=rate)
-            yield from [of_rich(budgets.table(rows, pair.name), "Budgets of SFT loss")] if rows else []
+        if plain is None:
+            yield f"### {BUDGETS}, {pair.name}\n\nNot told: no arm is RL alone, which the others are held against."
+            continue
+        rows = budgets_kept(records, arms, pair, plain, budgets.PUBLISHED, by="flops", exchange_rate=rate)
+        yield of_rich(budgets.table(rows, pair.name), BUDGETS) if rows else f"### {BUDGETS}\n\nNo arm has one."
 
 
 def starts_alike(one: RunRecord, other: RunRecord) -> bool:
