@@ -23,13 +23,14 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from interlace.analysis.exclusion import exclusion
 from interlace.analysis.shootout import By, NoShootout, Shootout, shootout
 from interlace.analysis.shootout.arms import arms_of, pairs_of, rl_alone
 from interlace.analysis.shootout.averaging import NO_MERGE, splits_of
 from interlace.analysis.shootout.budgets import budgets_kept
 from interlace.analysis.shootout.missing import begun_and_not
 from interlace.errors import DataError
-from interlace.readback import kept_runs
+from interlace.readback import every_run, kept_runs
 from interlace.report.formatting import Cell
 from interlace.report.shootout import compared, standings_tables
 from interlace.report.tables import Table as PageTable
@@ -48,7 +49,7 @@ def main() -> None:
     parser.add_argument("--averaging", nargs="*", default=[], help="runs of rivals-addition")
     parser.add_argument("--exchange-rate", type=float, default=0.5)
     given = parser.parse_args()
-    recipes = by_recipe(kept_runs(*given.runs))
+    recipes = by_recipe(every_run(*given.runs))
     rate = given.exchange_rate
     found = [contests(records, rate) for records in recipes]
     bound = {record.seed: record for record in kept_runs(given.bound)} if given.bound else {}
@@ -85,11 +86,16 @@ def of_recipe(
     if isinstance(found, NoShootout):
         yield found.sentence.rstrip(".") + "."
         return
-    records, rate = [record for record in runs if record.seed in found[0].seeds], found[0].exchange_rate
+    ruled_out = {f"seed {record.seed}": why for record in runs if (why := exclusion(record)) is not None}
+    records = [record for record in runs if record.seed in found[0].seeds and exclusion(record) is None]
+    rate = found[0].exchange_rate
     packages = records[0].manifest["packages"]
     made = ", ".join(f"{name} {packages[name]}" for name in ("interlace", "torch", "transformers", "trl"))
     seeds = ",".join(str(record.seed) for record in records)
     yield f"`interlace run {records[0].recipe} --seeds {seeds}` ({made})."
+    if ruled_out:
+        reasons = "; ".join(f"{seed}, as {why}" for seed, why in ruled_out.items())
+        yield f"Left out by the recipe's own rule, written down before it ran: {reasons}."
     for those in compared(found):
         yield "\n".join(f"- {sentence}" for sentence in those.sentences)
         yield from (of_page(table) for table in those.tables if not table.name.startswith(SECONDARY))

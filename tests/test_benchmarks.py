@@ -39,8 +39,10 @@ def printed(
 
     def of(script: str, *arguments: str, **named: Sequence[RunRecord]) -> tuple[str, str]:
         for module in map(benchmark, (script, "contest")):
-            if hasattr(module, "kept_runs"):
-                monkeypatch.setattr(module, "kept_runs", lambda *runs: [each for run in runs for each in named[run]])
+            for read in ("kept_runs", "every_run"):
+                monkeypatch.setattr(
+                    module, read, lambda *runs: [each for run in runs for each in named[run]], raising=False
+                )
         monkeypatch.setattr(sys, "argv", [script, *arguments])
         benchmark(script).main()
         return capsys.readouterr()
@@ -96,6 +98,18 @@ def test_nor_does_it_change_the_page_but_for_its_sentence(printed: Printed) -> N
     assert "`interlace run made-up --seeds 0,1` (interlace 1.0, torch 1.0, transformers 1.0, trl 1.0)." in beside
     for name in ("SFT loss over the front, sums", "Averaged weights, made-up, sums"):
         assert alone.count(f"### {name}\n") == 1
+
+
+def test_a_seed_that_the_recipe_rules_out_is_named_and_changes_no_table(printed: Printed) -> None:
+    runs, (third,) = budgeted(0, 1), budgeted(2)
+    rule = {"stage": third.stages[0].name, "reward_below": 9.0}
+    ruled_out = replace(third, resolved={**third.resolved, "exclude_seeds": rule})
+    alone, _ = printed("mixing_page", "runs", runs=runs)
+    beside, _ = printed("mixing_page", "runs", runs=[*runs, ruled_out])
+    known = set(alone.splitlines())
+    (more,) = [line for line in beside.splitlines() if line not in known]
+    assert more.startswith("Left out by the recipe's own rule, written down before it ran: seed 2, as ")
+    assert more.endswith("below 9.")
 
 
 def test_a_recipe_without_a_shoot_out_says_why_and_the_others_stand(printed: Printed) -> None:

@@ -189,13 +189,20 @@ def _compared(runs: Sequence[Any], against: Any, exchange_rate: Any) -> list[Run
     return [read_run(folder) for folder in folders]
 
 
+def every_run(*runs: str | Path) -> list[RunRecord]:
+    """Each once; a folder of run folders stands for all of them.
+
+    Raises MissingFileError and RunFolderError for what is no run.
+    """
+    return [read_run(folder) for folder in dict.fromkeys(one.resolve() for run in runs for one in run_folders_in(run))]
+
+
 def kept_runs(*runs: str | Path) -> list[RunRecord]:
     """The runs that no recipe's `exclude_seeds` leaves out, each once; a folder of run folders stands for all of them.
 
     Raises MissingFileError and RunFolderError for what is no run, DataError where none is left.
     """
-    folders = dict.fromkeys(folder.resolve() for run in runs for folder in run_folders_in(run))
-    kept = [record for record in map(read_run, folders) if exclusion(record) is None]
+    kept = [record for record in every_run(*runs) if exclusion(record) is None]
     if not kept:
         named = ", ".join(map(str, runs))
         raise DataError(f"RUNS must hold one that its recipe's rule does not leave out. Got {named}. Run more seeds.")
