@@ -55,13 +55,13 @@ def main() -> None:
     bound = {record.seed: record for record in kept_runs(given.bound)} if given.bound else {}
     print("# Mixing SFT and RL at equal compute\n")
     for records, contest in zip(recipes, found, strict=True):
-        print("\n\n".join([f"## {records[0].recipe}", *of_recipe(records, contest, bound)]), "\n")
+        print("\n\n".join([f"## {records[0].recipe}", *of_recipe(records, contest, bound)]) + "\n")
     held = [each for contest in found if not isinstance(contest, NoShootout) for each in contest]
     for table in standings_tables(compared(held)):
-        print(of_page(table), "\n")
+        print(of_page(table) + "\n")
     for path in given.averaging:
         for records in by_recipe(kept_runs(path)):
-            print("\n\n".join(of_averaging(records)), "\n")
+            print("\n\n".join(of_averaging(records)) + "\n")
 
 
 def by_recipe(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
