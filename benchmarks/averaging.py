@@ -14,9 +14,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from contest import cell, contest_of, with_reasons
 from rich.console import Console
 from rich.table import Table
+from shootout_tables import cell, contest_of, with_reasons
 
 from interlace.analysis.shootout.arms import pairs_of
 from interlace.analysis.shootout.averaging import NO_MERGE, Split, splits_of

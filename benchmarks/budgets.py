@@ -15,9 +15,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from contest import cell, contest_of, with_reasons
 from rich.console import Console
 from rich.table import Table
+from shootout_tables import cell, contest_of, with_reasons
 
 from interlace.analysis.shootout.arms import pairs_of, rl_alone
 from interlace.analysis.shootout.budgets import BudgetKept, budgets_kept

@@ -15,9 +15,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 
-from contest import cell, contest_of, with_reasons
 from rich.console import Console
 from rich.table import Table
+from shootout_tables import cell, contest_of, with_reasons
 
 from interlace.analysis.shootout.arms import Arm, Pair, pairs_of
 from interlace.analysis.shootout.distance import Distance, distances

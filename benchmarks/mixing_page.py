@@ -37,6 +37,12 @@ from interlace.report.tables import Table as PageTable
 from interlace.store import RunRecord
 
 REWARDS = (0.80, 0.85, 0.90, 0.95)
+MADE = (
+    "Made from the runs alone by `python benchmarks/mixing_page.py RUNS... --bound runs/front-addition`. Intervals are "
+    "at 95 %: over seeds, each row by itself, unless a sentence or a remark says that they hold together. Rewards are "
+    "in reward units, SFT loss in nats a response; lambda is {rate:g} reward units a nat. What marks mean stands below "
+    "each table."
+)
 BUDGETS = "Budgets of SFT loss"
 SECONDARY = "Secondary metrics"
 """Begins the name of a table that stands in the reports alone."""
@@ -54,6 +60,7 @@ def main() -> None:
     found = [contests(records, rate) for records in recipes]
     bound = {record.seed: record for record in kept_runs(given.bound)} if given.bound else {}
     print("# Mixing SFT and RL at equal compute\n")
+    print(MADE.format(rate=rate) + "\n")
     for records, contest in zip(recipes, found, strict=True):
         print("\n\n".join([f"## {records[0].recipe}", *of_recipe(records, contest, bound)]) + "\n")
     held = [each for contest in found if not isinstance(contest, NoShootout) for each in contest]

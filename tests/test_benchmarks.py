@@ -38,7 +38,7 @@ def printed(
     """What a script prints of runs, and what it says beside it; RUNS are the names of `named`."""
 
     def of(script: str, *arguments: str, **named: Sequence[RunRecord]) -> tuple[str, str]:
-        for module in map(benchmark, (script, "contest")):
+        for module in map(benchmark, (script, "shootout_tables")):
             for read in ("kept_runs", "every_run"):
                 monkeypatch.setattr(
                     module, read, lambda *runs: [each for run in runs for each in named[run]], raising=False
@@ -134,8 +134,8 @@ def test_why_a_figure_is_not_told_stands_once_below_its_table(printed: Printed) 
 
 
 def test_each_reason_has_its_number(benchmark: Callable[[str], ModuleType]) -> None:
-    contest: Any = benchmark("contest")
-    notes, table = contest.Notes(), contest.Table("x")
-    cells = [contest.cell(Unresolved(reason), notes) for reason in ("few", "none", "few")]
+    tables: Any = benchmark("shootout_tables")
+    notes, table = tables.Notes(), tables.Table("x")
+    cells = [tables.cell(Unresolved(reason), notes) for reason in ("few", "none", "few")]
     assert cells == ["not told (1)", "not told (2)", "not told (1)"]
-    assert str(contest.with_reasons(table, notes, "A remark.").caption) == "A remark.\n1. few\n2. none"
+    assert str(tables.with_reasons(table, notes, "A remark.").caption) == "A remark.\n1. few\n2. none"
