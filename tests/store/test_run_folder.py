@@ -14,7 +14,7 @@ from interlace.errors import RunFolderError
 from interlace.estimate import Estimate, Unresolved
 from interlace.measurement import GradientProducts, HeldOut, Measurement, Point, PromptScores
 from interlace.store import RunStore, newest_complete_checkpoint, read_run, seal_checkpoint, verify_checkpoint
-from interlace.store.run_store import adds_stages, difference
+from interlace.store.run_store import adds_stages, difference, read_manifest
 
 RESOLVED = "name: r\nseeds: [0]\n"
 MANIFEST = {"recipe": "r", "seed": 0}
@@ -127,6 +127,13 @@ def test_a_damaged_manifest_or_recipe_is_refused_by_name(
             refused()
         said = str(caught.value)
         assert said.startswith(str(tmp_path / name)) and found in said and caught.value.exit_code == 3
+
+
+def test_a_manifest_without_what_a_run_goes_on_with_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"recipe": "r", "seed": 0, "data": {}}')
+    assert read_manifest(tmp_path, "data")["data"] == {}
+    with pytest.raises(RunFolderError, match="must say bf16_auto. It does not"):
+        read_manifest(tmp_path, "data", "bf16_auto")
 
 
 def test_stages_are_added_after_the_last() -> None:

@@ -62,7 +62,7 @@ class ForkRun:
         cores, store = CoreShare(recipe.threads), RunStore(self.folder)
         try:
             cores.settle()
-            weights = Weights(recipe, seed, store, tasks, read_manifest(self.folder)["bf16_auto"])
+            weights = Weights(recipe, seed, store, tasks, read_manifest(self.folder, "bf16_auto")["bf16_auto"])
             yield StageForks(recipe, seed, store, tasks, weights, name, config, self.asked, self.observer,
                              self.from_step, stop)  # fmt: skip
         finally:

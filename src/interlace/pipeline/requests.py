@@ -147,7 +147,7 @@ def _refuse_blind_blend(task: Task) -> None:
 
 def refuse_changed_data(folder: Path, tasks: Mapping[str, Task]) -> None:
     """Raise RunFolderError if the data of `tasks` are not those that the run in `folder` was begun with."""
-    kept = read_manifest(folder)["data"]
+    kept = read_manifest(folder, "data")["data"]
     changed = [name for name, task in tasks.items() if kept.get(name) != task.fingerprint()]
     if changed:
         raise RunFolderError(

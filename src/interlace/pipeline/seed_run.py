@@ -101,7 +101,7 @@ class SeedRun:
         """Take the run folder; what an earlier process decided of machine and data holds on."""
         manifest = self._manifest(tasks)
         store = RunStore.claim(self.folder, self.recipe.for_seed(self.seed).to_yaml(), self.recipe.source, manifest)
-        kept = read_manifest(self.folder)
+        kept = read_manifest(self.folder, "bf16_auto")
         self.machine = replace(self.machine, bf16=kept["bf16_auto"])
         try:
             refuse_changed_data(self.folder, tasks)

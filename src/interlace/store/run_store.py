@@ -164,8 +164,9 @@ def _key_above(lines: list[str], line: str) -> str:
     return f"{above[-1].strip()} " if above else ""
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """What identifies the run. Raises RunFolderError if `folder` is no run folder, or the file is damaged."""
+def read_manifest(folder: Path, *more: str) -> dict[str, Any]:
+    """What identifies the run; `more`: what else must stand in it. Raises RunFolderError if `folder` is no run folder,
+    or the file is damaged."""
     path = folder / MANIFEST
     if not path.exists():
         raise RunFolderError(
@@ -173,6 +174,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         )
     manifest = _undamaged(path, json.loads)
     lacking = [key for key, kind in (("recipe", str), ("seed", int)) if not isinstance(manifest.get(key), kind)]
+    lacking += [key for key in more if key not in manifest]
     if lacking:
         raise RunFolderError(f"{path} must say {' and '.join(lacking)}. It does not. {DAMAGED}")
     return manifest
