@@ -53,7 +53,8 @@ def world(
     weights: list[float] | None = None,
 ) -> MemoryRecord:
     """Three runs that diffuse about the RL path. Their averages: `late` (the run of 20 steps ago), `clean` (the path
-    itself of 20 steps ago), or `clean and better` (as that, and a step towards the expert)."""
+    itself of 20 steps ago), `ahead` (the path itself, a quarter faster), or `clean and better` (as `clean`, and a step
+    towards the expert)."""
     problem, rng = problem_of(same_problem), np.random.default_rng(seed)
     stages, ends, averages = [], [], []
     for place, name in enumerate(ARMS):
@@ -62,7 +63,8 @@ def world(
         raw = {step: drift(problem, step) + noise[number] for number, step in enumerate(STEPS)}
         late = {step: raw[max(0, step - LAG)] for step in STEPS}
         clean = {step: drift(problem, max(0, step - LAG)) for step in STEPS}
-        averaged = late if average == "late" else clean
+        ahead = {step: drift(problem, 1.25 * step) for step in STEPS}
+        averaged = {"late": late, "ahead": ahead}.get(average, clean)
         if average == "clean and better":
             expert = np.log(problem.expert)
             averaged = {step: 0.8 * each + 0.2 * expert if step else each for step, each in clean.items()}
@@ -149,6 +151,16 @@ def test_what_lies_off_the_way_is_the_rest() -> None:
     assert found.equal_reward.value == pytest.approx(found.noise.value + found.rest.value)
 
 
+def test_an_average_with_more_reward_than_raw_weights_ever_have_is_read_where_it_comes_to_the_most_of_theirs() -> None:
+    """There the run is at its end and has all of its noise; that the average is ahead is a lag below 0."""
+    found, truth = split("ahead"), true_noise(1.0)
+    assert isinstance(found.equal_reward, Estimate) and found.equal_reward.value == pytest.approx(truth, rel=0.25)
+    assert isinstance(found.noise, Estimate) and found.noise.value == pytest.approx(truth, rel=0.15)
+    assert isinstance(found.same_step, Estimate) and isinstance(found.lag, Estimate)
+    assert found.lag.upper < 0.0
+    assert found.same_step.value == pytest.approx(found.lag.value + found.equal_reward.value)
+
+
 def test_the_line_has_no_step_of_its_own() -> None:
     found = split("clean", LINE)
     assert found.same_step is None and found.lag is None and isinstance(found.equal_reward, Estimate)
@@ -205,7 +217,7 @@ def test_why_parts_are_not_told_is_said() -> None:
                  averaged={10: softmax(drift(problem, 10))}, options={"start_from": "sft"},
                  spent={10: {"tokens": 1.0}})  # fmt: skip
     never = gain_of(make_record(problem, start(problem), back), ARM, PAIR, AVERAGED)
-    assert never == Unresolved("in a run no raw weights cross the average's reward from below")
+    assert never == Unresolved("in a run raw weights never cross the reward that is compared at from below")
     unknown = replace(record, heldout={TASK: replace(record.heldout[TASK], expert_is_known=False)})
     assert gain_of(unknown, ARM, PAIR, AVERAGED) == NO_FRONT
     (referee,) = merges_of(record)

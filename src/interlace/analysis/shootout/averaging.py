@@ -4,23 +4,24 @@ Arms are equal runs from one start (`replicate`) whose ends a stage merges linea
 over the front of all policies (D9), each policy's at its own reward: what is left of two that differ a little in reward
 is then no step along the front. Half of the prompts find where a reward is crossed, the others judge.
 
-Of the average at the run's end, beside the run's own weights at the same step:
+Of the average at the run's end, or, where it has more reward there than raw weights ever have, where it first comes to
+the most that they have; beside the run's own weights at the same step:
 
     less SFT loss at the same step = lag + at equal reward,  at equal reward = noise + rest
 
 - **lag**: the average is where the run was some steps ago. What raw weights had less at that step, when they first
-  crossed the average's reward, is no gain: stopping there has it too.
+  crossed the average's reward, is no gain: stopping there has it too. Below 0: they came to that reward later.
 - **noise**: by the seed average as referee. The mean of equal runs by shares w has E L = L_drift + c sum w^2 (B8; c/S
   where the S shares are equal), and so has R to second order, and the excess: c = (mean excess of the ends by the same
   shares - excess of their merge)/(1 - sum w^2) is all that noise adds at the end. Diffusion adds up step by step: at
-  the step of the crossing it is taken to be that share of c. What the average itself has left is known where its own
+  the step of a crossing it is taken to be that share of c. What the average itself has left is known where its own
   ends are merged too (`of: [{stage: rl, weights: averaged}, ...]`): noise is then the difference. Where they are not
   it is all of c, the most that any average can take off.
 - **rest**: interpolation, what the average gains that noise does not explain: it lies off the way that training went.
   Below 0: it has not lost all noise.
 
-The line has no step of its own, and so no lag: its place is where it crosses the same reward. All figures are means
-over the arms of a run, intervals over runs; the referee's second order is an assumption.
+The line has no step of its own, and so no lag: its place is where it crosses the same reward, or the most that it has.
+All figures are means over the arms of a run, intervals over runs; the referee's second order is an assumption.
 """
 
 from __future__ import annotations
@@ -67,11 +68,12 @@ class Split:
 @dataclass(frozen=True, slots=True)
 class Gain:
     """Of one arm of one run: SFT loss less than its own weights' at the same step (None on the line) and at equal
-    reward, and the share of its steps that it had taken there."""
+    reward; the share of all its steps that its own weights had taken there, and that the others had."""
 
     same_step: float | None
     equal_reward: float
     share: float
+    other_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,26 +129,28 @@ def _are_alike(stages: Sequence[StageRecord]) -> bool:
 
 
 def gain_of(record: RunRecord, arm: Arm, pair: Pair, weights: str) -> Gain | Unresolved:
-    """At the reward of the arm's average at its end, where its raw weights, and the line, first come to that."""
+    """At the reward of the arm's average at its end, or the most that its raw weights, or the line, have where that is
+    less: where both kinds of weights first come to it."""
     courses = {each: course_of(record, arm, pair, each, "flops") for each in dict.fromkeys((RAW, AVERAGED, weights))}
     absent = next((each for each, looks in courses.items() if not looks), None)
     if absent is not None:
         return _not_measured(absent)
-    raw, end = courses[RAW], courses[AVERAGED][-1]
+    raw, others, end = courses[RAW], courses[weights], courses[AVERAGED][-1]
     limit = limit_of(raw[0].judging.rewarded, raw[0].judging.imitated)
     if limit is None:
         return NO_FRONT
-    reward, same_step = end.choosing.place[0], None
+    reward = min(_reward_of(end), max(map(_reward_of, raw)), max(map(_reward_of, others)))
     own = _crossed(raw, RAW, reward, limit)
-    if weights == LINE:
-        other = _crossed(courses[LINE], LINE, reward, limit)
-    else:
-        other, same_step = _passed(end, limit), raw[-1].judging.place[1] - end.judging.place[1]
+    is_at_end = weights == AVERAGED and reward == _reward_of(end)
+    other = _passed(end, limit) if is_at_end else _crossed(others, weights, reward, limit)
     if isinstance(own, Unresolved):
         return own
     if isinstance(other, Unresolved):
         return other
-    return Gain(same_step, own.excess - other.excess, own.step / raw[-1].step)
+    equal_reward, last = own.excess - other.excess, raw[-1].step
+    if weights == LINE:
+        return Gain(None, equal_reward, own.step / last)
+    return Gain(_loss_at(raw, other.step) - other.loss, equal_reward, own.step / last, other.step / last)
 
 
 def _not_measured(weights: str) -> Unresolved:
@@ -154,29 +158,42 @@ def _not_measured(weights: str) -> Unresolved:
 
 
 class Passed(NamedTuple):
-    """A point of an arm: its excess over the front, nats/response, and its step."""
+    """A point of an arm: its SFT loss and its excess over the front, nats/response, and its step."""
 
+    loss: float
     excess: float
     step: float
 
 
+def _reward_of(look: Look) -> float:
+    """By the prompts that choose, reward units."""
+    return look.choosing.place[0]
+
+
+def _loss_at(looks: Sequence[Look], step: float) -> float:
+    """SFT loss between looks, nats/response."""
+    return float(np.interp(step, [look.step for look in looks], [look.judging.place[1] for look in looks]))
+
+
 def _passed(look: Look, limit: Limit) -> Passed | Unresolved:
     excess = _excess(look.judging.loss, look.judging.reward, limit)
-    return excess if isinstance(excess, Unresolved) else Passed(excess, look.step)
+    return excess if isinstance(excess, Unresolved) else Passed(look.judging.place[1], excess, look.step)
 
 
 def _crossed(looks: Sequence[Look], weights: str, reward: float, limit: Limit) -> Passed | Unresolved:
     """Where looks first cross a reward."""
     found = crossing(looks, reward)
     if found is None:
-        return Unresolved(f"in a run no {NAMES[weights]} cross the average's reward from below")
+        return Unresolved(f"in a run {NAMES[weights]} never cross the reward that is compared at from below")
     one, other, share = found
     steps = [_step_of(looks, at) for at in (one, other)]
-    mixed = [
+    loss, rewards = (
         before + share * (after - before) for before, after in ((one.loss, other.loss), (one.reward, other.reward))
-    ]
-    excess = _excess(mixed[0], mixed[1], limit)
-    return excess if isinstance(excess, Unresolved) else Passed(excess, steps[0] + share * (steps[1] - steps[0]))
+    )
+    excess = _excess(loss, rewards, limit)
+    if isinstance(excess, Unresolved):
+        return excess
+    return Passed(float(loss.mean()), excess, steps[0] + share * (steps[1] - steps[0]))
 
 
 def _step_of(looks: Sequence[Look], at: At) -> int:
@@ -233,7 +250,7 @@ def split_over_runs(
     equal = [run.equal_reward for run in known]
     same = [run.same_step for run in known if run.same_step is not None]
     removed = [
-        run.share * noise - own
+        run.share * noise - run.other_share * own
         for run, noise, own in zip(known, noises, left, strict=True)
         if not isinstance(noise, Unresolved) and not isinstance(own, Unresolved)
     ]
@@ -264,6 +281,7 @@ def _mean_gain(run: Sequence[Gain | Unresolved]) -> Gain | Unresolved:
         float(np.mean(same)) if same else None,
         float(np.mean([gain.equal_reward for gain in known])),
         float(np.mean([gain.share for gain in known])),
+        float(np.mean([gain.other_share for gain in known])),
     )
 
 
