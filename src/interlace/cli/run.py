@@ -26,7 +26,13 @@ def run(
         typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe, e.g. stages.rl.max_steps=50. Repeatable."),
     ] = None,
     seeds: Annotated[str | None, typer.Option(metavar="0,1,...", help="Seeds in place of the recipe's.")] = None,
-    profile: Annotated[str | None, typer.Option(help="tiny: a few small steps a stage, to see that it runs.")] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            help="tiny: a few small steps a stage, to see that it runs; third-rate: a third of the learning rate after "
+            "the first start, to see what findings owe to it."
+        ),
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin a new folder beside one that is there.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, train nothing, show the plan.")] = False,
     json: JsonOption = False,
