@@ -88,6 +88,22 @@ def test_an_arm_that_does_not_come_there_has_no_distance() -> None:
     assert one.reached == 1 and isinstance(one.over_front, Estimate) and one.over_front.n == 20
 
 
+def test_prompts_that_all_runs_share_are_in_the_interval() -> None:
+    """Equal arms on the same prompts: without them the runs agree to the last digit, and the interval would be a
+    point."""
+    record, prints = world(0), {"data": {TASK: {"heldout": "same"}}}
+    records = [replace(record, seed=seed, manifest=record.manifest | prints) for seed in range(3)]
+    found = next(d for d in distances(records, [Arm(("rl",))], PAIR, [0.72]) if d.weights == RAW)
+    alone = next(d for d in distances(records[:1], [Arm(("rl",))], PAIR, [0.72]) if d.weights == RAW)
+    assert isinstance(found.over_front, Estimate) and isinstance(alone.over_front, Estimate)
+    assert found.over_front.value == pytest.approx(alone.over_front.value)
+    assert found.over_front.lower == pytest.approx(alone.over_front.lower, rel=0.05)
+    assert found.over_front.upper == pytest.approx(alone.over_front.upper, rel=0.05)
+    bound = dict.fromkeys(range(3), record)
+    told = next(d for d in distances(records, [Arm(("rl",))], PAIR, [0.72], bound) if d.weights == RAW).over_bound
+    assert isinstance(told, Estimate) and told.scope == "this recipe, on these prompts"
+
+
 def first_look(record: MemoryRecord) -> Look:
     return course_of(record, Arm(("rl",)), PAIR, RAW, "flops")[0]
 

@@ -33,7 +33,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from interlace.analysis.shootout.arms import Arm, Pair
-from interlace.analysis.shootout.distance import crossing, over_runs
+from interlace.analysis.shootout.distance import crossing, mean_over_runs
+from interlace.analysis.shootout.leads import shared_tasks
 from interlace.analysis.shootout.limit import Limit, limit_of
 from interlace.analysis.shootout.seen import At, Look, course_of, halves_at
 from interlace.analysis.trajectory import REWARD, SFT_LOSS, read_trajectory
@@ -93,13 +94,14 @@ def splits_of(records: Sequence[RunRecord], pair: Pair) -> list[Split]:
     referee = next((merge for merge in merges if merge.weights == RAW), None)
     if referee is None:
         return []
+    is_shared = not shared_tasks(records).isdisjoint(pair)
     noises = [noise_of(record, referee, pair) for record in records]
     found = []
     for weights in (AVERAGED, LINE):
         gains = [[gain_of(record, arm, pair, weights) for arm in referee.arms] for record in records]
         own = next((merge for merge in merges if (merge.weights, merge.arms) == (weights, referee.arms)), None)
         left = [0.0] * len(records) if own is None else [noise_of(record, own, pair) for record in records]
-        found.append(split_over_runs(weights, gains, noises, left, own is None))
+        found.append(split_over_runs(weights, gains, noises, left, own is None, is_shared))
     return found
 
 
@@ -239,8 +241,10 @@ def split_over_runs(
     noises: Sequence[float | Unresolved],
     left: Sequence[float | Unresolved],
     noise_is_all: bool,
+    is_shared: bool = False,
 ) -> Split:
-    """The parts, means over the arms of each run. `noises`: of raw ends; `left`: of the weights' own."""
+    """The parts, means over the arms of each run. `noises`: of raw ends; `left`: of the weights' own. `is_shared`: the
+    runs have the same prompts."""
     runs = [_mean_gain(run) for run in gains]
     known = [run for run in runs if not isinstance(run, Unresolved)]
     if len(known) < len(runs):
@@ -257,11 +261,11 @@ def split_over_runs(
     is_told = len(removed) == len(known)
     return Split(
         weights=weights,
-        same_step=over_runs(same) if same else None,
-        lag=over_runs(_less(same, equal)) if same else None,
-        equal_reward=over_runs(equal),
-        noise=over_runs(removed) if is_told else _why([*noises, *left]),
-        rest=over_runs(_less(equal, removed)) if is_told else _why([*noises, *left]),
+        same_step=mean_over_runs(same, is_shared) if same else None,
+        lag=mean_over_runs(_less(same, equal), is_shared) if same else None,
+        equal_reward=mean_over_runs(equal, is_shared),
+        noise=mean_over_runs(removed, is_shared) if is_told else _why([*noises, *left]),
+        rest=mean_over_runs(_less(equal, removed), is_shared) if is_told else _why([*noises, *left]),
         noise_is_all=noise_is_all,
     )
 

@@ -11,8 +11,8 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Float
 
-from interlace.analysis.averages import over_seeds
 from interlace.analysis.shootout.arms import Arm, Pair
+from interlace.analysis.shootout.leads import over_runs, shared_tasks, speaking_of
 from interlace.analysis.shootout.limit import limit_of
 from interlace.analysis.shootout.seen import At, Look, course_of
 from interlace.estimate import Figure, Unresolved
@@ -64,16 +64,18 @@ def distances(
     was trained straight to joint optima from the same start on the same prompts; only its stages' last looks count.
 
     Half of the prompts find where an arm first crosses a reward, on the straight line between two looks; the others say
-    what is there, or the luckiest of many looks would be taken for the arm.
+    what is there, or the luckiest of many looks would be taken for the arm. Where all runs have the same held-out
+    prompts, what is peculiar to these is in the interval of `over_front`; that of `over_bound` speaks of these alone.
     """
+    is_shared = not shared_tasks(records).isdisjoint(pair)
     curves = [_bound_of(record, arms, pair, (straight or {}).get(record.seed)) for record in records]
     found = []
     for arm in arms:
         for weights in (RAW, AVERAGED, LINE):
             runs = [[_crossing_of(record, arm, pair, weights, reward) for reward in rewards] for record in records]
             for place, reward in enumerate(rewards):
-                found.append(_row(arm, weights, reward, [run[place : place + 1] for run in runs], curves))
-            found.append(_row(arm, weights, None, runs, curves))
+                found.append(_row(arm, weights, reward, [run[place : place + 1] for run in runs], curves, is_shared))
+            found.append(_row(arm, weights, None, runs, curves, is_shared))
     return found
 
 
@@ -187,10 +189,12 @@ def _row(
     reward: float | None,
     found: Sequence[Sequence[Crossing | None]],
     curves: Sequence[Curve | None],
+    is_shared: bool,
 ) -> Distance:
     """Of the crossings of each run, the mean over them: of runs that have all."""
     known = [(complete, curve) for run, curve in zip(found, curves, strict=True) if (complete := _all_of(run))]
-    over_front = [mean_interval(np.mean([each.over for each in run], axis=0), unit=NATS) for run, _ in known]
+    prompts = [np.mean([each.over for each in run], axis=0) for run, _ in known]
+    over_front = [mean_interval(each, unit=NATS) for each in prompts]
     over_bound = [[each.over_curve(curve) for each in run] for run, curve in known]
     values = [float(np.mean(whole)) for run in over_bound if (whole := _all_of(run))]
     return Distance(
@@ -199,8 +203,8 @@ def _row(
         reward,
         len(known),
         len(found),
-        over_seeds(over_front) if known else NOT_REACHED,
-        over_runs(values) if values and len(values) == len(known) else NO_BOUND,
+        over_runs(over_front, prompts, is_shared) if known else NOT_REACHED,
+        mean_over_runs(values, is_shared) if values and len(values) == len(known) else NO_BOUND,
     )
 
 
@@ -210,6 +214,6 @@ def _all_of(found: Sequence[T | None]) -> list[T]:
     return known if len(known) == len(found) else []
 
 
-def over_runs(values: Sequence[float]) -> Figure:
-    """Mean over runs, nats/response; of one run alone there is no interval."""
-    return seed_interval(list(values), unit=NATS) if len(values) > 1 else ONE_RUN
+def mean_over_runs(values: Sequence[float], is_shared: bool) -> Figure:
+    """Nats/response; of one run alone there is no interval. Where the runs have the same prompts it speaks of these."""
+    return speaking_of(seed_interval(list(values), unit=NATS), is_shared) if len(values) > 1 else ONE_RUN

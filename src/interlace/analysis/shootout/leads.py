@@ -37,6 +37,11 @@ def scope_of(is_shared: bool) -> str:
     return f"{THIS_RECIPE}, on these prompts" if is_shared else THIS_RECIPE
 
 
+def speaking_of(figure: Figure, is_shared: bool) -> Figure:
+    """A figure of runs alone, in the scope that it then has (`scope_of`)."""
+    return replace(figure, scope=scope_of(is_shared)) if isinstance(figure, Estimate) else figure
+
+
 def value_over_prompts(values: Values, level: float = LEVEL) -> Figure:
     """The change of R - lambda L of one run, reward units: over its prompts, those of each task by themselves."""
     parts = list(values.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from interlace.analysis.shootout.arms import THEN, Arm, Pair, method_of
 from interlace.analysis.shootout.compute import SHORT
 from interlace.analysis.shootout.contest import Contest
 from interlace.analysis.shootout.figures import Told
-from interlace.analysis.shootout.leads import REWARD_UNIT, Values, over_runs, scope_of
+from interlace.analysis.shootout.leads import REWARD_UNIT, Values, over_runs, speaking_of
 from interlace.analysis.shootout.limit import Limit
 from interlace.analysis.shootout.ranks import DIVERGED, comparisons_of, ranks_of
 from interlace.analysis.shootout.seen import Seen
@@ -28,7 +28,7 @@ from interlace.analysis.shootout.training import (
 )
 from interlace.analysis.trajectory import REWARD, read_trajectory
 from interlace.encoding import jsonable
-from interlace.estimate import Estimate, Figure, Unresolved
+from interlace.estimate import Figure, Unresolved
 from interlace.measurement import LINE
 from interlace.statistics import rate_interval, seed_interval
 from interlace.store import RunRecord
@@ -255,7 +255,7 @@ def _mean(found: Sequence[Told], is_shared: bool) -> Figure:
 def _over_runs(values: tuple[float, ...], is_shared: bool) -> Figure:
     if not values:
         return NO_LIMIT
-    return _of_recipe(seed_interval(values, unit="fraction"), is_shared) if len(values) > 1 else ONE_RUN
+    return speaking_of(seed_interval(values, unit="fraction"), is_shared) if len(values) > 1 else ONE_RUN
 
 
 def _lead(contest: Contest, seen: Mapping[Arm, list[Seen]], arm: Arm) -> Figure:
@@ -271,12 +271,7 @@ def _better(contest: Contest, seen: Mapping[Arm, list[Seen]], arm: Arm) -> Figur
     if arm.name == contest.opponent or opponent is None:
         return NOT_SEEN if opponent is None else OPPONENT
     wins = sum(mine.gain(rate) > other.gain(rate) for mine, other in zip(seen[arm], opponent, strict=True))
-    return _of_recipe(rate_interval(wins, len(opponent), kind="clopper_pearson"), contest.is_shared)
-
-
-def _of_recipe(figure: Figure, is_shared: bool) -> Figure:
-    """Of runs, and so of the recipe."""
-    return replace(figure, scope=scope_of(is_shared)) if isinstance(figure, Estimate) else figure
+    return speaking_of(rate_interval(wins, len(opponent), kind="clopper_pearson"), contest.is_shared)
 
 
 def _behind(contest: Contest, seen: Mapping[Arm, list[Seen]], arm: Arm) -> Figure:
