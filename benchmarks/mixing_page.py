@@ -1,6 +1,7 @@
 """What finished shoot-outs say, as a page: their tables in Markdown, made from the runs alone.
 
-    python benchmarks/mixing_page.py RUNS... --bound runs/front-addition --averaging runs/rivals-addition
+    python benchmarks/mixing_page.py RUNS... --bound runs/front-addition
+    python benchmarks/mixing_page.py runs/rivals-addition --averaging runs/rivals-addition --title "What averages gain"
 
 RUNS may be of several recipes. For each: what it says in sentences, all arms at equal FLOPs and their places at equal
 tokens, what options do, what adapting is worth, how far from the front arms come (`distance`), and what budgets kept
@@ -14,6 +15,7 @@ import argparse
 import io
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import get_args
 
 import averaging
@@ -31,6 +33,7 @@ from interlace.analysis.shootout.budgets import budgets_kept
 from interlace.analysis.shootout.missing import begun_and_not
 from interlace.errors import DataError
 from interlace.readback import every_run, kept_runs
+from interlace.recipe import PROFILES
 from interlace.report.formatting import Cell
 from interlace.report.shootout import compared, standings_tables
 from interlace.report.tables import Table as PageTable
@@ -38,10 +41,9 @@ from interlace.store import RunRecord
 
 REWARDS = (0.80, 0.85, 0.90, 0.95)
 MADE = (
-    "Made from the runs alone by `python benchmarks/mixing_page.py RUNS... --bound runs/front-addition`. Intervals are "
-    "at 95 %: over seeds, each row by itself, unless a sentence or a remark says that they hold together. Rewards are "
-    "in reward units, SFT loss in nats a response; lambda is {rate:g} reward units a nat. What marks mean stands below "
-    "each table."
+    "Made from the runs alone by `{command}`. Intervals are at 95 %: over seeds, each row by itself, unless a "
+    "sentence or a remark says that they hold together. Rewards are in reward units, SFT loss in nats a response; "
+    "lambda is {rate:g} reward units a nat. What marks mean stands below each table."
 )
 BUDGETS = "Budgets of SFT loss"
 SECONDARY = "Secondary metrics"
@@ -53,22 +55,47 @@ def main() -> None:
     parser.add_argument("runs", nargs="+")
     parser.add_argument("--bound", help="runs of front-addition, for recipes with its start")
     parser.add_argument("--averaging", nargs="*", default=[], help="runs of rivals-addition")
+    parser.add_argument("--title", default="Mixing SFT and RL at equal compute")
     parser.add_argument("--exchange-rate", type=float, default=0.5)
     given = parser.parse_args()
     recipes = by_recipe(every_run(*given.runs))
     rate = given.exchange_rate
     found = [contests(records, rate) for records in recipes]
-    bound = {record.seed: record for record in kept_runs(given.bound)} if given.bound else {}
-    print("# Mixing SFT and RL at equal compute\n")
-    print(MADE.format(rate=rate) + "\n")
+    bounds = kept_runs(given.bound) if given.bound else []
+    averages = [each for path in given.averaging for each in by_recipe(kept_runs(path))]
+    print(f"# {given.title}\n")
+    print(MADE.format(rate=rate, command=command_of_page(recipes, bounds, averages)) + "\n")
     for records, contest in zip(recipes, found, strict=True):
-        print("\n\n".join([f"## {records[0].recipe}", *of_recipe(records, contest, bound)]) + "\n")
+        print("\n\n".join([f"## {records[0].recipe}", *of_recipe(records, contest, bounds)]) + "\n")
     held = [each for contest in found if not isinstance(contest, NoShootout) for each in contest]
     for table in standings_tables(compared(held)):
         print(of_page(table) + "\n")
-    for path in given.averaging:
-        for records in by_recipe(kept_runs(path)):
-            print("\n\n".join(of_averaging(records)) + "\n")
+    for records in averages:
+        print("\n\n".join(of_averaging(records)) + "\n")
+
+
+def command_of_page(
+    recipes: Sequence[Sequence[RunRecord]], bounds: Sequence[RunRecord], averages: Sequence[Sequence[RunRecord]]
+) -> str:
+    """With each recipe's runs where `interlace run` puts them."""
+    parts = ["python benchmarks/mixing_page.py", *(places(records) for records in recipes)]
+    parts += [f"--bound {places(bounds)}"] if bounds else []
+    parts += ["--averaging", *(places(records) for records in averages)] if averages else []
+    return " ".join(parts)
+
+
+def places(records: Sequence[RunRecord]) -> str:
+    return f"runs/{records[0].recipe}"
+
+
+def command_of(records: Sequence[RunRecord]) -> str:
+    """What trains such runs: the recipe, its profile, and the files of its tasks by name."""
+    recipe, seeds = records[0].recipe, ",".join(str(record.seed) for record in records)
+    profile = next((each for each in PROFILES if recipe.endswith(f"-{each}")), None)
+    parts = ["interlace run", recipe.removesuffix(f"-{profile}"), *[f"--profile {profile}"] * bool(profile)]
+    for name, task in (records[0].resolved.get("tasks") or {}).items():
+        parts += [f"--set tasks.{name}.path={Path(task['path']).name}"] * bool(task.get("path"))
+    return " ".join([*parts, f"--seeds {seeds}"])
 
 
 def by_recipe(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
@@ -87,7 +114,7 @@ def contests(records: Sequence[RunRecord], rate: float) -> list[Shootout] | NoSh
 
 
 def of_recipe(
-    runs: Sequence[RunRecord], found: list[Shootout] | NoShootout, bound: dict[int, RunRecord]
+    runs: Sequence[RunRecord], found: list[Shootout] | NoShootout, bounds: Sequence[RunRecord]
 ) -> Iterator[str]:
     """What the runs of one recipe come to: those that its shoot-outs have."""
     if isinstance(found, NoShootout):
@@ -98,8 +125,7 @@ def of_recipe(
     rate = found[0].exchange_rate
     packages = records[0].manifest["packages"]
     made = ", ".join(f"{name} {packages[name]}" for name in ("interlace", "torch", "transformers", "trl"))
-    seeds = ",".join(str(record.seed) for record in records)
-    yield f"`interlace run {records[0].recipe} --seeds {seeds}` ({made})."
+    yield f"`{command_of(records)}` ({made})."
     if ruled_out:
         reasons = "; ".join(f"{seed}, as {why}" for seed, why in ruled_out.items())
         yield f"Left out by the recipe's own rule, written down before it ran: {reasons}."
@@ -107,7 +133,7 @@ def of_recipe(
         yield "\n".join(f"- {sentence}" for sentence in those.sentences)
         yield from (of_page(table) for table in those.tables if not table.name.startswith(SECONDARY))
     arms = arms_of(records).arms
-    same_start = {seed: each for seed, each in bound.items() if starts_alike(each, records[0])}
+    same_start = {each.seed: each for each in bounds if starts_alike(each, records[0])}
     for pair in pairs_of(records[0], arms):
         yield of_rich(distance.table_of(records, arms, pair, REWARDS, same_start), "SFT loss over the front")
         plain = rl_alone(records, arms)

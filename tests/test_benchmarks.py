@@ -112,13 +112,23 @@ def test_a_seed_that_the_recipe_rules_out_is_named_and_changes_no_table(printed:
     assert more.endswith("below 9.")
 
 
+def test_a_page_names_the_commands_that_make_it_and_its_runs(printed: Printed) -> None:
+    """The profile and the files of tasks too."""
+    runs = [replace(run, recipe="made-up-third-rate", resolved={**run.resolved, "tasks": {"sums": {"path": "a/b.tsv"}}})
+            for run in budgeted(0, 1)]  # fmt: skip
+    page, _ = printed("mixing_page", "runs", "--averaging", "means", "--title", "T", runs=runs, means=averaged(0))
+    assert page.startswith("# T\n\nMade from the runs alone by `python benchmarks/mixing_page.py "
+                           "runs/made-up-third-rate --averaging runs/made-up`. ")  # fmt: skip
+    assert "`interlace run made-up --profile third-rate --set tasks.sums.path=b.tsv --seeds 0,1`" in page
+
+
 def test_a_recipe_without_a_shoot_out_says_why_and_the_others_stand(printed: Printed) -> None:
     other = told(unfinished(run_of(0, "a", "b"), "a", "b"), "undone")
     few = replace(told(run_of(0, "a", "b"), "unmeasured"))
     few = replace(few, stages=tuple(replace(stage, measurements=()) for stage in few.stages))
     page, _ = printed("mixing_page", "runs", runs=[*budgeted(0, 1), other, few])
     alone, _ = printed("mixing_page", "runs", runs=budgeted(0, 1))
-    assert alone.strip() in page
+    assert alone[alone.index("## made-up") :].strip() in page
     assert "## undone\n\nundone has no shoot-out: a shoot-out must have two finished stages or more" in page
     assert "## unmeasured\n\nunmeasured has no shoot-out: a: reward or SFT loss was not measured all along it" in page
 
