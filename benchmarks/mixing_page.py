@@ -12,7 +12,6 @@ to the output.
 from __future__ import annotations
 
 import argparse
-import io
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -21,9 +20,8 @@ from typing import get_args
 import averaging
 import budgets
 import distance
-from rich import box
-from rich.console import Console
 from rich.table import Table
+from shootout_tables import of_rich
 
 from interlace.analysis.exclusion import exclusion
 from interlace.analysis.shootout import By, NoShootout, Shootout, shootout
@@ -178,17 +176,6 @@ def of_page(table: PageTable) -> str:
 def cell(each: Cell) -> str:
     note = "" if each.note is None else f"({each.note})"
     return " ".join(part for part in (each.text, each.interval, note) if part)
-
-
-def of_rich(table: Table, name: str) -> str:
-    """A table as Markdown, under its name."""
-    title, table.title, table.box = table.title, None, box.MARKDOWN
-    caption, table.caption = table.caption, None
-    page = io.StringIO()
-    Console(file=page, width=100_000).print(table, markup=False, highlight=False)
-    lines = [line.rstrip() for line in page.getvalue().splitlines() if line.strip()]
-    head = f"### {name}" + (f", {title}" if title else "")
-    return "\n\n".join(part for part in (head, "\n".join(lines), str(caption or "")) if part)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
+from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -36,3 +39,14 @@ def with_reasons(table: Table, notes: Notes, *remarks: str) -> Table:
     reasons = [f"{number}. {reason}" for number, reason in enumerate(notes.reasons, 1)]
     table.caption, table.caption_justify = Text("\n".join([*remarks, *reasons])), "left"
     return table
+
+
+def of_rich(table: Table, name: str) -> str:
+    """A table as Markdown, under its name."""
+    title, table.title, table.box = table.title, None, box.MARKDOWN
+    caption, table.caption = table.caption, None
+    page = io.StringIO()
+    Console(file=page, width=100_000).print(table, markup=False, highlight=False)
+    lines = [line.rstrip() for line in page.getvalue().splitlines() if line.strip()]
+    head = f"### {name}" + (f", {title}" if title else "")
+    return "\n\n".join(part for part in (head, "\n".join(lines), str(caption or "")) if part)

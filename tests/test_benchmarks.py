@@ -10,11 +10,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from interlace.analysis.shootout.missing import NOT_BEGUN
 from interlace.estimate import Unresolved
+from interlace.policies import load_policy, make_embedded
+from interlace.policies.scoring import response_logprobs
+from interlace.probes import MeasuredTask
 from interlace.store import RunRecord
+from interlace.tasks import build_task
 from tests.analysis import test_averaging, test_budgets
 from tests.analysis.test_shootout_missing import run_of, unfinished
 from tests.analysis.test_shootout_rows import problem_of, start
@@ -149,3 +154,23 @@ def test_each_reason_has_its_number(benchmark: Callable[[str], ModuleType]) -> N
     cells = [tables.cell(Unresolved(reason), notes) for reason in ("few", "none", "few")]
     assert cells == ["not told (1)", "not told (2)", "not told (1)"]
     assert str(tables.with_reasons(table, notes, "A remark.").caption) == "A remark.\n1. few\n2. none"
+
+
+def test_between_two_policies_the_geometric_mixture_is_below_the_chord_by_its_normaliser(
+    benchmark: Callable[[str], ModuleType], tmp_path: Path
+) -> None:
+    """By (1 - a) times Renyi's divergence of order a; what is listed adds up to the policy."""
+    straight: Any = benchmark("straight_line")
+    task = build_task("sums", {"kind": "addition", "digits": 1, "heldout": 5, "expert_error": 0.4}, seed=0)
+    start, end = (load_policy(str(make_embedded(tmp_path / str(seed), task.alphabet, seed))) for seed in (0, 1))
+    listed = straight.Listed(task.heldout, start)
+    first, last = (np.log(np.exp(law) / np.exp(law).sum(1, keepdims=True)) for law in map(listed.laws, (start, end)))
+    for place in (0.25, 0.6):
+        mixture = straight.geometric(first, last, place)
+        chord = (1 - place) * listed.loss(first) + place * listed.loss(last)
+        renyi = np.log(np.sum(np.exp(last) ** place * np.exp(first) ** (1 - place), axis=1)) / (place - 1)
+        assert chord - listed.loss(mixture) == pytest.approx((1 - place) * renyi.mean(), abs=1e-9)
+        assert np.exp(mixture).sum(axis=1) == pytest.approx(1.0)
+    target = MeasuredTask.prepare(task, start)
+    scored = np.array([each.sum() for each in response_logprobs(start, target.responses)])[target.expert]
+    assert listed.loss(listed.laws(start)) == pytest.approx(-target.heldout.probability @ scored / 5, abs=1e-6)
