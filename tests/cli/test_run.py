@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from interlace.dry_run import COMMAND_SECONDS
+from interlace.dry_run.prices import COMMAND_SECONDS
 from interlace.recipe import load_recipe
 from interlace.store import RunStore
 from tests.cli.conftest import Call

@@ -19,7 +19,8 @@ from trl import SFTConfig, SFTTrainer
 import interlace
 from interlace.analysis.foreseen_again import foreseen_again
 from interlace.callback import StageCallback
-from interlace.dry_run import COMMAND_SECONDS, STAGE_SECONDS, plan_recipe
+from interlace.dry_run import plan_recipe
+from interlace.dry_run.prices import COMMAND_SECONDS, STAGE_SECONDS
 from interlace.errors import DataError, Interrupted, MissingFileError, RecipeError, RunFolderError
 from interlace.estimate import Estimate, Figure
 from interlace.measurement import AVERAGED, LINE, RAW, Point

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from interlace.analysis.shootout.compute import even_factors
-from interlace.dry_run import _mean_tokens, plan_recipe
+from interlace.dry_run import plan_recipe
+from interlace.dry_run.prices import mean_tokens
 from interlace.recipe import Recipe, load_recipe
 from interlace.stages.spending import Lengths
 from interlace.tasks import Task
@@ -58,7 +59,7 @@ def test_a_stage_that_may_stop_takes_at_most_its_steps(tmp_path: Path) -> None:
 
 def test_a_chat_prompt_is_as_long_as_what_it_says() -> None:
     rows = [{"prompt": [{"role": "user", "content": f"{n:04}"}], "completion": "seven77"} for n in range(10)]
-    mean = _mean_tokens(Task.from_rows(rows), "a-model")
+    mean = mean_tokens(Task.from_rows(rows), "a-model")
     assert mean == Lengths(prompt=1.0, response=1.0 + 7 / 4)
 
 

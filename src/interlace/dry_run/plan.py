@@ -1,4 +1,4 @@
-"""The dry run: what a recipe would do, how long it would take here and how much disk, before anything is trained.
+"""What a recipe would do, stage by stage, and what all of it would take.
 
 Everything is resolved and validated (tasks are built, rewards loaded, options checked); the resolved recipe is kept
 where the run would begin, but for a folder in which runs lie: nothing is written there.
@@ -6,45 +6,34 @@ where the run would begin, but for a folder in which runs lie: nothing is writte
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
-
 from interlace.analysis.shootout.arms import common_start, paths_from, sources_of
 from interlace.analysis.shootout.compute import even_factors
+from interlace.dry_run.prices import (
+    AVERAGE_BYTES,
+    COMMAND_SECONDS,
+    STAGE_SECONDS,
+    Prices,
+    kept_bytes,
+    matrix_flops_per_second,
+    timed_flops,
+)
+from interlace.dry_run.size import parameters_of
 from interlace.environment import quiet_libraries
-from interlace.errors import InterlaceError
-from interlace.ledger import estimated_flops
-from interlace.pipeline import EMBEDDED, base_folder, keep_resolved, run_folders, stage_folders
+from interlace.pipeline import base_folder, keep_resolved, run_folders, stage_folders
 from interlace.pipeline.forks import fork_lengths
 from interlace.pipeline.requests import build_tasks, refuse_what_cannot_run, remarks, stage_request
-from interlace.policies import CoreShare, source_of
-from interlace.policies.embedded import embedded_config
-from interlace.probes.context import MAX_PROMPTS_FOR_DIVERGENCE
+from interlace.policies import CoreShare
 from interlace.recipe import Recipe, StageConfig
 from interlace.recipe.fork_options import asked_of
 from interlace.stages import STAGES, load_stage
 from interlace.stages.base import StageRequest
-from interlace.stages.spending import Lengths, Spending
+from interlace.stages.spending import Spending
 from interlace.tasks.base import Task
-from interlace.tasks.example import prompt_texts
-
-REACHED_IN_TRAINING, REACHED_IN_LOOKING = 0.25, 0.5
-"""Of a matrix product's speed, what training steps and looks reach (measured on the embedded and the 135M model)."""
-SAMPLED_TOKEN_COST = 9.0
-"""Forwards that sampling one token costs (measured)."""
-STAGE_SECONDS, COMMAND_SECONDS = 1.1, 9.0
-"""What a stage takes beside its steps and looks (weights, trainer, checkpoints, records), and a command beside its
-stages (imports, tasks, the report): CPU seconds (measured on stages of 2 to 4 steps)."""
-CHARACTERS_A_TOKEN = 4.0
-CHECKPOINT_BYTES, AVERAGE_BYTES = 12, 4
-"""Bytes a parameter: weights and two moments of the optimizer in float32; the average of the weights, or a fork's."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +116,8 @@ def plan_recipe(recipe: Recipe, out: Path | None = None, fresh: bool = False) ->
     folders = run_folders(recipe, base)
     tasks = build_tasks(recipe, recipe.seeds[0])
     refuse_what_cannot_run(recipe, tasks, folders[0], recipe.seeds[0])
-    parameters, notes = _parameters(recipe, tasks)
-    prices = _Prices(recipe, tasks, parameters, matrix_flops_per_second())
+    parameters, notes = parameters_of(recipe, tasks)
+    prices = Prices(recipe, tasks, parameters, matrix_flops_per_second())
     plans = _with_even_steps(
         recipe,
         [
@@ -137,104 +126,35 @@ def plan_recipe(recipe: Recipe, out: Path | None = None, fresh: bool = False) ->
         ],
     )
     resolved = keep_resolved(recipe, base)
-    beside = max((plan.forks.disk_bytes or 0.0 for plan in plans if plan.forks), default=0.0)
     return DryRun(
         recipe=recipe.name,
         folders=tuple(str(folder) for folder in folders),
         model=recipe.model,
         num_parameters=parameters,
         stages=plans,
-        seconds=None
-        if parameters is None
-        else COMMAND_SECONDS + sum(plan.num_seeds * plan.whole_seconds for plan in plans),
-        disk_bytes=None if parameters is None else sum(p.num_seeds * (p.disk_bytes or 0.0) for p in plans) + beside,
+        seconds=None if parameters is None else _seconds(plans),
+        disk_bytes=None if parameters is None else _disk_bytes(plans),
         notes=(*notes, *(_task_note(task) for task in tasks.values()), *remarks(tasks)),
         resolved=tuple(map(str, resolved)),
     )
 
 
-def matrix_flops_per_second(size: int = 512, repeats: int = 12) -> float:
-    """Speed of float32 matrix products here: one thread's best of `repeats`, times the threads.
-
-    One thread, because several on a busy machine wait for each other and would say how busy it is.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    matrix = torch.ones(size, size)
-    seconds = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        matrix @ matrix
-        seconds.append(time.perf_counter() - began)
-    torch.set_num_threads(threads)
-    return threads * 2.0 * size**3 / min(seconds)
+def _seconds(plans: Sequence[StagePlan]) -> float:
+    return COMMAND_SECONDS + sum(plan.num_seeds * plan.whole_seconds for plan in plans)
 
 
-def _parameters(recipe: Recipe, tasks: dict[str, Task]) -> tuple[int | None, list[str]]:
-    """Parameters of the recipe's model, counted without its weights; None with a note if it is not on this machine."""
-    if recipe.model == EMBEDDED:
-        alphabet = "".join(task.alphabet for task in tasks.values())
-        return _count(embedded_config(len(set(alphabet)) + 3, recipe.model_options)), []
-    try:
-        source = source_of(recipe.model)
-        return _count(AutoConfig.from_pretrained(source, local_files_only=True, trust_remote_code=False)), []
-    except OSError as error:
-        if isinstance(error, InterlaceError):
-            raise
-        return None, [f"model {recipe.model} is not on this machine: time and disk are not estimated; a run fetches it"]
+def _disk_bytes(plans: Sequence[StagePlan]) -> float:
+    """What is kept of all seeds, and the forks that take most while they go."""
+    kept = sum(plan.num_seeds * (plan.disk_bytes or 0.0) for plan in plans)
+    return kept + max((plan.forks.disk_bytes or 0.0 for plan in plans if plan.forks), default=0.0)
 
 
-def _count(config: PretrainedConfig) -> int:
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-@dataclass(frozen=True)
-class _Prices:
-    """What steps and looks of a recipe cost here: on a model of `parameters` (None: it is not on this machine, and no
-    seconds and bytes are known), at `speed`, FLOPs a second of matrix products."""
-
-    recipe: Recipe
-    tasks: Mapping[str, Task]
-    parameters: int | None
-    speed: float
-
-    def seconds(self, trained: float, looked: float) -> float | None:
-        """Of FLOPs a parameter in training and in looks, each at the share of the speed that it reaches."""
-        reached = trained / REACHED_IN_TRAINING + looked / REACHED_IN_LOOKING
-        return None if self.parameters is None else self.parameters * reached / self.speed
-
-    def disk(self, a_parameter: float) -> float | None:
-        """Bytes of so many a parameter."""
-        return None if self.parameters is None else float(self.parameters * a_parameter)
-
-    def lengths(self) -> dict[str, Lengths]:
-        """Of each task."""
-        return {name: _mean_tokens(task, self.recipe.model) for name, task in self.tasks.items()}
-
-    def look(self, task: Task) -> float:
-        """FLOPs a parameter of one look: the expert's responses scored, completions sampled and walked by two
-        policies."""
-        mean, measure = _mean_tokens(task, self.recipe.model), self.recipe.measure
-        prompts = min(measure.prompts or len(task.heldout), len(task.heldout))
-        prompts += min(measure.training_prompts or 0, len(task.train))
-        is_enumerated = task.heldout[0].rewarded is not None
-        completions = min(prompts, MAX_PROMPTS_FOR_DIVERGENCE) if is_enumerated else prompts * measure.completions
-        walked = completions * (2 * mean.both + SAMPLED_TOKEN_COST * mean.response)
-        return estimated_flops(1, 0, int(prompts * (mean.both + mean.response) + walked), 0)
-
-    def every(self, config: StageConfig) -> int:
-        """Optimizer steps from one look at a stage to the next."""
-        return config.measure_every or self.recipe.measure.every
-
-
-def _stage_plan(prices: _Prices, request: StageRequest, config: StageConfig) -> StagePlan:
+def _stage_plan(prices: Prices, request: StageRequest, config: StageConfig) -> StagePlan:
     stage = load_stage(config.kind)
     arguments = stage.configure(request)
     spending = stage.spends(request, arguments, prices.lengths())
     looks = (arguments.max_steps // prices.every(config) + 2) * (2 if config.averaged_weights else 1)
-    seconds = prices.seconds(_timed_flops(spending), looks * prices.look(request.task))
+    seconds = prices.seconds(timed_flops(spending), looks * prices.look(request.task))
     return StagePlan(
         stage=request.stage,
         kind=config.kind,
@@ -245,13 +165,13 @@ def _stage_plan(prices: _Prices, request: StageRequest, config: StageConfig) -> 
         compute=spending.flops_per_parameter,
         is_open=spending.is_open or config.stop is not None,
         seconds=None if seconds is None else STAGE_SECONDS + seconds,
-        disk_bytes=prices.disk(_kept_bytes(config)),
+        disk_bytes=prices.disk(kept_bytes(config)),
         forks=_planned_forks(prices, config, arguments.max_steps, spending),
         num_seeds=sum(map(config.is_of, prices.recipe.seeds)),
     )
 
 
-def _planned_forks(prices: _Prices, config: StageConfig, last: int, spending: Spending) -> PlannedForks | None:
+def _planned_forks(prices: Prices, config: StageConfig, last: int, spending: Spending) -> PlannedForks | None:
     """Forks are trained as the stage is, and measured with their mean weights, on every task, at up to three lengths of
     its `last` steps. None where none are asked for.
 
@@ -265,7 +185,7 @@ def _planned_forks(prices: _Prices, config: StageConfig, last: int, spending: Sp
     readings = 1 + len(marks) * (arms + (arms == 3)) * (2 * forks.count + 1)  # pairs of mirrored forks are an arm more
     steps = forks.count * arms * marks[-1]
     seconds = prices.seconds(
-        steps / last * _timed_flops(spending), readings * sum(prices.look(task) for task in prices.tasks.values())
+        steps / last * timed_flops(spending), readings * sum(prices.look(task) for task in prices.tasks.values())
     )
     kept = forks.count * (2 if arms == 3 else 1) * len(marks) * AVERAGE_BYTES
     return PlannedForks(forks.count, arms, steps, seconds, prices.disk(kept))
@@ -282,28 +202,6 @@ def _with_even_steps(recipe: Recipe, plans: Sequence[StagePlan]) -> tuple[StageP
         replace(plan, even_steps=round(plan.steps * factors[config.name])) if config.name in factors else plan
         for config, plan in zip(recipe.stages, plans, strict=True)
     )
-
-
-def _kept_bytes(config: StageConfig) -> int:
-    """What a finished stage keeps, bytes a parameter: its last checkpoint, with the average twice (to resume and to
-    start from); of one that trains nothing the weights alone."""
-    whole = CHECKPOINT_BYTES if STAGES[config.kind].trains else AVERAGE_BYTES
-    return whole + (2 * AVERAGE_BYTES if config.averaged_weights else 0)
-
-
-def _timed_flops(spending: Spending) -> float:
-    """FLOPs a parameter of training that take as long: sampling a token costs several forwards."""
-    generated = spending.sampled * SAMPLED_TOKEN_COST + spending.prefilled
-    return estimated_flops(1, int(generated), int(spending.trained + spending.scored), int(spending.trained))
-
-
-def _mean_tokens(task: Task, model: str) -> Lengths:
-    """From their characters."""
-    a_token = 1.0 if model == EMBEDDED else CHARACTERS_A_TOKEN
-    few = (task.demonstrated or task.train)[:200]
-    prompt = float(np.mean([sum(map(len, prompt_texts(example.prompt))) for example in few])) / a_token
-    response = 1.0 + float(np.mean([len(item.text) for example in few for item in example.responses] or [0])) / a_token
-    return Lengths(prompt, response)
 
 
 def _task_note(task: Task) -> str:
