@@ -41,6 +41,7 @@ def run(
     overrides: Sequence[str] = (),
     seeds: Sequence[int] | None = None,
     profile: str | None = None,
+    only: Sequence[str] = (),
     observer: Observer | None = None,
     fresh: bool = False,
 ) -> RunSummary | list[RunSummary]:
@@ -54,6 +55,7 @@ def run(
         seeds: in place of the recipe's.
         profile: ``tiny`` for a run that only shows that everything works, ``third-rate`` for one whose stages learn at
             a third of their rate after the first start.
+        only: names of stages: these alone, and those that they begin with, merge or are like.
         observer: told of progress.
         fresh: begin a new folder beside one that is there.
 
@@ -61,7 +63,7 @@ def run(
         The summary of the run; a list of them, in order of seeds, if there are several.
     """
     given = _named(tasks or {})
-    resolved = load_recipe(recipe, overrides, seeds=seeds, profile=profile, given=given)
+    resolved = load_recipe(recipe, overrides, seeds=seeds, profile=profile, only=only, given=given)
     outcome = execute(resolved, Path(out) if out else None, observer, fresh, given)
     return outcome.summaries[0] if len(outcome.summaries) == 1 else list(outcome.summaries)
 

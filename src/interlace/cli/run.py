@@ -33,6 +33,10 @@ def run(
             "the first start, to see what findings owe to it."
         ),
     ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", help="These stages alone, and those that they begin with, merge or are like."),
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin a new folder beside one that is there.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, train nothing, show the plan.")] = False,
     json: JsonOption = False,
@@ -45,11 +49,15 @@ def run(
     from interlace.recipe import load_recipe
 
     with stderr().status("checking the recipe"):
-        resolved = load_recipe(recipe, overrides or (), seeds=given, profile=profile)
+        resolved = load_recipe(recipe, overrides or (), seeds=given, profile=profile, only=_names(only))
     if dry_run:
         _plan(resolved, out, fresh, json)
     else:
         _train(resolved, out, fresh, json)
+
+
+def _names(text: str | None) -> list[str]:
+    return [name for part in (text or "").split(",") if (name := part.strip())]
 
 
 def _plan(recipe: Recipe, out: Path | None, fresh: bool, json: bool) -> None:

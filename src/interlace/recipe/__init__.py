@@ -2,7 +2,8 @@
 
 `model` is the recipe itself, `source` a YAML file that remembers its lines, `overrides` the command line's
 `--set`, `trl_options` the options that TRL owns, `checks` the rules between sections, `messages` what things are
-called, `profiles` what a recipe becomes when it is only tried, or at another rate, `loading` all of them in order.
+called, `profiles` what a recipe becomes when it is only tried, or at another rate,
+`subset` a part of its stages, `loading` all of them in order.
 """
 
 from interlace.recipe.loading import RecipeLike, load_recipe, shipped_recipes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -43,10 +43,12 @@ def with_task_defaults(recipe: Recipe) -> Recipe:
 
 
 def with_rule_defaults(recipe: Recipe) -> Recipe:
-    """The recipe with every option of its stop rules, methods and merges written out. Needs stages free of problems."""
+    """The recipe with every option of its stop rules, methods and merges written out, and of TRL's those that a method
+    sets. Needs stages free of problems."""
     stages = (
         stage.model_copy(
             update={
+                "options": {**_trl_of_method(stage, recipe), **stage.options},
                 "stop": stage.stop and rule_config(stage.stop),
                 "method": stage.method and method_config(stage.method),
                 "how": stage.how and merge_config(stage.how, len(stage.of)),
@@ -55,6 +57,18 @@ def with_rule_defaults(recipe: Recipe) -> Recipe:
         for stage in recipe.stages
     )
     return recipe.model_copy(update={"stages": tuple(stages)})
+
+
+def _trl_of_method(stage: StageConfig, recipe: Recipe) -> Mapping[str, Any]:
+    """TRL's options as the method's source has them; of a control that is `like` a stage as that one has them, or the
+    two would differ in more than what adapts."""
+    if stage.method is None:
+        return {}
+    own, like = METHODS[str(stage.method["name"])].trl, stage.method.get("like")
+    if like is None:
+        return own
+    other = recipe.stage(str(like))
+    return {**{key: other.options.get(key, value) for key, value in _trl_of_method(other, recipe).items()}, **own}
 
 
 def _recipe_problems(recipe: Recipe) -> Iterator[Problem]:

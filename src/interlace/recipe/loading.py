@@ -17,6 +17,7 @@ from interlace.recipe.model import Recipe
 from interlace.recipe.overrides import apply_overrides
 from interlace.recipe.profiles import apply_profile, refuse_overridden
 from interlace.recipe.source import Document, parse_document
+from interlace.recipe.subset import only_stages
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -31,9 +32,11 @@ def load_recipe(
     *,
     seeds: Sequence[int] | None = None,
     profile: str | None = None,
+    only: Sequence[str] = (),
     given: Iterable[str] = (),
 ) -> Recipe:
-    """The checked recipe, with `KEY=VALUE` overrides and other seeds applied, under a profile.
+    """The checked recipe, with `KEY=VALUE` overrides and other seeds applied, under a profile; of its stages `only`
+    these and what they need, all where none is named.
 
     Everything that can be known without reading data or model is checked, TRL's options included (TRL's import takes
     4 s). `given` names the tasks that will be handed over in Python; they stand in place of the recipe's own.
@@ -62,6 +65,7 @@ def load_recipe(
     if problems:
         raise document.complain(problems)
     resolved = with_rule_defaults(with_task_defaults(parsed)).read_from(document)
+    resolved = only_stages(resolved, only) if only else resolved
     return resolved if profile is None else apply_profile(resolved, profile)
 
 
