@@ -134,6 +134,27 @@ def test_a_lead_is_paired_run_by_run() -> None:
     assert row.lead.upper == pytest.approx(np.mean(leads) + half, abs=1e-9)
 
 
+@pytest.mark.parametrize(("far", "places"), [(4.0, {1}), (40.0, {0})])
+def test_a_lead_at_best_is_over_the_place_that_the_other_prompts_prefer(
+    far: float, places: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By hand: in each run dear's end, or its start where that has more by the prompts that do not judge."""
+    monkeypatch.setitem(globals(), "DEAR", [0.0, far, 2 * far])
+    worlds, exchange_rate = [record_of(seed) for seed in range(4)], 0.5
+    found = shootout([record for _, record in worlds], against="dear", exchange_rate=exchange_rate)
+    leads, chosen = [], []
+    for problem, _ in worlds:
+        policies = [problem.reference, tilted_run(problem, DEAR)[10]]
+        by_prompt = [
+            (policy * problem.reward).sum(1) + exchange_rate * (problem.expert * np.log(policy)).sum(1)
+            for policy in (*policies, joint_optimum(problem, 0.5))
+        ]
+        chosen.append(int(np.argmax([values[::2].mean() for values in by_prompt[:2]])))
+        leads.append(by_prompt[2][JUDGES].mean() - by_prompt[chosen[-1]][JUDGES].mean())
+    assert rows_of(found)["best"].lead_at_best.value == pytest.approx(np.mean(leads), abs=1e-9)
+    assert set(chosen) == places
+
+
 def test_rl_alone_is_the_first_arm_that_never_imitated_in_any_run() -> None:
     """Whatever its method is called: `other` counts nothing, but saw the expert in one run."""
     worlds = [record_of(seed)[1] for seed in range(2)]

@@ -353,7 +353,8 @@ def test_the_best_of_many_is_said_with_all_comparisons_together() -> None:
         arms = [arm(f"arm-{n}", problem, float(2.0 + rng.normal(0.0, 0.2))) for n in range(6)]
         records.append(make_record(problem, start(problem), *arms, seed=seed))
     (sentence,) = shootout_sentences(shootout(records))
-    assert "which may be chance (its interval holds for the best of 6 rows); not resolved to lie behind it" in sentence
+    assert " over arm-0 at its best, which may be chance (intervals hold for the best of 6 rows)" in sentence
+    assert "rows); not resolved to lie behind it" in sentence
 
 
 def test_what_is_told_the_expert_is_named_beside_the_best_of_the_others() -> None:

@@ -77,8 +77,10 @@ def test_the_page_says_that_one_half_judges_and_which_intervals_hold_together(he
 
 def test_what_decides_stands_first_and_a_column_without_figures_is_left_out_with_its_reason(held: Compared) -> None:
     main, secondary = held.tables[:2]
-    assert main.columns == ("Arm", "Weights", "Place", "Reward", "SFT loss", "Lead over known", "Better",
-                            "Change of R \u2212 \u03bbL", "Over the front", "Imitated", "Step", "Compute")  # fmt: skip
+    assert main.columns == (
+        "Arm", "Weights", "Place", "Reward", "SFT loss", "Lead over known", "Over known at its best", "Better",
+        "Change of R \u2212 \u03bbL", "Over the front", "Imitated", "Step", "Compute",
+    )  # fmt: skip
     assert "Left out" not in main.remark and "Over the front: SFT loss beyond" in main.remark
     assert "Left out, without a figure in any row: Share of the attainable gain (one run alone" in secondary.remark
     assert "Hypervolume" not in secondary.columns and len(secondary.rows[0]) == len(secondary.columns)
@@ -108,6 +110,13 @@ def test_what_arms_are_told_is_listed_of_those_at_hand() -> None:
     steered = replace(row_of(found, "short"), method="rl \u2192 guarded")
     assert told_sentences(found, [steered]).endswith("stopped by looks: short.")
     assert told_sentences(found, [replace(steered, method="joint")]) == ""
+    few, alone = (
+        replace(steered, method="relift", imitation=0.009),
+        replace(row_of(found, found.against), imitation=0.0),
+    )
+    assert told_sentences(found, [few, replace(alone, method="joint", exchange_rates=())]) == (
+        "Imitated with less than 1% of the weight, and so nearly RL alone: short."
+    )
 
 
 def test_adapting_has_a_table_where_there_are_controls(held: Compared) -> None:

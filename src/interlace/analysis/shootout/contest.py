@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from interlace.analysis.shootout.arms import Arm, Pair
 from interlace.analysis.shootout.leads import leads_over_runs
@@ -33,6 +33,17 @@ class Contest:
     def opponent_in(self, seen: Mapping[Arm, list[Seen]]) -> list[Seen] | None:
         """The arm that the others are held against, if it was measured under these weights."""
         return next((each for arm, each in seen.items() if arm.name == self.opponent), None)
+
+    def opponent_at_best(self, seen: Mapping[str, Mapping[Arm, list[Seen]]]) -> list[Seen]:
+        """The same arm in each run where it has most value by the prompts that choose: under its own weights, their
+        average, on its line, or at its start, not trained at all. `seen`: by kind of weights. None of it where it was
+        not seen."""
+        kinds = [each for found in seen.values() if (each := self.opponent_in(found)) is not None]
+        if not kinds:
+            return []
+        untrained = [replace(each, at=each.looks[0]) for each in kinds[0]]
+        return [max(run, key=lambda each: each.gain_choosing(self.exchange_rate))
+                for run in zip(untrained, *kinds, strict=True)]  # fmt: skip
 
     def lead(self, ones: Sequence[Seen], others: Sequence[Seen], comparisons: int = 1) -> Figure:
         """By how much the value is above that of others, run by run, reward units; so many of them hold together."""

@@ -62,7 +62,8 @@ class ShootoutRow:
     of R - lambda L, reward units; `values`: of each seed; `prompts`: of each seed, what each prompt has of it.
     `gain_share`: the value over the greatest that any policy could have made from the start (D9), fraction;
     `gain_shares`: of each seed. `area`: hypervolume of its looks over the front's, fraction. `lead`: by how much its
-    value is above that of the arm it is held against, run by run, a comparison by itself; `better`: the share of runs
+    value is above that of the arm it is held against, run by run, a comparison by itself; `lead_at_best`: above that
+    arm where it is best in each run (`Contest.opponent_at_best`); `better`: the share of runs
     in which it is, with the exact interval; `behind`: by how much the greatest mean value of the same weights is above
     it, run by run, all pairs of arms together, since the best was picked from them; `rank`: its place by value among
     the rows of its weights, by the same leads, the intervals of all of them together. `on_pareto`: no other row's
@@ -99,6 +100,7 @@ class ShootoutRow:
     gain_shares: tuple[float, ...]
     area: Figure
     lead: Figure
+    lead_at_best: Figure
     better: Figure
     behind: Figure
     rank: Figure
@@ -138,10 +140,12 @@ class ShootoutRow:
 def rows_of(contest: Contest, seen: Mapping[str, Mapping[Arm, list[Seen]]]) -> Iterator[ShootoutRow]:
     """A row an arm and kind of weights, best mean value first within each kind. `seen`: by kind of weights."""
     everywhere = [_place(each) for found in seen.values() for each in found.values()]
+    at_best = contest.opponent_at_best(seen)
     for weights, found in seen.items():
         ranks = ranks_of(contest, found)
         for arm in sorted(found, key=lambda arm: -_mean_gain(found[arm], contest.exchange_rate)):
-            yield _row(contest, weights, arm, found, ranks[arm], not _is_beaten(_place(found[arm]), everywhere))
+            on_pareto = not _is_beaten(_place(found[arm]), everywhere)
+            yield _row(contest, weights, arm, found, at_best, ranks[arm], on_pareto)
 
 
 def _place(each: Sequence[Seen]) -> tuple[float, float]:
@@ -163,7 +167,13 @@ def _mean_gain(each: Sequence[Seen], exchange_rate: float) -> float:
 
 
 def _row(
-    contest: Contest, weights: str, arm: Arm, seen: Mapping[Arm, list[Seen]], rank: Figure, on_pareto: bool
+    contest: Contest,
+    weights: str,
+    arm: Arm,
+    seen: Mapping[Arm, list[Seen]],
+    at_best: Sequence[Seen],
+    rank: Figure,
+    on_pareto: bool,
 ) -> ShootoutRow:
     rate, each, record = contest.exchange_rate, seen[arm], contest.records[0]
     with_limits = list(zip(each, contest.limits, strict=True))
@@ -203,6 +213,7 @@ def _row(
         gain_shares=shares,
         area=_over_runs(areas, contest.is_shared),
         lead=_lead(contest, seen, arm),
+        lead_at_best=contest.lead(each, at_best) if at_best else NOT_SEEN,
         better=_better(contest, seen, arm),
         behind=_behind(contest, seen, arm),
         rank=rank,

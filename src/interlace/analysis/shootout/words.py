@@ -96,10 +96,20 @@ def _against(found: Shootout, best: ShootoutRow, rows: Sequence[ShootoutRow]) ->
     other = f"{found.against}{WHOSE.get(best.weights, '')}"
     if not isinstance(best.lead, Estimate):
         return f"; its lead over {other} is not resolved: {best.lead.reason}"
-    lead = together(best.lead, max(1, len(rows) - 1))
-    chance = "" if lead.sign else ", which may be chance"
-    holds = f"its interval holds for the best of {counted(len(rows), 'row')}"
-    return f", {figure_text(lead, signed=True)} over {other}{chance} ({holds})"
+    of_all = f"intervals hold for the best of {counted(len(rows), 'row')}"
+    return f", {_held(best.lead, other, rows)}{_at_best(found, best, rows)} ({of_all})"
+
+
+def _held(lead: Estimate, other: str, rows: Sequence[ShootoutRow]) -> str:
+    widened = together(lead, max(1, len(rows) - 1))
+    return f"{figure_text(widened, signed=True)} over {other}" + ", which may be chance" * (not widened.sign)
+
+
+def _at_best(found: Shootout, best: ShootoutRow, rows: Sequence[ShootoutRow]) -> str:
+    """A lead over an arm that went too far is that arm's fall."""
+    if not isinstance(best.lead_at_best, Estimate):
+        return ""
+    return f"; {_held(best.lead_at_best, f'{found.against} at its best', rows)}"
 
 
 def _peers(rows: Sequence[ShootoutRow], best: ShootoutRow) -> str:

@@ -20,12 +20,18 @@ MARKS = (
 )
 PLACE = (
     "Place: by the change of R \u2212 \u03bbL among rows of the same weights; the intervals of all of them hold "
-    "together, by all paired differences. Equal values share the mean of their places."
+    "together, by all paired differences, so that of many arms and few seeds hardly any is resolved (`--only`: those "
+    "that were named beforehand). Equal values share the mean of their places."
 )
 LEAD = (
     "Lead: each row by itself, run by run; it speaks of an arm that was named before the figures were there. Of many "
     "rows some lead by chance: to pick a winner trust Place and the sentence at the top of the page, whose intervals "
     "hold for all rows together."
+)
+AT_BEST = (
+    "At its best: in each run where that arm has most R \u2212 \u03bbL by the prompts that do not judge, be it under "
+    "its own weights, their average, on its line, or at its start, not trained at all. A lead over an arm that went "
+    "too far is that arm\u2019s fall; what is above it there is the row\u2019s own."
 )
 BEHIND = (
     "Behind the best: of the same weights, run by run; the intervals of all pairs of arms hold together, since the "
@@ -62,6 +68,7 @@ def main_columns(against: str) -> tuple[Column, ...]:
         figures("Reward", lambda row: row.reward),
         figures("SFT loss", lambda row: row.sft_loss),
         figures(f"Lead over {against}", lambda row: row.lead, LEAD, signed=True),
+        figures(f"Over {against} at its best", lambda row: row.lead_at_best, AT_BEST, signed=True),
         figures("Better", lambda row: row.better, BETTER),
         _value_column(),
         figures("Over the front", lambda row: row.excess, FRONT),

@@ -15,7 +15,8 @@ KNOBS = ("Method", "Weights", "Best", "Worst", "Best less worst", "Chosen", "Wha
 MATCHED = ("Arm", "Weights", "Control", "What adapting is worth")
 HALVES = (
     "One half of the held-out prompts may steer methods and choose places on lines and blends; all figures of every "
-    "arm, under every kind of weights, are of the other half, the front too. Stop rules but best_checkpoint read both."
+    "arm, under every kind of weights, are of the other half, the front too. Stop rules but best_checkpoint read both. "
+    "What looks take, those that steer too, is in no arm\u2019s compute."
 )
 TOKENS = (
     "Tokens read and sampled in generation and trained on. Schedules of arms that take more of them are cut off at "
