@@ -24,9 +24,7 @@ from interlace.analysis.shootout.budgets import BudgetKept, budgets_kept
 from interlace.methods import METHODS
 from interlace.report.formatting import Notes
 
-OWN = ("interlace", "matched-rate control")
-"""What the source of a method begins with that is none of others'."""
-PUBLISHED = {name for name, method in METHODS.items() if not method.source.startswith(OWN)}
+PUBLISHED = {name for name, method in METHODS.items() if method.published}
 
 
 def main() -> None:

@@ -208,12 +208,13 @@ class Method:
     `combine`. `second_point`: the RL loss's gradient is also taken at other weights, `displacement` away, on the same
     completions (old log-probabilities being those of the weights that are trained), and handed to `see_second_point`.
     `moments_apart`: updates of imitation alone have optimizer moments of their own. `needs_fresh_batches`: no two
-    updates may share a batch of generations.
+    updates may share a batch of generations. `published`: by others; false for those of interlace and for controls.
     """
 
     name: ClassVar[str]
     sentence: ClassVar[str]
     source: ClassVar[str]
+    published: ClassVar[bool] = True
     cost: ClassVar[str] = "as GRPO"
     takes: ClassVar[type[MethodOptions]] = MethodOptions
     trl: ClassVar[Mapping[str, Any]] = {}

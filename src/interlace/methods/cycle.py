@@ -70,6 +70,7 @@ class Cycle(Method):
         "show of both sides and the expert's known distribution"
     )
     source: ClassVar[str] = "interlace: D11, with both sides as measured"
+    published: ClassVar[bool] = False
     cost: ClassVar[str] = "an SFT step or GRPO's, and the looks"
     takes: ClassVar[type[MethodOptions]] = CycleOptions
     knows_expert: ClassVar[bool] = True

@@ -36,6 +36,7 @@ class Frontier(Method):
     name: ClassVar[str] = "frontier"
     sentence: ClassVar[str] = "imitates each prompt's best policy of R - lambda L, from the expert's known distribution"
     source: ClassVar[str] = "interlace: D9"
+    published: ClassVar[bool] = False
     cost: ClassVar[str] = "sampling, and an SFT step on every expert response of the prompts"
     takes: ClassVar[type[MethodOptions]] = FrontierOptions
     follows: ClassVar[Follows] = "groups"

@@ -18,6 +18,7 @@ class Guarded(Budgeted):
     name: ClassVar[str] = "guarded"
     sentence: ClassVar[str] = "most reward within a budget of held-out SFT loss; its multiplier follows the looks"
     source: ClassVar[str] = "interlace: PI-controlled Lagrangian on the upper end of the measured change"
+    published: ClassVar[bool] = False
     cost: ClassVar[str] = "GRPO, an SFT step and the looks"
     takes: ClassVar[type[MethodOptions]] = BudgetOptions
 

@@ -28,6 +28,7 @@ class GuardedFrontier(Budgeted, Frontier):
     name: ClassVar[str] = "guarded_frontier"
     sentence: ClassVar[str] = "the frontier step, its exchange rate following a budget of held-out SFT loss"
     source: ClassVar[str] = "interlace: D9 under the multiplier of `guarded`"
+    published: ClassVar[bool] = False
     cost: ClassVar[str] = "as frontier, and the looks"
     takes: ClassVar[type[MethodOptions]] = GuardedFrontierOptions
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from interlace.analysis.kept_rises import judged_rises
+from interlace.analysis.trajectory import SFT_LOSS
 from interlace.estimate import Estimate, Figure, figure_text
 
 if TYPE_CHECKING:
     from interlace.analysis.trajectory import Trajectory
-
-SFT_LOSS = "sft_loss"
 
 
 def budget_sentence(trajectory: Trajectory, budget: float) -> str:

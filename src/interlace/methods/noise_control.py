@@ -73,6 +73,7 @@ class NoiseControl(Joint):
     name: ClassVar[str] = "noise_control"
     sentence: ClassVar[str] = "RL (or `joint`, with mu) whose updates are shortened where they are mostly noise"
     source: ClassVar[str] = "interlace: B8 and C9, the share by C2"
+    published: ClassVar[bool] = False
     cost: ClassVar[str] = "as GRPO; a copy of the weights during an update, and one of the gradient"
     takes: ClassVar[type[MethodOptions]] = NoiseControlOptions
     needs_fresh_batches: ClassVar[bool] = True

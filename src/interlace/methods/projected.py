@@ -29,6 +29,7 @@ class Projected(Combining):
     name: ClassVar[str] = "projected"
     sentence: ClassVar[str] = "the RL gradient, projected off that of the SFT loss where they conflict"
     source: ClassVar[str] = "interlace: D12; one side of gradient surgery (arXiv 2001.06782)"
+    published: ClassVar[bool] = False
     takes: ClassVar[type[MethodOptions]] = ProjectedOptions
 
     def shares(self, gram: Gram) -> tuple[float, float]:

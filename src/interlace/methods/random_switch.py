@@ -29,6 +29,7 @@ class RandomSwitch(Method):
     name: ClassVar[str] = "random_switch"
     sentence: ClassVar[str] = "control: each update is imitation with a fixed probability, else RL"
     source: ClassVar[str] = "matched-rate control"
+    published: ClassVar[bool] = False
     cost: ClassVar[str] = "an SFT step or GRPO's"
     takes: ClassVar[type[MethodOptions]] = RandomSwitchOptions
 

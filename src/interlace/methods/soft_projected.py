@@ -44,6 +44,7 @@ class SoftProjected(Projected):
     name: ClassVar[str] = "soft_projected"
     sentence: ClassVar[str] = "the RL gradient, projected off the mean SFT gradient as far as a conflict is resolved"
     source: ClassVar[str] = "interlace: D12 by C2's products"
+    published: ClassVar[bool] = False
     cost: ClassVar[str] = "GRPO and an SFT step, three gradients in memory"
     takes: ClassVar[type[MethodOptions]] = SoftProjectedOptions
     needs_fresh_batches: ClassVar[bool] = True

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from interlace.analysis.shootout.arms import Arm, Pair
+from interlace.analysis.shootout.figures import NATS
 from interlace.analysis.shootout.leads import over_runs, shared_tasks, speaking_of
 from interlace.analysis.shootout.limit import limit_of
 from interlace.analysis.shootout.seen import At, Look, course_of
@@ -20,7 +21,6 @@ from interlace.measurement import AVERAGED, LINE, RAW
 from interlace.statistics import mean_interval, seed_interval
 from interlace.store import RunRecord
 
-NATS = "nats/response"
 NOT_REACHED = Unresolved("no run comes to this reward from below")
 ONE_RUN = Unresolved("one run alone has no interval over runs: run more seeds")
 NO_BOUND = Unresolved("no bound is known there: no run of the same seed and start, or not at this reward")
