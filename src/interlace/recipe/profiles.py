@@ -78,7 +78,8 @@ def _tiny_stage(stage: StageConfig) -> StageConfig:
 
 def third_rate(recipe: Recipe) -> Recipe:
     """A third of the learning rate in every stage that goes on from another: what begins with the model stays as it
-    was, and what follows is compared at another rate. Rates that a method has of its own stay.
+    was, and what follows is compared at another rate. Steps, decays of averages and rates that a method has of its own
+    stay: what follows goes about a third as far, and its averages lag as many steps.
 
     Raises RecipeError for such a stage that does not say its rate.
     """

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from interlace.analysis.exclusion import exclusion
 from interlace.analysis.shootout.adapting import Matched, matched_of
-from interlace.analysis.shootout.arms import THEN, Arms, Pair, arms_of, pairs_of, rl_alone
+from interlace.analysis.shootout.arms import THEN, Arm, Arms, Pair, arms_of, pairs_of, rl_alone
 from interlace.analysis.shootout.compute import By
 from interlace.analysis.shootout.contest import Contest
 from interlace.analysis.shootout.knobs import Knob, knobs_of
@@ -16,7 +16,7 @@ from interlace.analysis.shootout.leads import shared_tasks
 from interlace.analysis.shootout.limit import Limit, limit_of
 from interlace.analysis.shootout.missing import begun_and_not, not_arms, not_seen
 from interlace.analysis.shootout.row import ShootoutRow, rows_of
-from interlace.analysis.shootout.seen import course_of, seen_at_common_compute
+from interlace.analysis.shootout.seen import Seen, course_of, seen_at_common_compute
 from interlace.encoding import jsonable
 from interlace.errors import DataError, RecipeError
 from interlace.measurement import AVERAGED, RAW
@@ -88,24 +88,17 @@ def shootout(
     kept, waiting = begun_and_not(_kept(records))
     arms = arms_of(kept)
     missing = not_arms(kept, arms)
-    opponent, shared = _opponent(kept, arms, against, missing), shared_tasks(kept)
-    rows: list[ShootoutRow] = []
-    fronts: dict[Pair, Front] = {}
-    knobs: list[Knob] = []
-    matched: list[Matched] = []
-    for pair in pairs_of(kept[0], arms.arms):
+    opponent, shared, pairs = _opponent(kept, arms, against, missing), shared_tasks(kept), pairs_of(kept[0], arms.arms)
+    told: list[tuple[Contest, Mapping[str, Mapping[Arm, list[Seen]]]]] = []
+    for pair in pairs:
         limits = [_limit(record, arms, pair) for record in kept]
         contest = Contest(kept, pair, limits, opponent, exchange_rate, shared)
-        seen = seen_at_common_compute(kept, arms.arms, pair, by, exchange_rate)
-        rows += rows_of(contest, seen)
-        for weights in (RAW, AVERAGED):
-            knobs += knobs_of(contest, weights, seen[weights])
-            matched += matched_of(contest, weights, seen[weights])
-        if limits[0] is not None and limits[0].front is not None:
-            fronts[pair] = limits[0].front
+        told.append((contest, seen_at_common_compute(kept, arms.arms, pair, by, exchange_rate)))
+    trained = [(contest, weights, seen[weights]) for contest, seen in told for weights in (RAW, AVERAGED)]
+    rows = tuple(row for contest, seen in told for row in rows_of(contest, seen))
     unseen = [arm for arm in arms.arms if arm.name not in {row.arm for row in rows}]
     return Shootout(
-        rows=tuple(rows),
+        rows=rows,
         started_from=arms.start,
         by=by,
         against=opponent,
@@ -113,10 +106,10 @@ def shootout(
         seeds=tuple(record.seed for record in kept),
         shared=tuple(sorted(shared)),
         left_out=sum(exclusion(record) is not None for record in records),
-        missing=missing | not_seen(kept, unseen, pairs_of(kept[0], arms.arms), by) | waiting,
-        fronts=fronts,
-        knobs=tuple(knobs),
-        matched=tuple(matched),
+        missing=missing | not_seen(kept, unseen, pairs, by) | waiting,
+        fronts={contest.pair: front for contest, _ in told if (front := contest.front) is not None},
+        knobs=tuple(knob for asked in trained for knob in knobs_of(*asked)),
+        matched=tuple(each for asked in trained for each in matched_of(*asked)),
     )
 
 

@@ -11,6 +11,7 @@ from interlace.analysis.shootout.limit import Limit
 from interlace.analysis.shootout.seen import Seen
 from interlace.estimate import Figure
 from interlace.store import RunRecord
+from interlace.theory.frontier import Front
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,11 @@ class Contest:
     def is_shared(self) -> bool:
         """Whether the runs have the same prompts of one of the two tasks at least."""
         return not self.shared.isdisjoint(self.pair)
+
+    @property
+    def front(self) -> Front | None:
+        """That of all policies, from the first run (D9); None where the expert is not known, or the tasks are two."""
+        return None if self.limits[0] is None else self.limits[0].front
 
     def opponent_in(self, seen: Mapping[Arm, list[Seen]]) -> list[Seen] | None:
         """The arm that the others are held against, if it was measured under these weights."""
