@@ -211,6 +211,47 @@ def test_noise_aware_leans_on_imitation_by_noise_and_agreement() -> None:
         assert abs(capped.state["mu"] - before) <= 0.01 + 1e-12
 
 
+def test_noise_and_distance_are_known_without_bias_from_the_start() -> None:
+    """Gradients whose noise and means are known: over many runs estimates after update 2, 3, 6 and 20 have the truth
+    as their mean, within four standard errors. The squared distance is read off mu at the update that follows."""
+    size, scales, apart, after = 200, (0.3, 0.2), 0.4, (2, 3, 6, 20)
+    truth = np.array([size * scales[0] ** 2, size * scales[1] ** 2, size * apart**2])
+    rng, runs = np.random.default_rng(5), 120
+    found = np.empty((runs, len(after), 3))
+    ones = {"a": torch.ones(size, dtype=torch.float64)}
+    for run in range(runs):
+        method = build_method({"name": "noise_aware", "largest_change": 1.0}, PLAN)
+        drawn = np.array([0.1, 0.1 + apart])[:, None] + np.array(scales)[:, None] * rng.normal(size=(21, 2, size))
+        for update, (rl, sft) in enumerate(torch.tensor(drawn), start=1):
+            noise = method.state["noise"]
+            method.combine({"a": rl}, {"a": sft}, ones)
+            if update - 1 in after:
+                distance = noise["rl"] / method.state["mu"] - noise["rl"] - noise["sft"]
+                found[run, after.index(update - 1)] = noise["rl"], noise["sft"], distance
+    error = found.std(axis=0, ddof=1) / np.sqrt(runs)
+    assert (error < 0.02 * truth).all() and found[..., 2].min() > 0.0
+    assert (np.abs(found.mean(axis=0) - truth) < 4.0 * error).all()
+
+
+@pytest.mark.parametrize("decay", [0.5, 0.9])
+def test_what_is_left_of_the_noise_in_a_mean_is_the_sum_of_its_squared_weights(decay: float) -> None:
+    """Of k gradients the first weighs decay^(k - 1) and number i > 1 (1 - decay) decay^(k - i); also after a stop."""
+    method = build_method({"name": "noise_aware", "decay": decay}, PLAN)
+    sides = [{"a": torch.tensor(mean)} for mean in MEANS]
+    for count in range(1, 41):
+        method.combine(*sides, ONES)
+        weights = (1.0 - decay) * decay ** np.arange(count, dtype=float)
+        weights[-1] /= 1.0 - decay
+        assert weights.sum() == pytest.approx(1.0)
+        assert method.state["left"] == pytest.approx((weights**2).sum(), rel=1e-12)
+        again = build_method({"name": "noise_aware", "decay": decay}, PLAN)
+        again.restore(json.loads(dumps(method.state)))
+        again.restore_tensors(method.tensors)
+        assert again.state == method.state
+        method = again
+    assert method.state["left"] == pytest.approx((1.0 - decay) / (1.0 + decay), rel=2e-2)
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_whoever_combines_gradients_is_handed_both_and_nobody_else(name: str) -> None:
     """The trainer takes gradients apart for `splits_gradient` alone: without it `combine` would never be asked."""
