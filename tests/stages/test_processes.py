@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -38,17 +39,29 @@ def test_two_processes_make_the_update_of_the_global_batch(root: Path, tmp_path:
     def moved(name: str, rank: int, processes: int) -> torch.Tensor:
         return load_file(tmp_path / f"{name}-{rank}-of-{processes}.safetensors")["moved"]
 
+    def counted(name: str, rank: int, processes: int) -> dict[str, float]:
+        return json.loads((tmp_path / f"{name}-{rank}-of-{processes}.json").read_text())
+
     for name in METHODS | WRITTEN:
         assert torch.equal(moved(name, 0, 2), moved(name, 1, 2)) and moved(name, 0, 2).norm() > 0
+        assert counted(name, 0, 2) == counted(name, 1, 2)
     # imitation samples nothing, and of the others the completions are written: one process does the same to these rows
     for name in ("sft", "lspo", *WRITTEN):
         torch.testing.assert_close(moved(name, 0, 2), moved(name, 0, 1), rtol=0, atol=1e-5)
+        assert counted(name, 0, 2) == pytest.approx(counted(name, 0, 1)), name
     # each process samples its own completions, the same ones whatever the weights of the losses
     mixed = 0.5 * moved("rl", 0, 2) + 0.5 * moved("sft", 0, 2)
     torch.testing.assert_close(moved("half", 0, 2), mixed, rtol=0, atol=1e-5)
     torch.testing.assert_close(moved("short", 0, 2), 0.1 * moved("rl", 0, 2), rtol=0, atol=1e-6)
+    for name in METHODS:  # ... to the same prompts, beside as many rows of the expert's
+        for counter in ("tokens_prefilled", "expert_examples"):
+            assert counted(name, 0, 2).get(counter) == counted(name, 0, 1).get(counter)
     # ... and completions that are written have a part in the update
-    assert (moved("written", 0, 2) - 0.5 * moved("sft", 0, 2)).norm() > 1e-2
+    assert (moved("written", 0, 2) - moved("rows", 0, 2)).norm() > 1e-2
+    # one of each of three groups is the expert's, where it answers
+    found = [counted(name, 0, 2)["expert_examples"] for name in ("luffy", "written-luffy", "written-luffy-few")]
+    assert found == [4, 3, 2]
+    assert 0.0 < counted("written-hpt", 0, 2)["imitation_share"] < 1.0
 
 
 @pytest.mark.parametrize("kind", ["sft", "rl"])

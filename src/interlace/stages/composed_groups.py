@@ -43,9 +43,8 @@ class ComposingGRPOTrainer(CountingGRPOTrainer):
         own = [row for row in rows if not self._is_expert(row)]
         self._prefixes = {row: ids for row in own if (ids := self._hint(row, in_prompt=False))}
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
-        inside = (len(rows) - len(own)) * self.accelerator.num_processes
-        self._count("expert_examples", inside)
         groups = self._groups(output)
+        self._count("expert_examples", int(groups.is_expert.sum()))
         self.regrouped = self.method.regroup(groups)
         local = slice(self._first_row, self._first_row + len(inputs))
         for name, of_group in ((ADVANTAGES, self.regrouped.advantages), (IS_EXPERT, groups.is_expert)):
