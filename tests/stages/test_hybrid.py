@@ -84,6 +84,45 @@ def test_an_update_does_not_depend_on_how_its_batch_is_split(tmp_path: Path, met
     assert parts.counters.get("expert_examples") == whole.counters.get("expert_examples")
 
 
+def listening(mixed: Any) -> list[int]:
+    """The steps at which the expert's stream is asked, as they come."""
+    stream, steps = mixed.experts.stream, []
+
+    def asked(step: int, count: int) -> Any:
+        steps.append(step)
+        return stream(step, count)
+
+    object.__setattr__(mixed.experts, "stream", asked)
+    return steps
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+@pytest.mark.parametrize(
+    ("method", "steps"), [("joint", [0, 1, 2]), ("interleaved", [0, 2]), ({"name": "replay", "of": "solved"}, [1])]
+)
+def test_experts_are_asked_once_an_update(tmp_path: Path, method: Any, steps: list[int], parts: int) -> None:
+    """However many micro-batches it has; all is, bit for bit, as where each of them and the ledger ask anew."""
+    split = {"per_device_train_batch_size": 16 // parts, "gradient_accumulation_steps": parts}
+    once = hybrid(tmp_path / "a", method, **split)
+    asked = listening(once)
+    trained(once)
+    anew = hybrid(tmp_path / "b", method, **split)
+    asked_anew = listening(anew)
+    anew._imitated_rows = lambda: anew.method.imitated(anew.state.global_step, anew.experts.stream)
+    trained(anew)
+    assert asked == steps and asked_anew == sorted(steps * (parts + 1))
+    assert torch.equal(weights_of(once), weights_of(anew)) and once.counters == anew.counters
+    assert once.state.num_input_tokens_seen == anew.state.num_input_tokens_seen
+
+
+def test_experts_are_asked_anew_where_training_begins_again(tmp_path: Path) -> None:
+    """At the same step: what is kept of groups may be another by then. Both updates are counted."""
+    mixed = hybrid(tmp_path, "joint", max_steps=1)
+    asked = listening(mixed)
+    trained(trained(mixed))
+    assert asked == [0, 0] and mixed.counters["expert_examples"] == 2 * 16
+
+
 def test_the_mixed_gradient_is_the_weighted_sum_of_both_sides(tmp_path: Path) -> None:
     """By SGD at rate 1 the change of the weights is the gradient: mu of one and 1 - mu of the other."""
     options = {"max_steps": 1, "optim": "sgd", "learning_rate": 1.0, "max_grad_norm": 1e9}

@@ -252,7 +252,8 @@ class Method:
         return weights.sft / total if total else 0.0
 
     def imitated(self, step: int, stream: Callable[[int, int], Sequence[EncodedResponse]]) -> Sequence[Imitated]:
-        """What an update imitates, where that does not come from its groups; `stream(step, count)`: training rows."""
+        """What an update imitates, where that does not come from its groups, asked once an update; `stream(step,
+        count)`: training rows."""
         return [Imitated(response) for response in stream(step, self.plan.expert_batch)]
 
     def expert_loss(self, tokens: ExpertTokens) -> Float[Tensor, "row token"]:

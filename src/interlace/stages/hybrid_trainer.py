@@ -37,6 +37,7 @@ class HybridTrainer(ComposingGRPOTrainer):
     start: torch.nn.Module | None = None
     moments: MomentsApart | None = None
     _counted: int = -1
+    _drawn: tuple[int, Sequence[Imitated]] | None = None
     _mixed: Weights
     _in_loss: dict[str, Any] | None = None
     _metrics: Any
@@ -87,9 +88,13 @@ class HybridTrainer(ComposingGRPOTrainer):
         return imitation_batch(rows, part, parts, self._tokenizer.pad_token_id, self.accelerator.device)
 
     def _imitated_rows(self) -> Sequence[Imitated]:
-        """All of this update, over its micro-batches and all processes."""
+        """All of this update, over its micro-batches and all processes; those that do not come from its groups are
+        asked for once, at its first micro-batch."""
         if self.method.follows in ("stream", "kept"):
-            return self.method.imitated(self.state.global_step, self.experts.stream)
+            step = self.state.global_step
+            if self._drawn is None or self._drawn[0] != step:
+                self._drawn = step, self.method.imitated(step, self.experts.stream)
+            return self._drawn[1]
         if self.regrouped is None:
             return ()
         return self.regrouped.imitated[self.state.global_step % self._updates :: self._updates]
@@ -208,6 +213,7 @@ class HybridTrainer(ComposingGRPOTrainer):
         share = self.method.imitation(self._mixed)
         if share is not None:
             self._count("imitation_share", share)
+        self._counted, self._drawn = -1, None  # training may begin again, at this very step
         return loss
 
     @cached_property
