@@ -9,9 +9,10 @@ in an order of its own and with draws of its own, so that a slow minute of the m
 that of a round, intervals are over rounds. The first step of a trainer is not counted. All methods run by default.
 
 `own`: CPU seconds of the method's own hooks as a share of the step (what adapting takes apart from the losses), without
-the expert's responses being drawn and tokenised, which is the stage's work. A method that is steered is shown real
-looks at the held-out prompts, one every `--every` steps, as of a run of which SFT loss and reward alone are measured;
-what it makes of a look is its own, `look` is what a look itself takes, as a share of a step of GRPO.
+the expert's responses being drawn and tokenised, which is the stage's work, once an update: the step's CPU seconds hold
+it. A method that is steered is shown real looks at the held-out prompts, one every `--every` steps, as of a run of
+which SFT loss and reward alone are measured; what it makes of a look is its own, `look` is what a look itself takes, as
+a share of a step of GRPO.
 """
 
 from __future__ import annotations
