@@ -31,7 +31,7 @@ from interlace.analysis.shootout.budgets import budgets_kept
 from interlace.analysis.shootout.missing import begun_and_not
 from interlace.errors import DataError
 from interlace.readback import every_run, kept_runs
-from interlace.recipe import PROFILES
+from interlace.recipe import PROFILES, shipped_recipes
 from interlace.report.formatting import Cell
 from interlace.report.shootout import compared, standings_tables
 from interlace.report.tables import Table as PageTable
@@ -86,13 +86,15 @@ def places(records: Sequence[RunRecord]) -> str:
     return f"runs/{records[0].recipe}"
 
 
-def command_of(records: Sequence[RunRecord]) -> str:
-    """What trains such runs: the recipe, its profile, and the files of its tasks by name."""
-    recipe, seeds = records[0].recipe, ",".join(str(record.seed) for record in records)
+def command_of(runs: Sequence[RunRecord]) -> str:
+    """What trains such runs: the recipe, or its file by name, its profile, and the files of its tasks."""
+    recipe, seeds = runs[0].recipe, ",".join(str(record.seed) for record in runs)
     profile = next((each for each in PROFILES if recipe.endswith(f"-{each}")), None)
-    parts = ["interlace run", recipe.removesuffix(f"-{profile}"), *[f"--profile {profile}"] * bool(profile)]
-    for name, task in (records[0].resolved.get("tasks") or {}).items():
-        parts += [f"--set tasks.{name}.path={Path(task['path']).name}"] * bool(task.get("path"))
+    name = recipe.removesuffix(f"-{profile}")
+    parts = ["interlace run", name if name in shipped_recipes() else f"{name}.yaml"]
+    parts += [f"--profile {profile}"] * bool(profile)
+    for task, options in (runs[0].resolved.get("tasks") or {}).items():
+        parts += [f"--set tasks.{task}.path={Path(options['path']).name}"] if options.get("path") else []
     return " ".join([*parts, f"--seeds {seeds}"])
 
 
@@ -123,7 +125,7 @@ def of_recipe(
     rate = found[0].exchange_rate
     packages = records[0].manifest["packages"]
     made = ", ".join(f"{name} {packages[name]}" for name in ("interlace", "torch", "transformers", "trl"))
-    yield f"`{command_of(records)}` ({made})."
+    yield f"`{command_of([record for record in runs if record in records or exclusion(record)])}` ({made})."
     if ruled_out:
         reasons = "; ".join(f"{seed}, as {why}" for seed, why in ruled_out.items())
         yield f"Left out by the recipe's own rule, written down before it ran: {reasons}."

@@ -100,7 +100,7 @@ def test_nor_does_it_change_the_page_but_for_its_sentence(printed: Printed) -> N
     known = {line.strip() for line in alone.splitlines()}
     more = [line.strip() for line in beside.splitlines() if line.strip() not in known]
     assert more == [f"- seed 2 is left out: {NOT_BEGUN}."] * 2
-    assert "`interlace run made-up --seeds 0,1` (interlace 1.0, torch 1.0, transformers 1.0, trl 1.0)." in beside
+    assert "`interlace run made-up.yaml --seeds 0,1` (interlace 1.0, torch 1.0, transformers 1.0, trl 1.0)." in beside
     for name in ("SFT loss over the front, sums", "Averaged weights, made-up, sums"):
         assert alone.count(f"### {name}\n") == 1
 
@@ -112,7 +112,8 @@ def test_a_seed_that_the_recipe_rules_out_is_named_and_changes_no_table(printed:
     alone, _ = printed("mixing_page", "runs", runs=runs)
     beside, _ = printed("mixing_page", "runs", runs=[*runs, ruled_out])
     known = set(alone.splitlines())
-    (more,) = [line for line in beside.splitlines() if line not in known]
+    command, more = [line for line in beside.splitlines() if line not in known]
+    assert command.startswith("`interlace run made-up.yaml --seeds 0,1,2` (")
     assert more.startswith("Left out by the recipe's own rule, written down before it ran: seed 2, as ")
     assert more.endswith("below 9.")
 
@@ -124,7 +125,7 @@ def test_a_page_names_the_commands_that_make_it_and_its_runs(printed: Printed) -
     page, _ = printed("mixing_page", "runs", "--averaging", "means", "--title", "T", runs=runs, means=averaged(0))
     assert page.startswith("# T\n\nMade from the runs alone by `python benchmarks/mixing_page.py "
                            "runs/made-up-third-rate --averaging runs/made-up`. ")  # fmt: skip
-    assert "`interlace run made-up --profile third-rate --set tasks.sums.path=b.tsv --seeds 0,1`" in page
+    assert "`interlace run made-up.yaml --profile third-rate --set tasks.sums.path=b.tsv --seeds 0,1`" in page
 
 
 def test_a_recipe_without_a_shoot_out_says_why_and_the_others_stand(printed: Printed) -> None:

@@ -58,6 +58,11 @@ def _distrust(stage: StageSummary) -> list[str]:
 
 
 def _continue(stage: StageSummary) -> list[str]:
+    if stage.diverged is not None:
+        return [
+            f"Lower the learning rate of {stage.name} or set max_grad_norm: its weights were not finite after step "
+            f"{stage.diverged}. A run that trains it anew needs --fresh."
+        ]
     if stage.has_ended:
         return []
     missing = stage.steps_planned - stage.steps_done

@@ -79,6 +79,7 @@ def _stage(record: RunRecord, stage: StageRecord, rng: np.random.Generator) -> t
         forks=fork_summaries(record, stage, raw),
         stopped=stage.stopped,
         blend=stage.blend,
+        diverged=stage.diverged,
         path_constants=tuple(path_constants(stage)),
         format_excess=stage_excess(raw),
     )

@@ -218,6 +218,7 @@ class StageSummary:
     `sentence` says all of it in words; `remark` is the part of it that does not repeat both objectives' changes.
     `stopped`: what its stop rule said, if that ended the stage.
     `blend`: the place on the line from its start (0) to its end (1) whose weights it ended with, if it was told to.
+    `diverged`: the step after which its weights were not finite, if so.
     `control`: what makes the stage a control (`placebo`: how its rewards were permuted), None for others.
     `started_from`: the stage whose weights it began with, None for the recipe's model.
     `path_constants`: PL constants and smoothness over its looks, where its preset reads them.
@@ -249,11 +250,12 @@ class StageSummary:
     path_constants: tuple[PathConstant, ...] = ()
     format_excess: FormatExcess | None = None
     blend: float | None = None
+    diverged: int | None = None
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing of it is left to train: all steps are done, or its stop rule ended it."""
-        return self.stopped is not None or self.steps_done >= self.steps_planned
+        """Whether nothing of it is left to train: all steps are done, its stop rule ended it, or it diverged."""
+        return self.diverged is not None or self.stopped is not None or self.steps_done >= self.steps_planned
 
     @property
     def ends_with(self) -> str:
@@ -263,6 +265,8 @@ class StageSummary:
     @property
     def ending(self) -> str:
         """What these weights are where they are not those of its last step; "" where they are."""
+        if self.diverged is not None:
+            return f"diverged after step {self.diverged:,}"
         if self.blend is not None:
             return f"blend at {self.blend:g}"
         if self.stopped is None or self.stopped.rewound_to is None:

@@ -8,8 +8,9 @@ from typing import Any
 
 from interlace.callback import StopRequest
 from interlace.environment import run_manifest
-from interlace.errors import RunFolderError
+from interlace.errors import RunFolderError, TrainingError
 from interlace.observer import Observer
+from interlace.pipeline.diverging import REMEDY
 from interlace.pipeline.forks import StageForks
 from interlace.pipeline.requests import (
     build_tasks,
@@ -21,10 +22,11 @@ from interlace.pipeline.requests import (
 from interlace.pipeline.stage_run import StageRun, refuse_if_stopped
 from interlace.pipeline.weights import Weights
 from interlace.policies import CoreShare
-from interlace.recipe import ForksConfig, Recipe, StageConfig
+from interlace.recipe import ForksConfig, Recipe, StageConfig, needed
 from interlace.store import RunStore, read_run
 from interlace.store.run_store import read_manifest
 from interlace.tasks.base import Task
+from interlace.wording import listed
 
 
 @dataclass(frozen=True)
@@ -57,30 +59,48 @@ class SeedRun:
             self.observer.run_started(str(self.folder), self.seed)
             for sentence in remarks(tasks) if self.seed == self.recipe.seeds[0] else ():
                 self.observer.note(sentence)
-            records = {item.stage: item for item in read_run(self.folder).stages if item.finished}
             weights = Weights(self.recipe, self.seed, store, tasks, self.machine.bf16)
-            for stage, config in stage_folders(self.recipe):
-                if not config.is_of(self.seed):
-                    self.observer.note(
-                        f"{stage}: left out, the recipe gives it to seeds {list(config.seeds or ())} alone"
-                    )
-                    continue
-                if stage not in records:
-                    self._stage(stage, config, store, tasks, weights)
-                if config.forks is not None and not (stage in records and records[stage].forks):
-                    self._fork(stage, config, config.forks, store, tasks, weights)
+            self._stages(store, tasks, weights)
         finally:
             store.close()
 
+    def _stages(self, store: RunStore, tasks: dict[str, Task], weights: Weights) -> None:
+        """In order; one that diverged is left as it is, and what needs it untrained.
+
+        Raises TrainingError, once all others are done, where something needs it.
+        """
+        records = {item.stage: item for item in read_run(self.folder).stages}
+        lost, untrained = {item.name for item in records.values() if item.diverged is not None}, []
+        for stage, config in stage_folders(self.recipe):
+            if not config.is_of(self.seed):
+                self.observer.note(f"{stage}: left out, the recipe gives it to seeds {list(config.seeds or ())} alone")
+                continue
+            missed = sorted(needed(self.recipe, config) & lost)
+            if missed:
+                lost.add(config.name)
+                untrained.append(f"{config.name} needs {listed(missed)}")
+                continue
+            if config.name not in lost and not (stage in records and records[stage].finished):
+                lost |= self._stage(stage, config, store, tasks, weights)
+            if config.forks is not None and config.name not in lost and not (stage in records and records[stage].forks):
+                self._fork(stage, config, config.forks, store, tasks, weights)
+        if untrained:
+            raise TrainingError(
+                f"every stage must begin with finite weights. But {'; '.join(untrained)}, whose are not: a stage "
+                f"diverged. {REMEDY}"
+            )
+
     def _stage(
         self, stage: str, config: StageConfig, store: RunStore, tasks: dict[str, Task], weights: Weights
-    ) -> None:
+    ) -> set[str]:
+        """Its name if it diverged, else nothing."""
         self.machine.cores.settle()
         run = StageRun(
             self.recipe, self.seed, store, self.base, self.observer, self.stop, tasks, weights, stage, config
         )
-        run.finish()
+        has_ended = run.finish()
         refuse_if_stopped(self.stop, f"after {stage}", self.base)
+        return set() if has_ended else {config.name}
 
     def _fork(
         self,

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import Trainer, TrainerState, TrainingArguments
 
 from interlace.callback import StageCallback, Stopping, StopRequest, stage_watch
@@ -19,6 +18,7 @@ from interlace.flags import FlagWatch
 from interlace.flags.watch import planned_looks
 from interlace.forecasting import Foresight, KlTerm
 from interlace.observer import Observer
+from interlace.pipeline.diverging import Diverged, noticing_divergence
 from interlace.pipeline.ending import Ending
 from interlace.pipeline.matching import matched_share
 from interlace.pipeline.requests import stage_request
@@ -34,6 +34,7 @@ from interlace.stages import STAGES, load_stage
 from interlace.stages.base import Stage, StageRequest, take_over_optimizer
 from interlace.store import RunStore, newest_complete_checkpoint, read_run
 from interlace.store.checkpoints import steps_trained
+from interlace.store.record import DIVERGED as DIVERGED_EVENT
 from interlace.store.stopped import Stopped
 from interlace.tasks.base import Task
 from interlace.theory.paths import PathOptions
@@ -54,8 +55,9 @@ class StageRun:
     stage: str
     config: StageConfig
 
-    def finish(self) -> None:
-        """Train what is left of the stage, measure its end, and mark it finished."""
+    def finish(self) -> bool:
+        """Train what is left of the stage, measure its end, and mark it finished; false of one that diverges, which has
+        no end."""
         kind, request = load_stage(self.config.kind), self._request()
         arguments = kind.configure(request)
         checkpoint, skipped = newest_complete_checkpoint(request.folder)
@@ -79,8 +81,14 @@ class StageRun:
         trainer = kind.trainer(request, arguments, policy, callback)
         if checkpoint is None:
             self._begin(kind, trainer, request, policy)
-        self._train(trainer, callback, checkpoint, already, arguments.max_steps)
+        try:
+            self._train(trainer, callback, checkpoint, already, arguments.max_steps)
+        except Diverged as found:
+            self.store.event(DIVERGED_EVENT, stage=self.stage, step=found.step)
+            self._flag(str(found))
+            return False
         Ending(self.store, self.observer, self.stage, self.config, callback, trainer, self.weights).write()
+        return True
 
     def _request(self) -> StageRequest:
         bf16 = self.weights.in_bf16(self.config)
@@ -217,7 +225,8 @@ class StageRun:
             if (recall := getattr(trainer, "recall_method", None)) is not None:
                 recall(checkpoint)
             return
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with noticing_divergence(trainer, policy.model):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         reached = trainer.state.global_step
         if reached < planned and not callback.is_stopped:
             refuse_if_stopped(self.stop, f"at step {reached} of {planned} in {self.stage}", self.base)
@@ -225,7 +234,6 @@ class StageRun:
                 f"stage {self.stage} must do {planned} optimizer steps. It did {reached}. "
                 "Look at the trainer's messages above; nothing after this stage was started."
             )
-        _refuse_broken_weights(policy, self.stage)
 
 
 def refuse_if_stopped(stop: StopRequest, where: str, base: Path) -> None:
@@ -235,14 +243,4 @@ def refuse_if_stopped(stop: StopRequest, where: str, base: Path) -> None:
         raise Interrupted(
             f"stopped {where}; all of it is saved. Run the same command again with --out {out} to continue.",
             exit_code=128 + stop.signal_number,
-        )
-
-
-def _refuse_broken_weights(policy: Policy, stage: str) -> None:
-    """Raise TrainingError if training left weights that are not finite."""
-    broken = [name for name, weight in policy.model.named_parameters() if not torch.isfinite(weight).all()]
-    if broken:
-        raise TrainingError(
-            f"stage {stage} must end with finite weights. {len(broken)} of its parameters are not, {broken[0]} first. "
-            "Lower its learning rate or set max_grad_norm, and start again with --fresh."
         )

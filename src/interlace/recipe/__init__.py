@@ -9,6 +9,7 @@ called, `profiles` what a recipe becomes when it is only tried, or at another ra
 from interlace.recipe.loading import RecipeLike, load_recipe, shipped_recipes
 from interlace.recipe.model import AveragedWeights, ForksConfig, MeasureConfig, Recipe, StageConfig
 from interlace.recipe.profiles import PROFILES, apply_profile
+from interlace.recipe.subset import needed
 
 __all__ = [
     # The recipe
@@ -23,4 +24,5 @@ __all__ = [
     "shipped_recipes",
     "apply_profile",
     "PROFILES",
+    "needed",
 ]

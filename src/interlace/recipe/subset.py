@@ -22,11 +22,11 @@ def only_stages(recipe: Recipe, names: Sequence[str]) -> Recipe:
     kept = {*names} | ({recipe.exclude_seeds.stage} if recipe.exclude_seeds else set())
     for stage in reversed(recipe.stages):  # what a stage needs stands before it
         if stage.name in kept:
-            kept |= _needed(recipe, stage)
+            kept |= needed(recipe, stage)
     return recipe.model_copy(update={"stages": tuple(stage for stage in recipe.stages if stage.name in kept)})
 
 
-def _needed(recipe: Recipe, stage: StageConfig) -> set[str]:
+def needed(recipe: Recipe, stage: StageConfig) -> set[str]:
     """The earlier stages without which a stage cannot be trained."""
     source, _ = recipe.start_of(stage.name)
     like = (stage.method or {}).get("like")

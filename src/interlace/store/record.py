@@ -20,6 +20,8 @@ SPENT = "spent"
 """The kind of the events that say what training took up to a look: tokens trained on, and what the trainer counts."""
 BLEND = "blended"
 """The kind of the event that says with which place on the line from its start to its end a stage ended."""
+DIVERGED = "diverged"
+"""The kind of the event that says after which step a stage's weights were not finite."""
 REWARD_FAILED = "reward_failed"
 """The rule of the flag that says so."""
 
@@ -31,7 +33,8 @@ class StageRecord:
     `dead_reward`: what a reward that failed said, if one did; `overhead`: the latest record of what looks took;
     `spent`: by the step of a look, tokens
     trained on and what the trainer counted; `stopped`: what its stop rule said, if that ended the stage; `blend`: the
-    place on the line from its start (0) to its end (1) whose weights it ended with, if it was told to."""
+    place on the line from its start (0) to its end (1) whose weights it ended with, if it was told to; `diverged`: the
+    step after which its weights were not finite, if so: it has no end, and is not gone on with."""
 
     stage: str
     name: str
@@ -55,6 +58,7 @@ class StageRecord:
     spent: dict[int, dict[str, float]] = field(default_factory=dict)
     stopped: Stopped | None = None
     blend: float | None = None
+    diverged: int | None = None
 
     @property
     def looking_cpu_seconds(self) -> float | None:
@@ -182,6 +186,7 @@ def _stage(stage: str, events: list[dict[str, Any]]) -> StageRecord:
         instruments=_instruments(by_kind.get("instrument", [])),
         stopped=decoded(by_kind[STOPPED][-1], Stopped.from_json) if STOPPED in by_kind else None,
         blend=decoded(by_kind[BLEND][-1], lambda event: float(event["position"])) if BLEND in by_kind else None,
+        diverged=decoded(by_kind[DIVERGED][-1], lambda event: int(event["step"])) if DIVERGED in by_kind else None,
         dead_reward=next((e["text"] for e in by_kind.get("flag", []) if e.get("rule") == REWARD_FAILED), None),
         overhead=_bare(by_kind["overhead"][-1]) if "overhead" in by_kind else {},
         spent={int(event["step"]): _figures(event) for event in by_kind.get(SPENT, [])},

@@ -129,8 +129,9 @@ def _unshared(records: Sequence[RunRecord], plans: Sequence[Plan], name: str) ->
     runs = list(zip(records, plans, strict=True))
     lacking = [record.seed for record, plan in runs if name not in plan]
     begun = {record.seed: stage for record in records for stage in record.stages if stage.name == name}
-    undone = [record.seed for record, plan in runs
-              if name in plan and not (record.seed in begun and begun[record.seed].finished)]  # fmt: skip
+    diverged = [seed for seed, stage in begun.items() if stage.diverged is not None]
+    undone = [record.seed for record, plan in runs if name in plan and record.seed not in diverged
+              and not (record.seed in begun and begun[record.seed].finished)]  # fmt: skip
     uncounted = [seed for seed, stage in begun.items() if stage.finished and not is_counted(stage)]
     given = next((plan[name]["seeds"] for plan in plans if name in plan and plan[name].get("seeds")), None)
     otherwise = differing([stage.options for stage in begun.values()])
@@ -140,6 +141,7 @@ def _unshared(records: Sequence[RunRecord], plans: Sequence[Plan], name: str) ->
             lacking and not given,
             f"{_seeds(lacking, 'does', 'do')} not have it; run with the same seeds, the recipe that has it adds it",
         ),
+        (diverged, f"it diverged in {_seeds(diverged)}: its weights were not finite"),
         (undone, f"{_seeds(undone, 'has', 'have')} not finished it; the command that began the run goes on with it"),
         (uncounted, f"{_seeds(uncounted, 'has', 'have')} no record of what it took"),
         (otherwise, f"seeds trained it with other options ({', '.join(otherwise)})"),
