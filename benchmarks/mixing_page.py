@@ -31,7 +31,7 @@ from interlace.analysis.shootout.budgets import budgets_kept
 from interlace.analysis.shootout.missing import begun_and_not
 from interlace.errors import DataError
 from interlace.readback import every_run, kept_runs
-from interlace.recipe import PROFILES, shipped_recipes
+from interlace.recipe import PROFILES, load_recipe, shipped_recipes
 from interlace.report.formatting import Cell
 from interlace.report.shootout import compared, standings_tables
 from interlace.report.tables import Table as PageTable
@@ -87,14 +87,19 @@ def places(records: Sequence[RunRecord]) -> str:
 
 
 def command_of(runs: Sequence[RunRecord]) -> str:
-    """What trains such runs: the recipe, or its file by name, its profile, and the files of its tasks."""
+    """What trains such runs: the recipe, or its file by name, its profile, the files of its tasks, and its stages where
+    these are not all that a shipped one has."""
     recipe, seeds = runs[0].recipe, ",".join(str(record.seed) for record in runs)
     profile = next((each for each in PROFILES if recipe.endswith(f"-{each}")), None)
     name = recipe.removesuffix(f"-{profile}")
+    tasks = (runs[0].resolved.get("tasks") or {}).items()
+    files = [f"tasks.{task}.path={Path(options['path']).name}" for task, options in tasks if options.get("path")]
     parts = ["interlace run", name if name in shipped_recipes() else f"{name}.yaml"]
-    parts += [f"--profile {profile}"] * bool(profile)
-    for task, options in (runs[0].resolved.get("tasks") or {}).items():
-        parts += [f"--set tasks.{task}.path={Path(options['path']).name}"] if options.get("path") else []
+    parts += [f"--profile {profile}"] * bool(profile) + [f"--set {file}" for file in files]
+    if name in shipped_recipes():
+        trained = [next(iter(stage.values()))["name"] for stage in runs[0].resolved["stages"]]
+        whole = [stage.name for stage in load_recipe(name, files).stages]
+        parts += [f"--only {','.join(trained)}"] * (len(trained) < len(whole))
     return " ".join([*parts, f"--seeds {seeds}"])
 
 

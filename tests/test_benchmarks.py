@@ -18,6 +18,7 @@ from interlace.estimate import Unresolved
 from interlace.policies import load_policy, make_embedded
 from interlace.policies.scoring import response_logprobs
 from interlace.probes import MeasuredTask
+from interlace.recipe import load_recipe
 from interlace.store import RunRecord
 from interlace.tasks import build_task
 from tests.analysis import test_averaging, test_budgets
@@ -126,6 +127,16 @@ def test_a_page_names_the_commands_that_make_it_and_its_runs(printed: Printed) -
     assert page.startswith("# T\n\nMade from the runs alone by `python benchmarks/mixing_page.py "
                            "runs/made-up-third-rate --averaging runs/made-up`. ")  # fmt: skip
     assert "`interlace run made-up.yaml --profile third-rate --set tasks.sums.path=b.tsv --seeds 0,1`" in page
+
+
+def test_a_part_of_a_shipped_recipe_is_named_by_its_stages(benchmark: Callable[[str], ModuleType]) -> None:
+    (run,) = budgeted(0)
+    stages = [{"sft": {"name": "sft"}}, {"rl": {"name": "rl"}}]
+    page: Any = benchmark("mixing_page")
+    part = replace(run, recipe="quickstart", resolved={"stages": stages})
+    assert page.command_of([part]) == "interlace run quickstart --only sft,rl --seeds 0"
+    whole = [{"sft": {"name": stage.name}} for stage in load_recipe("quickstart").stages]
+    assert page.command_of([replace(part, resolved={"stages": whole})]) == "interlace run quickstart --seeds 0"
 
 
 def test_a_recipe_without_a_shoot_out_says_why_and_the_others_stand(printed: Printed) -> None:
