@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+import interlace
 from interlace.analysis import summarise
 from interlace.analysis.coupling import coupling_table
 from interlace.dry_run import plan_recipe
 from interlace.errors import RunFolderError
 from interlace.estimate import Estimate, Figure
-from interlace.measurement import AVERAGED, LINE, RAW, Point
+from interlace.measurement import AVERAGED, BLENDED, LINE, RAW, Point
 from interlace.observer import Observer
 from interlace.pipeline import run_recipe
 from interlace.policies import load_policy
@@ -113,25 +115,49 @@ def test_a_merge_ends_with_a_sealed_checkpoint_of_the_merged_weights(whole: Path
     assert verify_checkpoint(folder) is None and not (folder / "optimizer.pt").exists()
 
 
+def on_arc(base: np.ndarray, one: np.ndarray, two: np.ndarray, position: float) -> np.ndarray:
+    """The place on the line from the base to the middle of the arc between both ends, by the definition."""
+    first, second = one - base, two - base
+    angle = np.arccos((first * second).sum() / np.linalg.norm(first) / np.linalg.norm(second))
+    return base + position * np.sin(angle / 2) * (first + second) / np.sin(angle)
+
+
 def test_a_blend_goes_back_towards_the_base(whole: Path) -> None:
     base, one, two = (weights(whole, name) for name in ("01-sft", "02-one", "03-two"))
     found = weights(whole, "06-warp")
     for name in found:
-        first, second = one[name] - base[name], two[name] - base[name]
-        angle = np.arccos((first * second).sum() / np.linalg.norm(first) / np.linalg.norm(second))
-        arc = np.sin(angle / 2) * (first + second) / np.sin(angle)
-        np.testing.assert_allclose(found[name], base[name] + arc / 2, atol=1e-5)
+        np.testing.assert_allclose(found[name], on_arc(base[name], one[name], two[name], 0.5), atol=1e-5)
 
 
 def test_both_objectives_are_measured_at_the_base_and_at_what_the_merge_ends_with(whole: Path) -> None:
     for quantity in ("sft_loss", "reward"):
         for name in ("mean", "warp"):
             assert value(whole, name, 0, quantity) == pytest.approx(value(whole, "sft", 40, quantity), abs=1e-5)
-        assert value(whole, "after", 0, quantity) == pytest.approx(value(whole, "warp", 1, quantity), abs=1e-5)
         halfway = value(whole, "warp", 1, quantity, LINE, 0.5)
-        assert value(whole, "warp", 1, quantity) == pytest.approx(halfway, abs=1e-5)
+        assert value(whole, "after", 0, quantity) == pytest.approx(halfway, abs=1e-5)
     positions = [point.position for point in read_run(whole).points("05-mean", "sums", LINE)]
     assert positions == [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+@pytest.mark.parametrize(("kind", "position"), [(RAW, 1.0), (BLENDED, 0.5)])
+def test_a_blended_merge_has_the_merge_as_raw_and_the_place_on_the_line_as_blended(
+    whole: Path, tmp_path: Path, kind: str, position: float
+) -> None:
+    base, one, two = (weights(whole, name) for name in ("01-sft", "02-one", "03-two"))
+    policy = load_policy(str(next((whole / "stages" / "01-sft").glob("checkpoint-*"))))
+    with torch.no_grad():
+        for name, weight in policy.model.named_parameters():
+            weight.copy_(torch.tensor(on_arc(base[name], one[name], two[name], position)))
+    policy.model.save_pretrained(tmp_path / "made")
+    policy.tokenizer.save_pretrained(tmp_path / "made")
+    wanted = interlace.measure(tmp_path / "made", f"{whole}/sums")
+    told = interlace.summarise(whole).stages["warp"]
+    for quantity in ("sft_loss", "reward"):
+        found, made = told.objective(quantity, kind).after, wanted.figure("made", quantity)
+        assert isinstance(found, Estimate) and isinstance(made, Estimate)
+        assert found.value == pytest.approx(made.value, abs=1e-4)
+        other = told.objective(quantity, RAW if kind == BLENDED else BLENDED).after
+        assert isinstance(other, Estimate) and abs(other.value - made.value) > 1e-3
 
 
 def test_the_ledger_of_a_merge_has_no_training_in_it(whole: Path) -> None:

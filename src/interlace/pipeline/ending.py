@@ -90,8 +90,6 @@ class Ending:
             sentence = line.blend(self.config.task, self.config.blend)
             self.store.event("flag", stage=self.stage, text=sentence)
             self.observer.note(f"{self.stage}: {sentence}")
-        if not STAGES[self.config.kind].trains:  # no path of training ends there: its end is what it ends with
-            self.callback.instruments.look(self.stage, self.end_step, self.callback.policy, self.callback.start)
 
     def _rewind(self) -> None:
         """Take up the weights that the rule goes back to, and make them the stage's last checkpoint.
