@@ -20,9 +20,9 @@ from interlace.analysis.shootout import shootout as shootout_of
 from interlace.analysis.shootout import standings as standings_of
 from interlace.analysis.tally import TallyRow
 from interlace.analysis.tally import verdict_tally as tally_of
-from interlace.errors import DataError, MissingFileError, RecipeError
+from interlace.errors import DataError, MissingFileError, RecipeError, RunFolderError
 from interlace.store import RunRecord, read_run
-from interlace.store.run_store import MANIFEST
+from interlace.store.run_store import EVENTS, MANIFEST
 
 REPORT, COMPARED = "report.html", "compared.html"
 
@@ -120,17 +120,31 @@ def write_report(*runs: str | Path, out: str | Path | None = None) -> Path:
 def run_folders_in(path: str | Path) -> list[Path]:
     """`path` if it is a run folder, else the run folders directly in it (one a seed), in order of name.
 
-    Raises MissingFileError if there is neither, RecipeError for what is no path.
+    Raises MissingFileError if there is neither, RunFolderError for a run that has lost its manifest, RecipeError for
+    what is no path.
     """
     folder = _folder(path)
     if (folder / MANIFEST).exists():
         return [folder]
+    _refuse_lost_manifests([folder, *sorted(item.parent for item in folder.glob(f"*/{EVENTS}"))])
     inside = sorted(item.parent for item in folder.glob(f"*/{MANIFEST}"))
     if not inside:
         raise MissingFileError(
             f"RUN must be a run folder (`interlace run` makes them) or a folder of run folders. Got {folder}. Check it."
         )
     return inside
+
+
+def _refuse_lost_manifests(folders: Iterable[Path]) -> None:
+    """Raise RunFolderError for events without a manifest: left out in silence, the runs beside them would be all. (A
+    run that is just being begun has an empty file of events.)"""
+    for folder in folders:
+        events = folder / EVENTS
+        if events.is_file() and events.stat().st_size and not (folder / MANIFEST).exists():
+            raise RunFolderError(
+                f"{folder} must have a {MANIFEST}, as every run has. It holds {EVENTS} without one. Restore the file, "
+                "or move the folder away."
+            )
 
 
 def _folder(run: Any) -> Path:
