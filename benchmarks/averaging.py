@@ -12,18 +12,19 @@ runs; a part whose interval holds 0 is not resolved, and said so.
 from __future__ import annotations
 
 import argparse
-import sys
 
 from rich.console import Console
 from rich.table import Table
-from shootout_tables import cell, contest_of, with_reasons
+from shootout_tables import cell, contest_of, says_mistakes, with_reasons
 
 from interlace.analysis.shootout.arms import pairs_of
 from interlace.analysis.shootout.averaging import NO_MERGE, Split, splits_of
+from interlace.errors import DataError
 from interlace.estimate import Estimate, Figure
 from interlace.report.formatting import Notes
 
 
+@says_mistakes
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+")
@@ -32,7 +33,7 @@ def main() -> None:
     for pair in pairs_of(kept[0], arms):
         found = splits_of(kept, pair)
         if not found:
-            sys.exit(f"RUNS must have a referee of noise. Got none: {NO_MERGE.reason}. See recipe rivals-addition.")
+            raise DataError(f"RUNS must have a referee of noise. Got none: {NO_MERGE.reason}. See recipe rivals-addition.")
         Console(width=170).print(table(found, pair.name))
 
 

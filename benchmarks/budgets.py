@@ -13,20 +13,21 @@ read stands in `interlace.analysis.shootout.budgets`.
 from __future__ import annotations
 
 import argparse
-import sys
 
 from rich.console import Console
 from rich.table import Table
-from shootout_tables import cell, contest_of, with_reasons
+from shootout_tables import cell, contest_of, says_mistakes, with_reasons
 
 from interlace.analysis.shootout.arms import pairs_of, rl_alone
 from interlace.analysis.shootout.budgets import BudgetKept, budgets_kept
+from interlace.errors import DataError
 from interlace.methods import METHODS
 from interlace.report.formatting import Notes
 
 PUBLISHED = {name for name, method in METHODS.items() if method.published}
 
 
+@says_mistakes
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+")
@@ -38,7 +39,10 @@ def main() -> None:
     named = next((arm for arm in arms if arm.name == given.against), None)
     plain = named if given.against else rl_alone(kept, arms)
     if plain is None:
-        sys.exit("RUNS must have an arm of RL alone, which the others are held against. Name it by --against.")
+        raise DataError(
+            f"RUNS must have {given.against or 'an arm of RL alone'}, which the others are held against. They have "
+            f"{', '.join(arm.name for arm in arms)}. Name one by --against."
+        )
     for pair in pairs_of(kept[0], arms):
         rows = budgets_kept(kept, arms, pair, plain, PUBLISHED, by=given.by, exchange_rate=given.exchange_rate)
         Console(width=170).print(table(rows, pair.name) if rows else f"{pair.name}: no arm has a budget.")

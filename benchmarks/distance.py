@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
-from shootout_tables import cell, contest_of, with_reasons
+from shootout_tables import cell, contest_of, says_mistakes, with_reasons
 
 from interlace.analysis.shootout.arms import Arm, Pair, pairs_of
 from interlace.analysis.shootout.distance import Distance, distances
@@ -26,6 +26,7 @@ from interlace.report.formatting import Notes
 from interlace.store import RunRecord
 
 
+@says_mistakes
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+")

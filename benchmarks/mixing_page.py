@@ -21,7 +21,7 @@ import averaging
 import budgets
 import distance
 from rich.table import Table
-from shootout_tables import of_rich
+from shootout_tables import of_rich, says_mistakes
 
 from interlace.analysis.exclusion import exclusion
 from interlace.analysis.shootout import By, NoShootout, Shootout, shootout
@@ -48,6 +48,7 @@ SECONDARY = "Secondary metrics"
 """Begins the name of a table that stands in the reports alone."""
 
 
+@says_mistakes
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+")

@@ -1,10 +1,12 @@
-"""What the tables of a shoot-out are made of: the runs that have begun to mix and their arms, and figures in cells."""
+"""What the tables of a shoot-out are made of: the runs that have begun to mix and their arms, and figures in cells; and
+how a script ends on a user's mistake."""
 
 from __future__ import annotations
 
+import functools
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich import box
 from rich.console import Console
@@ -13,10 +15,25 @@ from rich.text import Text
 
 from interlace.analysis.shootout.arms import Arm, arms_of
 from interlace.analysis.shootout.missing import begun_and_not
+from interlace.errors import InterlaceError
 from interlace.estimate import Figure, Unresolved, figure_text
 from interlace.readback import kept_runs
 from interlace.report.formatting import Notes
 from interlace.store import RunRecord
+
+
+def says_mistakes(main: Callable[[], None]) -> Callable[[], None]:
+    """A script that ends on a user's mistake with its sentence on stderr and exit status 2, as a wrong option does."""
+
+    @functools.wraps(main)
+    def said() -> None:
+        try:
+            main()
+        except InterlaceError as error:
+            print(f"Error: {error}", file=sys.stderr)
+            sys.exit(2)
+
+    return said
 
 
 def contest_of(*runs: str) -> tuple[list[RunRecord], Sequence[Arm]]:

@@ -32,10 +32,11 @@ import numpy as np
 from jaxtyping import Float
 from rich.console import Console
 from rich.table import Table
-from shootout_tables import of_rich
+from shootout_tables import of_rich, says_mistakes
 
 from interlace.analysis.trajectory import REWARD, SFT_LOSS, read_trajectory
 from interlace.environment import quiet_libraries
+from interlace.errors import RecipeError, unknown_name
 from interlace.estimate import figure_text
 from interlace.measurement import RAW
 from interlace.policies import Policy, load_policy
@@ -78,6 +79,7 @@ class Place:
         return (self.reward, line, way, *gaps, self.apart, self.ends_apart)
 
 
+@says_mistakes
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+")
@@ -117,8 +119,13 @@ def told(values: list[float]) -> str:
 
 def places_of(record: RunRecord, arm: str, num_prompts: int) -> tuple[list[Place], float]:
     """Of one run, and the most probability outside of what is listed."""
-    stage = next(each for each in record.stages if each.name == arm)
-    source = next(each for each in record.stages if each.name == stage.options["start_from"])
+    stages = {each.name: each for each in record.stages}
+    if arm not in stages:
+        raise RecipeError(unknown_name("--arm", arm, stages))
+    stage = stages[arm]
+    source = stages.get(stage.options.get("start_from", ""))
+    if source is None:
+        raise RecipeError(f"--arm must begin with another stage's end (start_from). {arm} does not. Name another.")
     task = build_task(stage.task, record.resolved["tasks"][stage.task], record.seed)
     start, end = (load_policy(str(newest(record, each.stage))) for each in (source, stage))
     listed = Listed(task.heldout[:num_prompts], start)

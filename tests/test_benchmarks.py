@@ -186,3 +186,40 @@ def test_between_two_policies_the_geometric_mixture_is_below_the_chord_by_its_no
     target = MeasuredTask.prepare(task, start)
     scored = np.array([each.sum() for each in response_logprobs(start, target.responses)])[target.expert]
     assert listed.loss(listed.laws(start)) == pytest.approx(-target.heldout.probability @ scored / 5, abs=1e-6)
+
+
+@pytest.mark.parametrize("script", ["mixing_page", "budgets", "distance", "averaging", "straight_line"])
+def test_a_users_mistake_is_one_sentence_and_exit_status_2(
+    benchmark: Callable[[str], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    script: str,
+) -> None:
+    monkeypatch.setattr(sys, "argv", [script, str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        benchmark(script).main()
+    assert ended.value.code == 2
+    assert capsys.readouterr() == (
+        "",
+        "Error: RUN must be a run folder (`interlace run` makes them) or a folder of run folders. "
+        f"Got {tmp_path}. Check it.\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "sentence"),
+    [
+        ("budgets", ("--against", "non"), "Error: RUNS must have non, which the others are held against. They have "),
+        ("averaging", (), "Error: RUNS must have a referee of noise. Got none: "),
+        ("straight_line", ("--arm", "non"), "Error: --arm must be one of "),
+    ],
+)
+def test_what_runs_do_not_have_is_a_mistake_too(
+    printed: Printed, capsys: pytest.CaptureFixture[str], script: str, arguments: tuple[str, ...], sentence: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        printed(script, "runs", *arguments, runs=budgeted(0))
+    said = capsys.readouterr()
+    assert ended.value.code == 2 and not said.out
+    assert said.err.startswith(sentence) and said.err.count("\n") == 1
