@@ -33,7 +33,9 @@ def main() -> None:
     for pair in pairs_of(kept[0], arms):
         found = splits_of(kept, pair)
         if not found:
-            raise DataError(f"RUNS must have a referee of noise. Got none: {NO_MERGE.reason}. See recipe rivals-addition.")
+            raise DataError(
+                f"RUNS must have a referee of noise. Got none: {NO_MERGE.reason}. See recipe rivals-addition."
+            )
         Console(width=170).print(table(found, pair.name))
 
 

@@ -136,8 +136,8 @@ def run_folders_in(path: str | Path) -> list[Path]:
 
 
 def _refuse_lost_manifests(folders: Iterable[Path]) -> None:
-    """Raise RunFolderError for events without a manifest: left out in silence, the runs beside them would be all. (A
-    run that is just being begun has an empty file of events.)"""
+    """Raise RunFolderError for events without a manifest: left out in silence, the runs beside them would be all. A run
+    that is just being begun has an empty file of events."""
     for folder in folders:
         events = folder / EVENTS
         if events.is_file() and events.stat().st_size and not (folder / MANIFEST).exists():

@@ -126,6 +126,7 @@ def _said_with_its_line(recipe: Recipe, path: KeyPath) -> Iterator[None]:
 def _refuse_stage(recipe: Recipe, config: StageConfig, request: StageRequest) -> Any:
     """Raise for what can be known wrong of one stage and its task; TRL's config of it."""
     arguments = load_stage(config.kind).configure(request)
+    _refuse_embedded_engine(recipe, config)
     _refuse_missing_optimizer(recipe, config)
     _refuse_leaking_forks(request, config)
     if config.stop is not None:
@@ -133,6 +134,15 @@ def _refuse_stage(recipe: Recipe, config: StageConfig, request: StageRequest) ->
     if config.blend is not None:
         _refuse_blind_blend(request.task)
     return arguments
+
+
+def _refuse_embedded_engine(recipe: Recipe, config: StageConfig) -> None:
+    """Its vocabulary of characters and its small heads are none that an engine of its own would serve."""
+    if recipe.model == EMBEDDED and config.options.get("use_vllm"):
+        raise RecipeError(
+            f"use_vllm of stage {config.name!r} must be off for model: {EMBEDDED}, which Transformers samples from. "
+            "Got true. Leave it out."
+        ).about("use_vllm")
 
 
 def _refuse_blind_blend(task: Task) -> None:

@@ -110,7 +110,7 @@ def built(config: type[TrainingArguments], stage: str, fields: Mapping[str, Any]
     """TRL's config of `fields`. Raises RecipeError with TRL's own sentence if it refuses them."""
     try:
         arguments = config(**fields)
-    except (ValueError, TypeError, NotImplementedError) as error:
+    except (ValueError, TypeError, NotImplementedError, ImportError, ArithmeticError, AttributeError) as error:
         raise RecipeError(f"stage {stage!r} must have options that TRL accepts together. It says: {error}") from error
     if not 0.0 <= arguments.learning_rate < math.inf:
         raise RecipeError(

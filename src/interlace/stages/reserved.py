@@ -22,6 +22,6 @@ RESERVED: dict[str, str] = {
     **dict.fromkeys(("eval_strategy", "eval_steps", "eval_delay", "eval_on_start", "do_eval"), _MEASURE),
     **dict.fromkeys(("save_strategy", "save_only_model", "load_best_model_at_end", "ignore_data_skip"), _SAVING),
     **dict.fromkeys(("restore_callback_states_from_checkpoint", "enable_jit_checkpoint"), _SAVING),
-    **dict.fromkeys(("push_to_hub", "hub_model_id", "hub_token", "hub_strategy"), _HUB),
+    **dict.fromkeys(("push_to_hub", "hub_model_id", "hub_token", "hub_strategy", "log_completions_hub_repo"), _HUB),
     **dict.fromkeys(("do_train", "do_predict"), "a stage trains"),
 }

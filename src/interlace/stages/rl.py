@@ -9,17 +9,29 @@ from typing import Any
 from datasets import Dataset
 from transformers import Trainer, TrainingArguments
 from trl import GRPOConfig
+from trl.import_utils import is_vllm_available
 
 from interlace.callback import CountingCallback
-from interlace.errors import DataError, RecipeError
+from interlace.errors import DataError, RecipeError, unknown_name
 from interlace.policies import Policy
 from interlace.stages.base import StageRequest, built, common_options, quieted
 from interlace.stages.completions import completion_limit
+from interlace.stages.foreseen import refuse_what_fails_later
 from interlace.stages.grpo import CountingGRPOTrainer, PlaceboGRPOTrainer, refuse_leaks
 from interlace.stages.spending import LengthsOf, Spending, spent_reinforcing
 from interlace.tasks.base import Task
 
 DEFAULTS: Mapping[str, Any] = {"per_device_train_batch_size": 8, "num_generations": 8, "beta": 0.0}
+WORDS: Mapping[str, tuple[str, ...]] = {
+    "loss_type": ("grpo", "dr_grpo", "dapo", "bnpo", "cispo", "sapo", "luspo", "vespo"),
+    "importance_sampling_level": ("token", "sequence"),
+    "scale_rewards": ("group", "batch", "none"),
+    "multi_objective_aggregation": ("sum_then_normalize", "normalize_then_sum"),
+}
+"""Options that TRL takes as any text, and what it knows of each: it looks in the first update."""
+LEAST: Mapping[str, int] = {"num_iterations": 1, "steps_per_generation": 1, "max_completion_length": 1, "top_k": 0}
+ABOVE_0 = ("temperature", "repetition_penalty")
+"""Numbers that sampling takes, which it says at the first prompt."""
 
 
 class RlStage:
@@ -37,6 +49,7 @@ class RlStage:
             ).about("task")
         longest = {"max_completion_length": completion_limit(request.task, request.options)}
         options = {**DEFAULTS, **longest, **request.options}
+        _refuse_numbers(request.stage, options)
         asked = built(GRPOConfig, request.stage, _fields(request, options, 1, 1))
         planned, every = _planned_steps(request.task, options, asked.world_size), _generation_steps(asked)
         arguments = built(GRPOConfig, request.stage, _fields(request, options, planned, every))
@@ -47,6 +60,11 @@ class RlStage:
             ).about("save_steps")
         if request.placebo in ("strict", "mirrored"):
             refuse_leaks(arguments)
+        _refuse_other_rewards(request.stage, arguments)
+        _refuse_idle_anchor(request.stage, arguments)
+        _refuse_unknown_words(request.stage, arguments)
+        _refuse_missing_engine(request.stage, arguments)
+        refuse_what_fails_later(request.stage, arguments)
         return arguments
 
     def spends(self, request: StageRequest, arguments: TrainingArguments, lengths: LengthsOf) -> Spending:
@@ -80,6 +98,50 @@ class RlStage:
     def reconcile(self, trainer: Trainer, request: StageRequest, policy: Policy) -> dict[str, Any] | None:
         """None: a GRPO trainer has no SFT loss of its own."""
         return None
+
+
+def _refuse_other_rewards(stage: str, arguments: GRPOConfig) -> None:
+    """A stage has the one reward of its task."""
+    weights = arguments.reward_weights
+    if weights is not None and len(weights) != 1:
+        raise RecipeError(
+            f"reward_weights of stage {stage!r} must be one number: a task has one reward. Got {weights}. Leave it "
+            "out, and weigh rewards inside the task's."
+        ).about("reward_weights")
+
+
+def _refuse_idle_anchor(stage: str, arguments: GRPOConfig) -> None:
+    """Without a KL term there is no reference that could follow."""
+    if arguments.sync_ref_model and arguments.beta == 0.0:
+        raise RecipeError(
+            f"sync_ref_model of stage {stage!r} must stand beside beta above 0, whose reference it moves. Got beta 0. "
+            "Set beta, or leave it out."
+        ).about("sync_ref_model")
+
+
+def _refuse_unknown_words(stage: str, arguments: GRPOConfig) -> None:
+    for option, known in WORDS.items():
+        if (asked := getattr(arguments, option)) not in known:
+            raise RecipeError(unknown_name(f"{option} of stage {stage!r}", asked, known)).about(option)
+
+
+def _refuse_numbers(stage: str, options: Mapping[str, Any]) -> None:
+    given = {option: value for option, value in options.items() if value is not None}
+    broken = {option: f"at least {least}" for option, least in LEAST.items() if given.get(option, least) < least}
+    broken |= {option: "above 0" for option in ABOVE_0 if given.get(option, 1.0) <= 0.0}
+    broken |= {} if 0.0 <= given.get("min_p", 0.0) <= 1.0 else {"min_p": "from 0 to 1"}
+    for option, rule in broken.items():
+        got = given[option]
+        raise RecipeError(f"{option} of stage {stage!r} must be {rule}. Got {got}. Change it.").about(option)
+
+
+def _refuse_missing_engine(stage: str, arguments: GRPOConfig) -> None:
+    """vLLM is a package of its own."""
+    if arguments.use_vllm and not is_vllm_available():
+        raise RecipeError(
+            f"use_vllm of stage {stage!r} must be off where vLLM is not installed. Got true. Leave it out, or pip "
+            "install trl[vllm]."
+        ).about("use_vllm")
 
 
 def _planned_steps(task: Task, options: Mapping[str, Any], processes: int) -> int:

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from datasets import Dataset
 from transformers import Trainer, TrainingArguments
 from trl import SFTConfig, SFTTrainer
 
 from interlace.callback import CountingCallback
+from interlace.errors import RecipeError
 from interlace.policies import Policy, encode_responses, refuse_long_responses, response_logprobs
 from interlace.stages.base import StageRequest, built, common_options, quieted
+from interlace.stages.foreseen import refuse_what_fails_later
 from interlace.stages.mixing import imitated_tasks, mixed_rows, refuse_what_does_not_mix
 from interlace.stages.spending import LengthsOf, Spending, rows_of_a_step, spent_imitating
 from interlace.tasks.base import Example, Prompt, Task
@@ -33,9 +36,11 @@ class SftStage:
         refuse_what_does_not_mix(request)
         options = {**DEFAULTS, **request.options}
         processes = built(SFTConfig, request.stage, _fields(request, options, 1)).world_size
-        return built(
-            SFTConfig, request.stage, _fields(request, options, _planned_steps(request.task, options, processes))
-        )
+        planned = _planned_steps(request.task, options, processes)
+        arguments = built(SFTConfig, request.stage, _fields(request, options, planned))
+        _refuse_unprepared_rows(request, arguments)
+        refuse_what_fails_later(request.stage, arguments)
+        return arguments
 
     def spends(self, request: StageRequest, arguments: TrainingArguments, lengths: LengthsOf) -> Spending:
         """Rows of its own task and of those mixed in, each forward and backward."""
@@ -93,6 +98,28 @@ def _training_rows(request: StageRequest, count: int) -> list[dict[str, Any]]:
 def _fields(request: StageRequest, options: Mapping[str, Any], planned: int) -> dict[str, Any]:
     fields = {**common_options(request, planned), "include_num_input_tokens_seen": "non_padding", **options}
     return fields | {"max_steps": planned, "bf16": request.bf16, "per_device_eval_batch_size": RECONCILED_ROWS}
+
+
+def _refuse_unprepared_rows(request: StageRequest, arguments: SFTConfig) -> None:
+    """Raise RecipeError for the first setting under which TRL makes no batches of the rows, or cannot train on them."""
+    packs, are_texts = arguments.packing, isinstance(request.task.train[0].prompt, str)
+    strategies, modes = ("bfd", "bfd_split", "wrapped"), ("keep_start", "keep_end")
+    kept_long = arguments.padding_free and not packs and arguments.max_length is not None
+    skips = (arguments.dataset_kwargs or {}).get("skip_prepare_dataset")
+    offloads = arguments.activation_offloading and not torch.cuda.is_available()
+    rules = {
+        "max_length": (packs and arguments.max_length is None, "must be a number beside packing"),
+        "padding_free": (kept_long, "must stand beside packing, or max_length: null: rows are not cut without"),
+        "packing_strategy": (packs and arguments.packing_strategy not in strategies, f"must be of {strategies}"),
+        "truncation_mode": (arguments.truncation_mode not in modes, f"must be of {modes}"),
+        "assistant_only_loss": (arguments.assistant_only_loss and are_texts, "must be off where prompts are no chats"),
+        "dataset_kwargs": (skips, "must leave rows to be tokenised (skip_prepare_dataset)"),
+        "activation_offloading": (offloads, "must be off where there is no GPU"),
+    }
+    for option, (broken, rule) in rules.items():
+        if broken:
+            got = getattr(arguments, option)
+            raise RecipeError(f"{option} of stage {request.stage!r} {rule}. Got {got}. Change it.").about(option)
 
 
 def _planned_steps(task: Task, options: Mapping[str, Any], processes: int) -> int:
