@@ -53,6 +53,12 @@ class ModelError(InterlaceError, ValueError):
     exit_code = 3
 
 
+class MethodError(InterlaceError, TypeError):
+    """A method's class that lacks a part, or has one that nothing asks for."""
+
+    exit_code = 3
+
+
 class MachineError(InterlaceError, RuntimeError):
     """Something missing from the machine: a package, a wheel, disk, memory."""
 

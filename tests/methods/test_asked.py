@@ -37,6 +37,8 @@ class Vee(Method):
     """Answers what a test says."""
 
     name: ClassVar[str] = "vee"
+    sentence: ClassVar[str] = "what a test says"
+    source: ClassVar[str] = "none"
     answer: Any = None
 
     def weights(self, step: int) -> Any:

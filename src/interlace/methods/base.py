@@ -7,6 +7,7 @@ default, which is plain RL; a method overrides those that it is about. Whatever 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
@@ -15,6 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from pydantic import Field
 
+from interlace.errors import MethodError
 from interlace.options import Options
 
 if TYPE_CHECKING:
@@ -192,6 +194,10 @@ class Hint:
     in_prompt: bool
 
 
+TOLD = ("name", "sentence", "source")
+"""What a method is listed by."""
+
+
 class Method:
     """One way to mix, with its options, for the stage of a `Plan`.
 
@@ -230,6 +236,17 @@ class Method:
     counts_imitation: ClassVar[bool] = True
     moments_apart: ClassVar[bool] = False
     needs_fresh_batches: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        """Raise MethodError for a method that could not be told of, or whose hook nobody would call."""
+        super().__init_subclass__(**more)
+        lacks = [part for part in TOLD if not hasattr(cls, part)]
+        if 0 < len(lacks) < len(TOLD):  # of none it is a base of methods
+            raise MethodError(
+                f"method {cls.__qualname__} must have {', '.join(TOLD)}, by which it is listed. It has no "
+                f"{' and no '.join(lacks)}. Add {'it' if len(lacks) == 1 else 'them'} in {cls.__module__}."
+            )
+        _refuse_misspelt(cls)
 
     def __init__(self, options: Any, plan: Plan) -> None:
         self.options, self.plan = options, plan
@@ -319,3 +336,16 @@ class Method:
 
     def restore_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Take up what `tensors` were."""
+
+
+def _refuse_misspelt(cls: type[Method]) -> None:
+    """Raise MethodError for a public name that is close to one which methods have, and is none."""
+    known = {name: part for base in cls.__mro__[1:] for name, part in vars(base).items() if name[0] != "_"}
+    for name, own in vars(cls).items():
+        alike = [each for each, part in known.items() if isinstance(part, property) == isinstance(own, property)]
+        meant = difflib.get_close_matches(name, alike, n=1, cutoff=0.8)
+        if name[0] != "_" and name not in known and meant:
+            raise MethodError(
+                f"method {cls.__qualname__} must have hooks that are asked for. Nothing asks for {name!r}: did you "
+                f"mean {meant[0]!r}? Mend it in {cls.__module__}, or begin the name of your own with _."
+            )
