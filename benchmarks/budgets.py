@@ -26,6 +26,15 @@ from interlace.report.formatting import Notes
 
 PUBLISHED = {name for name, method in METHODS.items() if method.published}
 
+LEGEND = (
+    "Budget: nats/token that SFT loss may rise. Looks, of all runs after the start, on the prompts that did not steer, "
+    "under the weights that are guarded: rise within the budget with its whole interval / by its mean alone / above by "
+    "its mean alone / with its whole interval. Within: share of looks with the mean within, mean over runs. Ended "
+    "within: share of runs whose last look is so. RL's gain kept: rise of reward over RL alone's, at the common "
+    "compute. Over RL, over published: share of runs with R - lambda L above that of RL alone, and of the published "
+    "arm that is best in the other runs (named). Intervals at 95 %, over runs."
+)
+
 
 @says_mistakes
 def main() -> None:
@@ -57,7 +66,7 @@ def table(rows: list[BudgetKept], title: str) -> Table:
         told = [cell(figure, notes) for figure in (row.gain_kept, row.over_rl, row.over_published)]
         told[-1] = " ".join([told[-1], ", ".join(dict.fromkeys(row.rivals))]).strip()
         made.add_row(row.arm, row.weights, f"{row.budget:g}", *of_looks, *told)
-    return with_reasons(made, notes)
+    return with_reasons(made, notes, LEGEND)
 
 
 def looks(row: BudgetKept, notes: Notes) -> list[str]:

@@ -25,6 +25,14 @@ from interlace.readback import kept_runs
 from interlace.report.formatting import Notes
 from interlace.store import RunRecord
 
+OVER_FRONT = "A cell: SFT loss over the least that any policy can have at that reward (D9)"
+OVER_BOUND = "; after the slash over a bound on what the network, or a coin between two of its trainings, can attain"
+LEGEND = (
+    "; nats/response, means with 95 % intervals over the runs that come to the reward (of one run, over its prompts); "
+    "in brackets how many of all runs do. Mean of them: over all these rewards, of runs that come to each. Empty: no "
+    "run does."
+)
+
 
 @says_mistakes
 def main() -> None:
@@ -56,7 +64,8 @@ def table_of(
         if any(cells):
             table.add_row(arm, weights, *cells)
     none = "No arm comes to these rewards where a front of both objectives is known."
-    return with_reasons(table, notes, *[none] * (not table.row_count))
+    legend = OVER_FRONT + OVER_BOUND * bool(straight) + LEGEND
+    return with_reasons(table, notes, legend if table.row_count else none)
 
 
 def over(item: Distance, with_bound: bool, notes: Notes) -> str:
