@@ -160,6 +160,16 @@ def test_why_a_figure_is_not_told_stands_once_below_its_table(printed: Printed) 
     ]
 
 
+def test_what_cells_mean_stands_once_with_each_table(printed: Printed) -> None:
+    page, _ = printed("mixing_page", "runs", "--bound", "runs", runs=budgeted(0, 1))
+    alone, _ = printed("distance", "runs", "--rewards", "0.6", "0.65", runs=budgeted(0, 1))
+    kept, _ = printed("budgets", "runs", "--against", "rl", runs=budgeted(0, 1))
+    over_front = "A cell: SFT loss over the least that any policy can have at that reward (D9)"
+    assert page.count(f"{over_front}; after the slash over a bound") == 1
+    assert alone.count(f"{over_front}; nats/response") == 1  # without a bound there is no slash
+    assert " ".join(kept.split()).count("Looks, of all runs after the start, on the prompts that did not steer,") == 1
+
+
 def test_each_reason_has_its_number(benchmark: Callable[[str], ModuleType]) -> None:
     tables: Any = benchmark("shootout_tables")
     notes, table = tables.Notes(), tables.Table("x")

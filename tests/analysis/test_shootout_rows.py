@@ -366,3 +366,21 @@ def test_what_is_told_the_expert_is_named_beside_the_best_of_the_others() -> Non
     (plain,), (said,) = shootout_sentences(found), shootout_sentences(found, {"frontier"})
     assert "most R \u2212 2 L has known" in plain and "told" not in plain
     assert "known is told the expert\u2019s distribution; of arms that see its responses alone arm-0" in said
+
+
+def test_a_joint_stage_that_is_one_side_alone_says_which_and_is_looked_up_by_its_name() -> None:
+    problem = problem_of(0)
+    sides = {"rl": ("joint", 0.0), "sft-more": ("joint", 1.0), "mixed": ("joint", 0.5), "ptx": ("ptx", 0.0)}
+    arms = [
+        arm(name, problem, 1.0 + n, options={"method": {"name": method, "mu": mu}})
+        for n, (name, (method, mu)) in enumerate(sides.items())
+    ]
+    found = rows(shootout([make_record(problem, start(problem), *arms)]))
+    assert {name: row.method for name, row in found.items()} == {
+        "rl": "joint, mu 0", "sft-more": "joint, mu 1", "mixed": "joint", "ptx": "ptx"
+    }  # fmt: skip
+    assert {name: row.methods for name, row in found.items()} == {
+        "rl": ("joint",), "sft-more": ("joint",), "mixed": ("joint",), "ptx": ("ptx",)
+    }  # fmt: skip
+    path = replace(found["rl"], method="joint, mu 0 \u2192 guarded")
+    assert path.methods == ("joint", "guarded")

@@ -11,6 +11,8 @@ from interlace.store.record import StageRecord
 
 THEN = " \u2192 "
 """Between the stages of an arm."""
+TOLD = ", "
+"""Between a method and what it was told."""
 AVERAGE = ", averaged"
 """After a stage whose averaged weights others begin with."""
 MODEL = "model"
@@ -145,6 +147,14 @@ def is_counted(stage: StageRecord) -> bool:
 def method_of(stage: StageRecord) -> Mapping[str, Any]:
     """The method of a hybrid stage with its options; of another only its kind, as `name`."""
     return stage.options.get("method") or {"name": stage.kind}
+
+
+def method_text(stage: StageRecord) -> str:
+    """The method's name; of a joint stage that is one side alone the weight too, which says which side: plain RL is
+    joint, mu 0."""
+    told = method_of(stage)
+    is_alone = told["name"] == "joint" and told.get("mu") in (0.0, 1.0)
+    return f"joint{TOLD}mu {told['mu']:g}" if is_alone else str(told["name"])
 
 
 def pairs_of(record: RunRecord, arms: Sequence[Arm]) -> list[Pair]:

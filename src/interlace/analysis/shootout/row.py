@@ -12,7 +12,7 @@ from interlace.analysis.halves import JUDGING, half_of
 from interlace.analysis.reward_change import reward_difference
 from interlace.analysis.shootout import figures
 from interlace.analysis.shootout.area import dominated_share
-from interlace.analysis.shootout.arms import THEN, Arm, Pair, method_of
+from interlace.analysis.shootout.arms import THEN, TOLD, Arm, Pair, method_text
 from interlace.analysis.shootout.compute import SHORT
 from interlace.analysis.shootout.contest import Contest
 from interlace.analysis.shootout.figures import Told
@@ -43,7 +43,8 @@ BEST = Unresolved("it is the best of its weights")
 @dataclass(frozen=True, slots=True)
 class ShootoutRow:
     """One arm under one kind of weights at the common compute; figures over `num_seeds` seeds. Names of an arm of more
-    stages than one, and of its methods, stand in order with arrows between them.
+    stages than one, and of its methods, stand in order with arrows between them; of joint that is one side alone
+    `method` says which (mu 0, mu 1).
 
     All figures are of the half of the held-out prompts that judges; the other half may have steered the arm, and chose
     its place on the line.
@@ -127,8 +128,8 @@ class ShootoutRow:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The method of each of its stages."""
-        return tuple(self.method.split(THEN))
+        """The method of each of its stages, by name."""
+        return tuple(each.partition(TOLD)[0] for each in self.method.split(THEN))
 
     def to_json(self) -> dict[str, Any]:
         """The object on the wire."""
@@ -187,7 +188,7 @@ def _row(
     return ShootoutRow(
         recipe=record.recipe,
         arm=arm.name,
-        method=THEN.join(str(method_of(stage)["name"]) for stage in arm.of(record)),
+        method=THEN.join(map(method_text, arm.of(record))),
         task=contest.pair.rewarded,
         imitated=contest.pair.imitated,
         weights=weights,
