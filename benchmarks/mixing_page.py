@@ -30,6 +30,7 @@ from interlace.analysis.shootout.averaging import NO_MERGE, splits_of
 from interlace.analysis.shootout.budgets import budgets_kept
 from interlace.analysis.shootout.missing import begun_and_not
 from interlace.errors import DataError
+from interlace.measurement import AVERAGED, LINE
 from interlace.readback import every_run, kept_runs
 from interlace.recipe import PROFILES, load_recipe, shipped_recipes
 from interlace.report.formatting import Cell
@@ -160,14 +161,18 @@ def starts_alike(one: RunRecord, other: RunRecord) -> bool:
 def of_averaging(runs: Sequence[RunRecord]) -> Iterator[str]:
     """What averaged weights and the line have over a run's own, of the runs of one recipe."""
     records, waiting = begun_and_not(runs)
-    name = f"Averaged weights, {records[0].recipe}"
-    for pair in pairs_of(records[0], arms_of(records).arms):
+    name, arms = f"Averaged weights, {records[0].recipe}", arms_of(records).arms
+    plain = rl_alone(records, arms)
+    for pair in pairs_of(records[0], arms):
         found = splits_of(records, pair)
         yield (
             of_rich(averaging.table(found, pair.name), name)
             if found
             else f"### {name}\n\nNo referee of noise: {NO_MERGE.reason}."
         )
+        for weights in (AVERAGED, LINE) if plain is not None else ():
+            table = distance.apart_table(records, arms, pair, REWARDS[:3], plain.name, weights)
+            yield of_rich(table, f"SFT loss beyond that of {plain.name}, {weights}, at equal reward")
     if waiting:
         yield "\n".join(f"- {seed} is left out: {reason}." for seed, reason in waiting.items())
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from interlace.analysis.shootout.arms import Arm, Pair
-from interlace.analysis.shootout.distance import bound_curve, distances, lower_hull
+from interlace.analysis.shootout.distance import apart_at, bound_curve, distances, lower_hull
 from interlace.analysis.shootout.seen import Look, course_of
 from interlace.estimate import Estimate, Unresolved
 from interlace.measurement import RAW
@@ -79,6 +79,21 @@ def test_the_mean_over_rewards_is_of_runs_that_come_to_all() -> None:
     assert isinstance(mean.over_front, Estimate) and mean.over_front.value == pytest.approx(np.mean(values), abs=1e-9)
     *_, missed = (d for d in distances(records, arm, PAIR, [0.7, 0.999]) if d.weights == RAW)
     assert missed.reached == 0 and isinstance(missed.over_front, Unresolved)
+
+
+def test_what_is_held_against_another_is_paired_by_run_and_prompt() -> None:
+    """Its mean is the difference of both distances; starts that differ are in no interval."""
+    records, arms = [world(seed) for seed in range(3)], [Arm(("rl",)), Arm(("straight-3.0",))]
+    found = apart_at(records, arms, PAIR, [0.72], (arms[1], RAW))
+    (rl,) = [each for each in found if (each.arm, each.weights) == ("rl", RAW)]
+    assert not [each for each in found if (each.arm, each.weights) == ("straight-3.0", RAW)]
+    own, other = (
+        next(d.over_front for d in distances(records, [arm], PAIR, [0.72]) if d.weights == RAW) for arm in arms
+    )
+    assert isinstance(rl.more, Estimate) and isinstance(own, Estimate) and isinstance(other, Estimate)
+    assert rl.reached == 3 and rl.more.value == pytest.approx(own.value - other.value, abs=1e-12)
+    nowhere = apart_at(records, arms, PAIR, [0.999], (arms[1], RAW))
+    assert all(each.reached == 0 and isinstance(each.more, Unresolved) for each in nowhere)
 
 
 def test_an_arm_that_does_not_come_there_has_no_distance() -> None:

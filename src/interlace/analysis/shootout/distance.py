@@ -46,6 +46,20 @@ class Distance:
     over_bound: Figure
 
 
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """How much more SFT loss one arm under one kind of weights has at a reward than another, each beyond the front at
+    its own reward, nats/response: run by run and prompt by prompt, over the `reached` of `runs` runs in which both come
+    to it."""
+
+    arm: str
+    weights: str
+    reward: float
+    reached: int
+    runs: int
+    more: Figure
+
+
 Curve = tuple[Float[np.ndarray, "point"], Float[np.ndarray, "point"]]
 """Rewards in order, and the SFT loss at each."""
 T = TypeVar("T")
@@ -76,6 +90,27 @@ def distances(
             for place, reward in enumerate(rewards):
                 found.append(_row(arm, weights, reward, [run[place : place + 1] for run in runs], curves, is_shared))
             found.append(_row(arm, weights, None, runs, curves, is_shared))
+    return found
+
+
+def apart_at(
+    records: Sequence[RunRecord], arms: Sequence[Arm], pair: Pair, rewards: Sequence[float], than: tuple[Arm, str]
+) -> list[Apart]:
+    """Every arm under each kind of weights at each of `rewards`, but for the one that they are held against (`than`,
+    and its kind of weights): what starts have in common is then in no interval. Otherwise as `distances`."""
+    is_shared = not shared_tasks(records).isdisjoint(pair)
+    found = []
+    for reward in rewards:
+        others = [_crossing_of(record, than[0], pair, than[1], reward) for record in records]
+        for arm in arms:
+            for weights in (RAW, AVERAGED, LINE):
+                if (arm, weights) == than:
+                    continue
+                own = [_crossing_of(record, arm, pair, weights, reward) for record in records]
+                more = [one.over - other.over for one, other in zip(own, others, strict=True) if one and other]
+                figures = [mean_interval(each, unit=NATS) for each in more]
+                figure = over_runs(figures, more, is_shared) if more else NOT_REACHED
+                found.append(Apart(arm.name, weights, reward, len(more), len(records), figure))
     return found
 
 
