@@ -39,7 +39,8 @@ LEGEND = (
 
 THAN = (
     "A cell: SFT loss over the front at that reward less that of {arm}, {weights}, prompt by prompt, nats/response; "
-    "means with 95 % intervals over the runs in which both come to it (of one run, over its prompts), and how many of all do."
+    "means with 95 % intervals over the runs in which both come to it (of one run, over its prompts), and how many of "
+    "all do."
 )
 
 
