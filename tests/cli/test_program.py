@@ -146,7 +146,8 @@ def test_messages_say_what_to_do(call: Call) -> None:
         "Error: --seeds must be whole numbers with commas, such as 0,1,2. Got '0;1'."
     )
     assert "--seeds: seeds must differ. Got [0, 0]." in call("run", "quickstart", "--seeds", "0,0").error
-    assert "--profile must be one of third-rate, tiny. Got 'huge'." in call("run", "quickstart", "--profile", "huge").error
+    unknown = call("run", "quickstart", "--profile", "huge").error
+    assert "--profile must be one of third-rate, tiny. Got 'huge'." in unknown
     assert "RUN must be a run folder" in call("report", "no/such/run").error
     assert call("report", "no", "--exchange-rate", "nan").error == (
         "Error: --exchange-rate must be the reward that one nat of SFT loss is worth, above 0. Got nan. Say "
