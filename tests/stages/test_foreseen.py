@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from interlace.errors import RecipeError
 from interlace.stages import load_stage
@@ -119,3 +120,11 @@ def test_what_is_not_refused_is_trained_with(tmp_path: Path) -> None:
     asked = {"optim": "adafactor", "lr_scheduler_type": "polynomial", "warmup_steps": 1, "log_level": "error"}
     made = trainer("rl", tmp_path, **{**GRPO, **asked, "reward_weights": [2.0], "max_steps": 2})
     assert made.train().global_step == 2
+
+
+@pytest.mark.parametrize("kind", ["sft", "rl"])
+def test_what_is_tried_beforehand_draws_nothing(kind: str, tmp_path: Path) -> None:
+    before = torch.get_rng_state()
+    options = {"max_steps": 1} | (dict(GRPO) if kind == "rl" else {})
+    load_stage(kind).configure(StageRequest("s", task(), options, tmp_path, 0))
+    assert torch.equal(torch.get_rng_state(), before)

@@ -38,6 +38,11 @@ def _plain(value: object) -> object:
     return repr(getattr(value, "value", value))
 
 
+def _one_weight() -> torch.nn.Module:
+    """Drawn by no random state: what is tried changes nothing that is trained."""
+    return torch.nn.Linear(1, 1, device="meta").to_empty(device="cpu")
+
+
 def _reporting(arguments: TrainingArguments) -> None:
     for callback in get_reporting_integration_callbacks(arguments.report_to):
         callback()
@@ -50,7 +55,7 @@ def _kernels(arguments: TrainingArguments) -> None:
 
 def _optimizer(arguments: TrainingArguments) -> torch.optim.Optimizer:
     """The optimizer of one weight; where it is not torch's own, one to hang a schedule on."""
-    layer = torch.nn.Linear(1, 1)
+    layer = _one_weight()
     asked = arguments.optim.value
     if any(name in asked for name in OF_LAYERS):
         _packages(arguments, layer)
@@ -69,8 +74,7 @@ def _packages(arguments: TrainingArguments, layer: torch.nn.Module) -> None:
 
 
 def _schedule(arguments: TrainingArguments) -> None:
-    steps = arguments.max_steps
-    layer = torch.nn.Linear(1, 1)
+    steps, layer = arguments.max_steps, _one_weight()
     get_scheduler(
         arguments.lr_scheduler_type,
         optimizer=torch.optim.SGD(layer.parameters(), lr=arguments.learning_rate),
