@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from typer.testing import CliRunner
 
+from interlace.cli.app import app
 from interlace.errors import RecipeError
 from interlace.recipe import load_recipe
 
@@ -39,6 +41,11 @@ def test_the_stage_by_which_seeds_are_left_out_is_kept() -> None:
 def test_a_stage_that_is_not_there_is_refused() -> None:
     with pytest.raises(RecipeError, match="--only must be one of .* Did you mean 'joint'"):
         names("jiont")
+
+
+def test_no_stage_at_all_is_refused_on_the_command_line() -> None:
+    told = CliRunner().invoke(app, ["run", "quickstart", "--only", " , "])
+    assert isinstance(told.exception, RecipeError) and "--only must name stages" in str(told.exception)
 
 
 def test_a_profile_is_of_the_part() -> None:

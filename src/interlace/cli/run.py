@@ -57,7 +57,13 @@ def run(
 
 
 def _names(text: str | None) -> list[str]:
-    return [name for part in (text or "").split(",") if (name := part.strip())]
+    """The names in ``rl,joint``. Raises RecipeError for none: the whole recipe was not asked for."""
+    if text is None:
+        return []
+    names = [name for part in text.split(",") if (name := part.strip())]
+    if not names:
+        raise RecipeError(f"--only must name stages with commas, such as rl,joint. Got {text!r}.")
+    return names
 
 
 def _plan(recipe: Recipe, out: Path | None, fresh: bool, json: bool) -> None:
