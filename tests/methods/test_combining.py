@@ -252,6 +252,13 @@ def test_what_is_left_of_the_noise_in_a_mean_is_the_sum_of_its_squared_weights(d
     assert method.state["left"] == pytest.approx((1.0 - decay) / (1.0 + decay), rel=2e-2)
 
 
+def test_a_state_without_the_share_goes_on_with_what_it_comes_to() -> None:
+    """Of a run that was begun before it was kept: sum over k of ((1 - d) d^k)^2."""
+    method = build_method({"name": "noise_aware", "decay": 0.9}, PLAN)
+    method.restore({"mu": 0.25, "noise": {"rl": 1.0, "sft": 2.0}})
+    assert method.mu == 0.25 and method.left == pytest.approx(sum((0.1 * 0.9**k) ** 2 for k in range(2000)))
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_whoever_combines_gradients_is_handed_both_and_nobody_else(name: str) -> None:
     """The trainer takes gradients apart for `splits_gradient` alone: without it `combine` would never be asked."""

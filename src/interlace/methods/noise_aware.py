@@ -108,8 +108,9 @@ class NoiseAware(Method):
         return {"mu": self.mu, "noise": dict(self.noise), "left": self.left}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on with them."""
-        self.mu, self.left = float(state["mu"]), float(state["left"])
+        """Go on with them; of a state that was kept before the share was, with the one that it comes to."""
+        decay = self.options.decay
+        self.mu, self.left = float(state["mu"]), float(state.get("left", (1.0 - decay) / (1.0 + decay)))
         self.noise = {side: float(value) for side, value in state["noise"].items()}
 
     @property

@@ -27,7 +27,7 @@ def noticing_divergence(trainer: Trainer, model: CausalModel) -> Iterator[None]:
     """Raise Diverged if weights are not finite in the end, whatever failed of them first: sampling, a loss, a look."""
     try:
         yield
-    except Exception:
+    except Exception:  # of any library: with weights that are not finite it only says where they were first used
         if is_finite(model):
             raise
         raise Diverged(trainer.state.global_step) from None
